@@ -1,0 +1,6 @@
+"""How answers and errors are spelled: one dialect per contract, and RFC 9457 as our own."""
+
+from moorage.dialects.base import Dialect
+from moorage.dialects.contracts import CHAT, CHROTE, DIALECTS, OCTO, OCTOPROX, ORBITAL, PROBLEM
+
+__all__ = ["CHAT", "CHROTE", "DIALECTS", "OCTO", "OCTOPROX", "ORBITAL", "PROBLEM", "Dialect"]

@@ -1,0 +1,37 @@
+"""The interface of a dialect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from moorage.errors import MoorageError
+
+
+class Dialect:
+    """Spells errors, times and roles for the clients of one contract. Stateless."""
+
+    name = "base"
+    validation_status = 400
+    content_type = "application/json"
+
+    def status(self, error: MoorageError) -> int:
+        """The HTTP status of an error."""
+        return self.validation_status if error.error_code == "VALIDATION_ERROR" else error.status
+
+    def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
+        """The JSON body of an error."""
+        raise NotImplementedError
+
+    def timestamp(self, at: datetime) -> str:
+        """An instant as the contract writes it; `at` is aware."""
+        return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def role(self, role: str) -> str:
+        """A core role as the contract names it."""
+        return role
+
+
+def milliseconds(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds and Z, as JavaScript writes it."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"

@@ -1,0 +1,128 @@
+"""The hook specifications: every place where a plugin can take part, typed.
+
+Each hook is fixed as sync or async. An implementation may take any subset of the arguments, by name.
+Hooks are called per plugin through `moorage.plugins.dispatch`, which puts a time-out around each call and
+names the plugin in every error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from moorage.access import Actor
+    from moorage.hub import Hub
+    from moorage.observe.audit import AuditRecord
+    from moorage.plugin import Health
+    from moorage.routes import Route
+
+PROJECT = "moorage"
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class Specs:
+    """The core's hooks."""
+
+    @hookspec
+    def moorage_add_hookspecs(self, hub: Hub) -> Iterable[object]:  # type: ignore[empty-body]
+        """Offer hooks of your own to other plugins (sync).
+
+        Called once, while the plugin is loaded and before plugins that come after it are.
+        An error fails the plugin.
+
+        :param hub: the plugin's hub.
+        :returns: classes or modules whose functions are marked `@hookspec`.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:  # type: ignore[empty-body]
+        """The plugin's routes (sync).
+
+        Called once per life of the plugin, before `moorage_startup`; build services here.
+        An error fails the plugin: its mount answers 503.
+
+        :param hub: the plugin's hub.
+        :returns: `HttpRoute` and `SocketRoute` objects; paths as the contract writes them.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_startup(self, hub: Hub) -> None:
+        """Start what the plugin needs (async, limit `[server] plugin_start_timeout`).
+
+        Called after migrations and in plugin order, before the listeners open. An error or a
+        time-out fails the plugin alone, or the server if it is `required`.
+
+        :param hub: the plugin's hub.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_drain(self, hub: Hub) -> None:
+        """Stop taking new work and tell open clients (async, limit `[server] plugin_stop_timeout`).
+
+        Called at shutdown and when the plugin is removed by a reload, while its sockets are still open.
+        An error is logged; shutdown goes on.
+
+        :param hub: the plugin's hub.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_shutdown(self, hub: Hub) -> None:
+        """Release everything (async, limit `[server] plugin_stop_timeout`).
+
+        Called in reverse order after sockets are closed and requests finished, before the database closes.
+        An error is logged; shutdown goes on.
+
+        :param hub: the plugin's hub.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_health(self, hub: Hub) -> Health:  # type: ignore[empty-body]
+        """How the plugin is (async, limit 2 s).
+
+        Called for `/health` and the plugins list. An error or time-out counts as failed.
+
+        :param hub: the plugin's hub.
+        :returns: a `Health`.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def moorage_authorize(self, actor: Actor, permission: str, resource: Any) -> str | None:
+        """Veto a decision that the core would allow (sync, on the hot path: be quick).
+
+        Never asked about what the core denies, so a plugin can take away and not give.
+        An error counts as a veto.
+
+        :param actor: who asks.
+        :param permission: the permission's name.
+        :param resource: what it is about, or None for a whole route.
+        :returns: the public reason for the veto, or None to stand aside.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_audit(self, record: AuditRecord) -> None:
+        """An audit record was written (async, off the request, limit 5 s).
+
+        Called once per record after it is committed. An error is logged.
+
+        :param record: actor, action, target, address, request id, data.
+
+        .. versionadded:: 0.1
+        """

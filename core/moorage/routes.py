@@ -1,0 +1,118 @@
+"""Routes as data: what a plugin serves, who may ask, and how answers are spelled."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from moorage.dialects import Dialect
+    from moorage.server.socket import Socket
+
+View = Callable[..., Awaitable[Any]]
+SocketHandler = Callable[["Socket"], Awaitable[None]]
+
+
+class Access(enum.Enum):
+    """Access rules that are not a permission's name."""
+
+    PUBLIC = "public"
+    """Anybody, signed in or not."""
+    AUTHENTICATED = "authenticated"
+    """Anybody who is signed in, whatever the role; the view decides about objects."""
+
+
+PUBLIC = Access.PUBLIC
+AUTHENTICATED = Access.AUTHENTICATED
+
+
+class LimitClass(enum.Enum):
+    """Which rate limit counts for a route (see `[limits]`)."""
+
+    GENERAL = "general"
+    AUTH = "auth"
+    EXEMPT = "exempt"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRoute:
+    """A path answered by a Quart view.
+
+    path: as the contract writes it, `{name}` for one segment, `{name:path}` for the rest.
+    access: a permission's name (held with or without `:any`; the view checks the object), PUBLIC or
+        AUTHENTICATED. None is refused at start.
+    view: `async def view(**path_params)`, any Quart return value; `quart.request` works inside.
+    max_body: bytes; None takes `[server] max_body_bytes`.
+    timeout: seconds until 504; None takes `[server] request_timeout`; 0 means none (streams).
+    """
+
+    methods: tuple[str, ...]
+    path: str
+    access: str | Access | None
+    view: View
+    limit: LimitClass = LimitClass.GENERAL
+    dialect: Dialect | None = None
+    max_body: int | None = None
+    timeout: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SocketRoute:
+    """A path answered by a WebSocket handler that is given the core's `Socket`.
+
+    close_codes: refusals ({401: 4001}) that are told by accepting and closing with that code, because the
+        contract says so; any other refusal is a plain HTTP answer to the handshake.
+    max_frame: bytes of one message; None takes `[server] max_frame_bytes`.
+    """
+
+    path: str
+    access: str | Access | None
+    handler: SocketHandler
+    limit: LimitClass = LimitClass.GENERAL
+    dialect: Dialect | None = None
+    close_codes: dict[int, int] = field(default_factory=dict)
+    max_frame: int | None = None
+
+
+Route = HttpRoute | SocketRoute
+
+
+class Routes(list[Route]):
+    """A list of routes with decorators, for plugins that like them."""
+
+    def http(
+        self, methods: str | Iterable[str], path: str, *, access: str | Access | None = None, **options: Any
+    ) -> Callable[[View], View]:
+        """Add a Quart view. `methods` is "GET" or ("GET", "POST"); `options` as in `HttpRoute`."""
+        names = (methods,) if isinstance(methods, str) else tuple(methods)
+
+        def add(view: View) -> View:
+            self.append(HttpRoute(names, path, access, view, **options))
+            return view
+
+        return add
+
+    def get(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
+        """Add a view for GET (HEAD is answered from it)."""
+        return self.http("GET", path, access=access, **options)
+
+    def post(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
+        """Add a view for POST."""
+        return self.http("POST", path, access=access, **options)
+
+    def delete(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
+        """Add a view for DELETE."""
+        return self.http("DELETE", path, access=access, **options)
+
+    def socket(
+        self, path: str, *, access: str | Access | None = None, **options: Any
+    ) -> Callable[[SocketHandler], SocketHandler]:
+        """Add a WebSocket handler; `options` as in `SocketRoute`."""
+
+        def add(handler: SocketHandler) -> SocketHandler:
+            self.append(SocketRoute(path, access, handler, **options))
+            return handler
+
+        return add
