@@ -1,0 +1,60 @@
+"""Supervised tasks: every background task has a name, an owner, a logged end and a bounded stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+T = TypeVar("T")
+_log = structlog.get_logger("moorage.tasks")
+
+
+class TaskSupervisor:
+    """Owns the background tasks of one part of the server, named `name` in logs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._stopped = False
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def spawn(self, coro: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run `coro` in the background. Its failure is logged and ends nothing else.
+
+        RuntimeError after `stop`.
+        """
+        if self._stopped:
+            coro.close()
+            raise RuntimeError(f"{self.name}: stopped, will not start {name}")
+        task = asyncio.get_running_loop().create_task(coro, name=f"{self.name}:{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    async def stop(self, timeout: float = 5.0) -> list[str]:
+        """Cancel all tasks and wait at most `timeout` seconds. Returns the names of those that would not end."""
+        self._stopped = True
+        current = asyncio.current_task()
+        tasks = {task for task in self._tasks if task is not current}
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return []
+        _, hanging = await asyncio.wait(tasks, timeout=timeout)
+        names = sorted(task.get_name() for task in hanging)
+        if names:
+            _log.error("tasks did not end in time", owner=self.name, tasks=names, timeout=timeout)
+        return names
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            _log.error("task failed", owner=self.name, task=task.get_name(), exc_info=error)
