@@ -1,0 +1,89 @@
+"""What a plugin imports: the stable surface, and nothing else of the core.
+
+Names are added with a version note and leave only with a new `API_VERSION`.
+"""
+
+from moorage.access import ANONYMOUS, Actor, Credential, Method, Permission, UserInfo
+from moorage.context import RequestInfo, bind_request, current_actor, current_request
+from moorage.dialects import CHAT, CHROTE, OCTO, OCTOPROX, ORBITAL, PROBLEM, Dialect
+from moorage.errors import (
+    BadRequest,
+    Conflict,
+    DeadlineExceeded,
+    Forbidden,
+    MoorageError,
+    NotFound,
+    PayloadTooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+    UpstreamError,
+    ValidationFailed,
+)
+from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
+from moorage.hooks import hookimpl, hookspec
+from moorage.hub import Hub
+from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
+from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, Route, Routes, SocketRoute
+from moorage.server.socket import Socket, SocketClosed
+from moorage.web import json_response, parse_json, read_json, read_query
+
+__all__ = [
+    "ANONYMOUS",
+    "API_VERSION",
+    "AUTHENTICATED",
+    "CHAT",
+    "CHROTE",
+    "OCTO",
+    "OCTOPROX",
+    "ORBITAL",
+    "PROBLEM",
+    "PUBLIC",
+    "Access",
+    "Actor",
+    "BadRequest",
+    "Conflict",
+    "Credential",
+    "DeadlineExceeded",
+    "Dialect",
+    "EventBus",
+    "Forbidden",
+    "Health",
+    "HttpRoute",
+    "Hub",
+    "LimitClass",
+    "Manifest",
+    "Method",
+    "MoorageError",
+    "NotFound",
+    "PayloadTooLarge",
+    "Permission",
+    "Plugin",
+    "PluginConfig",
+    "RequestInfo",
+    "Route",
+    "Routes",
+    "Socket",
+    "SocketClosed",
+    "SocketRegistry",
+    "SocketRoute",
+    "TaskSupervisor",
+    "TooManyRequests",
+    "Topic",
+    "Unauthorized",
+    "Unavailable",
+    "UnsupportedMediaType",
+    "UpstreamError",
+    "UserInfo",
+    "ValidationFailed",
+    "bind_request",
+    "current_actor",
+    "current_request",
+    "hookimpl",
+    "hookspec",
+    "json_response",
+    "parse_json",
+    "read_json",
+    "read_query",
+]

@@ -1,0 +1,62 @@
+"""The one object that a plugin is handed: the core's services, cut to what a plugin may use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from moorage.plugin import PluginConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from structlog.typing import FilteringBoundLogger
+
+    from moorage.access.service import Access
+    from moorage.accounts import Accounts
+    from moorage.db import Database
+    from moorage.events import EventBus, SocketRegistry, TaskSupervisor
+    from moorage.observe.audit import Audit
+    from moorage.observe.metrics import ScopedMetrics
+
+
+class HookCaller(Protocol):
+    """Calls the hooks that a plugin offers to others."""
+
+    def call(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
+        """Call a sync hook in every plugin that implements it: [(plugin name, value)], in plugin order."""
+        ...
+
+    def gather(self, hook: str, *, timeout: float, **arguments: Any) -> Awaitable[list[tuple[str, Any]]]:
+        """The same for an async hook, one after another, each with the time-out in seconds."""
+        ...
+
+
+@dataclass(slots=True)
+class Hub:
+    """What the core gives to one plugin.
+
+    name, config: the plugin's own. data_dir: its own folder, mode 0700, made on first use by `folder()`.
+    public_url: as configured, or None (then take `current_request().base_url`).
+    """
+
+    name: str
+    config: PluginConfig
+    data_dir: Path
+    public_url: str | None
+    log: FilteringBoundLogger
+    access: Access
+    accounts: Accounts
+    bus: EventBus
+    sockets: SocketRegistry
+    tasks: TaskSupervisor
+    metrics: ScopedMetrics
+    audit: Audit
+    db: Database
+    hooks: HookCaller
+
+    def folder(self) -> Path:
+        """The plugin's data folder, created if need be."""
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.data_dir

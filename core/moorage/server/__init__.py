@@ -1,0 +1,1 @@
+"""The way in: listeners, lifecycle, gate, sites and router."""

@@ -1,0 +1,429 @@
+"""The gate: the one place that reads credentials. Raw ASGI; everything passes it once, HTTP and WebSocket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import structlog
+
+from moorage.access import ANONYMOUS, Actor, Method
+from moorage.context import RequestInfo, bind_request
+from moorage.dialects import PROBLEM, Dialect
+from moorage.errors import (
+    DeadlineExceeded,
+    Forbidden,
+    MethodNotAllowed,
+    MoorageError,
+    PayloadTooLarge,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+)
+from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, SocketRoute
+from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
+from moorage.server.origin import OriginPolicy
+from moorage.server.reply import LiveStream, Message, Reply, spell
+from moorage.server.router import WEBSOCKET, Entry
+from moorage.server.sites import MatchFailed, Sites
+from moorage.server.socket import Receive, Send, Socket, SocketClosed, close_reason
+
+log = structlog.get_logger("moorage.gate")
+
+
+class Authenticator(Protocol):
+    """The part of accounts that the gate needs."""
+
+    def cached(self, token: str) -> Actor | None: ...
+    async def authenticate(self, token: str) -> Actor | None: ...
+
+
+class Limiter(Protocol):
+    """The part of limits that the gate needs."""
+
+    async def hit(self, cls: LimitClass, *, address: str, actor: Actor) -> Any: ...
+
+
+class Registry(Protocol):
+    """The part of the socket registry that the gate needs."""
+
+    def add(self, entry: Any) -> None: ...
+    def remove(self, entry: Any) -> None: ...
+
+
+@dataclass(slots=True)
+class GateSettings:
+    """The gate's numbers; see `[server]` in the configuration."""
+
+    max_header_bytes: int
+    max_url_bytes: int
+    max_body_bytes: int
+    max_frame_bytes: int
+    request_timeout: float
+    cookie_name: str
+    public_url: str | None = None
+    hidden_prefix: str = "__Host-"
+
+
+Observer = Callable[[RequestInfo, Entry | None, int, int, float], None]
+"""Called once per finished request: info, entry, status, bytes, seconds."""
+
+
+class Gate:
+    """The ASGI application. `sites` is replaced as a whole when a reload swaps generations."""
+
+    def __init__(
+        self,
+        sites: Sites,
+        *,
+        settings: GateSettings,
+        accounts: Authenticator,
+        holds: Callable[[Actor, str], bool],
+        limiter: Limiter,
+        registry: Registry,
+        proxies: TrustedProxies,
+        origins: OriginPolicy,
+        views: Callable[[Any, Any, Any], Awaitable[None]],
+        observe: Observer,
+        activate: Callable[[], Any],
+    ) -> None:
+        self.sites, self.settings = sites, settings
+        self.proxies, self.origins = proxies, origins
+        self.limiter = limiter
+        self.draining = False
+        self._accounts, self._holds, self._registry = accounts, holds, registry
+        self._views, self._observe, self._activate = views, observe, activate
+        self._serial = itertools.count()
+        self._boot = secrets.token_hex(4)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """ASGI entry point."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await _lifespan(receive, send)
+            return
+        with self._activate():
+            if kind == "http":
+                await self._http(scope, receive, send)
+            elif kind == "websocket":
+                await self._websocket(scope, receive, send)
+
+    # -- HTTP ---------------------------------------------------------------------------------------------------
+
+    async def _http(self, scope: Message, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        info = RequestInfo(id=f"{self._boot}-{next(self._serial):x}", address="", method=scope["method"])
+        reply = Reply(send, info)
+        dialect: Dialect = PROBLEM
+        entry: Entry | None = None
+        try:
+            head = self._read(scope, info)
+            entry, params, failure = self._match(scope, info, info.method, head)
+            dialect = entry.dialect if entry else failure.dialect if failure else dialect
+            public = entry is None or entry.route.access is PUBLIC
+            info.actor = await self._authenticate(head, info, reply, public=public)
+            await self._limit(entry, info, reply)
+            if failure is not None:
+                await self._unmatched(failure, head, info, reply)
+            elif entry is not None and isinstance(entry.route, HttpRoute):
+                await self._serve(entry, entry.route, params, head, info, reply, scope, receive)
+        except MoorageError as error:
+            await self._answer(reply, error, dialect)
+        except TimeoutError:
+            await self._answer(reply, DeadlineExceeded(), dialect)
+        except Exception:
+            log.exception("request failed", template=info.template, plugin=info.plugin)
+            await self._answer(reply, MoorageError(), dialect)
+        finally:
+            self._observe(info, entry, reply.status, reply.bytes_sent, perf_counter() - started)
+
+    async def _answer(self, reply: Reply, error: MoorageError, dialect: Dialect) -> None:
+        """An error as an answer; once the answer has begun, only breaking it off tells the client."""
+        if reply.status and not reply.whole:
+            raise ConnectionAbortedError(error.error_code)
+        await reply.error(error, dialect)
+
+    async def _unmatched(self, failure: MatchFailed, head: Head, info: RequestInfo, reply: Reply) -> None:
+        allow = failure.error.headers.get("Allow")
+        if info.method != "OPTIONS" or not isinstance(failure.error, MethodNotAllowed) or allow is None:
+            raise failure.error
+        headers = [(b"allow", allow.encode()), (b"content-length", b"0")]
+        if head.preflight and head.origin.lower() in self.origins.trusted:
+            headers += [
+                (b"access-control-allow-methods", allow.encode()),
+                (b"access-control-allow-headers", b"authorization, content-type, x-csrf-token, x-request-id"),
+                (b"access-control-max-age", b"600"),
+            ]
+        await reply.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await reply.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _serve(
+        self,
+        entry: Entry,
+        route: HttpRoute,
+        params: dict[str, str],
+        head: Head,
+        info: RequestInfo,
+        reply: Reply,
+        scope: Message,
+        receive: Receive,
+    ) -> None:
+        credential = info.actor.credential
+        if route.limit is LimitClass.AUTH or (credential is not None and credential.csrf is not None):
+            self.origins.check(info.method, head, info, credential.csrf if credential else None)
+        self._authorize(route.access, info.actor)
+        limit = self.settings.max_body_bytes if route.max_body is None else route.max_body
+        if head.content_length and int(head.content_length) > limit:
+            raise PayloadTooLarge(f"The body may hold {limit} bytes")
+        scope["moorage.view"] = (route.view, params)
+        scope["moorage.bodyless"] = not head.has_body
+        bind_request(info)
+        stream: LiveStream | None = None
+
+        def on_stream() -> None:
+            nonlocal stream
+            stream = LiveStream(info.actor, info.plugin, route.access, task)
+            self._registry.add(stream)
+
+        task = asyncio.current_task()
+        reply.on_stream = on_stream
+        timeout = self.settings.request_timeout if route.timeout is None else route.timeout
+        try:
+            async with asyncio.timeout(timeout or None) as deadline:
+                # A deadline is for the answer to begin; a long download may then take its time.
+                reply.on_start = lambda: deadline.reschedule(None)
+                await self._views(scope, _bounded(receive, limit) if head.has_body else receive, reply.send)
+        except asyncio.CancelledError:
+            if stream is None or not stream.revoked or task is None:
+                raise
+            task.uncancel()
+            raise ConnectionAbortedError("revoked") from None
+        finally:
+            if stream is not None:
+                self._registry.remove(stream)
+
+    # -- WebSocket ----------------------------------------------------------------------------------------------
+
+    async def _websocket(self, scope: Message, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        info = RequestInfo(id=f"{self._boot}-{next(self._serial):x}", address="", method=WEBSOCKET)
+        reply = Reply(send, info)
+        dialect: Dialect = PROBLEM
+        entry: Entry | None = None
+        status = 101
+        try:
+            head = self._read(scope, info)
+            entry, params, failure = self._match(scope, info, WEBSOCKET, head)
+            dialect = entry.dialect if entry else failure.dialect if failure else dialect
+            if failure is not None:
+                raise failure.error
+            if entry is None or not isinstance(entry.route, SocketRoute):
+                raise Unavailable
+            info.actor = await self._authenticate(head, info, reply, public=entry.route.access is PUBLIC)
+            await self._limit(entry, info, reply)
+            self.origins.check_socket(head, info)
+            self._authorize(entry.route.access, info.actor)
+            bind_request(info)
+            query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, max_num_fields=64))
+            socket = Socket(
+                scope,
+                receive,
+                send,
+                info=info,
+                plugin=entry.owner,
+                access=entry.route.access,
+                params=params,
+                query=query,
+                max_frame=entry.route.max_frame or self.settings.max_frame_bytes,
+            )
+            await self._run(socket, entry.route)
+        except MoorageError as error:
+            status = dialect.status(error)
+            await self._refuse(error, dialect, entry, reply, scope, receive, send)
+        except Exception:
+            status = 500
+            log.exception("socket failed", template=info.template, plugin=info.plugin)
+            await self._refuse(MoorageError(), dialect, entry, reply, scope, receive, send)
+        finally:
+            self._observe(info, entry, status, 0, perf_counter() - started)
+
+    async def _run(self, socket: Socket, route: SocketRoute) -> None:
+        """Run a handler; whatever it does, the socket ends closed and unregistered."""
+        self._registry.add(socket)
+        code, reason = 1000, ""
+        try:
+            await route.handler(socket)
+        except SocketClosed:
+            pass
+        except MoorageError as error:
+            if not socket.accepted:
+                raise
+            code, reason = close_reason(error)
+        except Exception:
+            if not socket.accepted:
+                raise
+            log.exception("socket handler failed", template=socket.info.template, plugin=socket.plugin)
+            code, reason = 1011, "Internal server error"
+        finally:
+            self._registry.remove(socket)
+        if socket.accepted:
+            await socket.close(code, reason)
+
+    async def _refuse(
+        self,
+        error: MoorageError,
+        dialect: Dialect,
+        entry: Entry | None,
+        reply: Reply,
+        scope: Message,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        """Refuse a handshake: by close code where the contract says so, else by an HTTP answer."""
+        route = entry.route if entry else None
+        code = route.close_codes.get(error.status) if isinstance(route, SocketRoute) else None
+        try:
+            if code is not None:
+                async with asyncio.timeout(5):
+                    await receive()
+                    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
+                    await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
+            elif "websocket.http.response" in (scope.get("extensions") or {}):
+                status, headers, body = spell(error, dialect, reply.info.id)
+                headers += [(b"x-request-id", reply.info.id.encode()), *reply.extra]
+                await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
+                await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
+            else:
+                await send({"type": "websocket.close", "code": 1008})
+        except (TimeoutError, OSError, RuntimeError):
+            log.debug("client left during the handshake", template=reply.info.template)
+
+    # -- steps that both share ----------------------------------------------------------------------------------
+
+    def _read(self, scope: Message, info: RequestInfo) -> Head:
+        """Fill in what the head says; limits, request id, client address, host."""
+        head = read_head(scope["headers"], self.settings.max_header_bytes)
+        info.id = request_id(head, info.id)
+        info.path = raw_path(scope, self.settings.max_url_bytes)
+        client = scope.get("client")
+        peer = client[0] if client and client[0] else "unix"
+        scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+        info.address, info.scheme, info.host = self.proxies.resolve(peer, head, scheme)
+        info.base_url = self.settings.public_url or f"{info.scheme}://{info.host}"
+        info.user_agent = head.user_agent[:256]
+        return head
+
+    def _match(
+        self, scope: Message, info: RequestInfo, method: str, head: Head
+    ) -> tuple[Entry | None, dict[str, str], MatchFailed | None]:
+        if self.draining:
+            return None, {}, MatchFailed(Unavailable("Server shutting down", headers={"Retry-After": "5"}), PROBLEM)
+        server = scope.get("server")
+        port = server[1] if server else None
+        try:
+            entry, params = self.sites.match(port, info.host, method, info.path)
+        except MatchFailed as failure:
+            return None, {}, failure
+        info.template, info.plugin, info.prefix = entry.template, entry.owner, entry.prefix
+        return entry, params, None
+
+    async def _authenticate(self, head: Head, info: RequestInfo, reply: Reply, *, public: bool) -> Actor:
+        """Bearer decides if present; else the session cookie. A public route never fails for a stale credential."""
+        if head.origin and head.origin.lower() in self.origins.trusted:
+            reply.extra += [
+                (b"access-control-allow-origin", head.origin.encode("latin-1")),
+                (b"access-control-allow-credentials", b"true"),
+                (b"vary", b"Origin"),
+            ]
+        if head.authorization:
+            scheme, _, token = head.authorization.partition(" ")
+            if scheme.lower() == "bearer" and token:
+                actor = await self._actor(token.strip())
+                if actor is not None:
+                    info.token = token
+                    return _without_csrf(actor)
+            if not public:
+                raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
+            return ANONYMOUS
+        name = self.settings.cookie_name
+        if info.scheme == "https":
+            name = self.settings.hidden_prefix + name
+        token = cookie_value(head.cookie, name) if head.cookie else ""
+        if not token:
+            return ANONYMOUS
+        actor = await self._actor(token)
+        if actor is None or actor.method is not Method.SESSION:
+            secure = "; Secure" if info.scheme == "https" else ""
+            cleared = f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
+            reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
+            return ANONYMOUS
+        info.token = token
+        return actor
+
+    async def _actor(self, token: str) -> Actor | None:
+        return self._accounts.cached(token) or await self._accounts.authenticate(token)
+
+    async def _limit(self, entry: Entry | None, info: RequestInfo, reply: Reply) -> None:
+        cls = entry.route.limit if entry is not None else LimitClass.GENERAL
+        if cls is LimitClass.EXEMPT:
+            return
+        state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
+        reply.extra += (
+            (b"x-ratelimit-limit", b"%d" % state.limit),
+            (b"x-ratelimit-remaining", b"%d" % state.remaining),
+            (b"x-ratelimit-reset", b"%d" % state.reset_at),
+        )
+        if not state.allowed:
+            raise TooManyRequests(retry_after=state.retry_after)
+
+    def _authorize(self, access: str | Access | None, actor: Actor) -> None:
+        """The route's rule. Which object it is about is the service's question."""
+        if access is PUBLIC:
+            return
+        if actor.user is None:
+            raise Unauthorized
+        if access is AUTHENTICATED:
+            return
+        if not isinstance(access, str) or not self._holds(actor, access):
+            raise Forbidden(
+                f"This needs the permission {access}",
+                details={"required": access, "current": actor.user.role, "action": str(access).rpartition(":")[2]},
+            )
+
+
+def _without_csrf(actor: Actor) -> Actor:
+    """A session token shown as Bearer: no browser sent it on its own, so no cross-site rule applies."""
+    credential = actor.credential
+    if credential is None or credential.csrf is None:
+        return actor
+    return Actor(actor.user, replace(credential, csrf=None))
+
+
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Count a body as it arrives: a chunked one announces no length."""
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > limit:
+            raise PayloadTooLarge(f"The body may hold {limit} bytes")
+        return message
+
+    return bounded
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Engines ask; the server's own lifecycle has done it all before they start."""
+    while True:
+        message = await receive()
+        await send({"type": message["type"] + ".complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

@@ -1,0 +1,144 @@
+"""The lane of Quart views: Quart without its router, which would match every path a second time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NoReturn, cast
+
+from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
+from quart import Quart, Response
+from quart.asgi import ASGIHTTPConnection
+from quart.ctx import RequestContext
+from quart.sessions import NullSession, SessionInterface
+from quart.typing import ResponseTypes
+from quart.wrappers.response import DataBody
+from werkzeug.exceptions import HTTPException
+
+from moorage.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    MethodNotAllowed,
+    MoorageError,
+    NotFound,
+    PayloadTooLarge,
+    RequestTimeout,
+    TooManyRequests,
+    Unauthorized,
+    Unavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
+
+_BY_STATUS: dict[int, type[MoorageError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    405: MethodNotAllowed,
+    408: RequestTimeout,
+    409: Conflict,
+    413: PayloadTooLarge,
+    415: UnsupportedMediaType,
+    422: ValidationFailed,
+    429: TooManyRequests,
+    503: Unavailable,
+}
+_NULL_SESSION = NullSession()
+
+
+class _NoSessions(SessionInterface):
+    """Quart's own cookie sessions are off: the gate has read the credentials already."""
+
+    def is_null_session(self, obj: object) -> bool:
+        return True
+
+    async def open_session(self, app: Quart, request: Any) -> NullSession:
+        return _NULL_SESSION
+
+
+class _Connection(ASGIHTTPConnection):
+    """One HTTP request. Without a body there is nothing to receive, so no task is spent on waiting for it."""
+
+    async def __call__(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        if self.scope["moorage.bodyless"]:  # type: ignore[typeddict-item]
+            request = self._create_request_from_scope(send)
+            request.body.set_complete()
+            response = await self.app.handle_request(request)
+            if isinstance(response, Response) and isinstance(response.response, DataBody):
+                await _send_whole(response, send)
+            else:
+                await self._send_while_connected(response, receive, send)
+        else:
+            await super().__call__(receive, send)
+
+    async def _send_while_connected(
+        self, response: ResponseTypes, receive: ASGIReceiveCallable, send: ASGISendCallable
+    ) -> None:
+        """Stream a response; stop as soon as the client is gone."""
+        sender = asyncio.ensure_future(self._send_response(send, response))
+        watcher = asyncio.ensure_future(_disconnected(receive))
+        try:
+            await asyncio.wait([sender, watcher], return_when=asyncio.FIRST_COMPLETED)
+            if sender.done():
+                sender.result()
+        finally:
+            for task in (sender, watcher):
+                task.cancel()
+            await asyncio.gather(sender, watcher, return_exceptions=True)
+
+
+async def _disconnected(receive: ASGIReceiveCallable) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_whole(response: Response, send: ASGISendCallable) -> None:
+    body = cast(DataBody, response.response).data
+    headers = [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in response.headers]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+class Views(Quart):
+    """Calls the view that the gate matched (`scope["moorage.view"]`) inside a Quart request context."""
+
+    asgi_http_class = _Connection
+    session_interface = _NoSessions()  # type: ignore[assignment]
+
+    def __init__(self) -> None:
+        super().__init__("moorage", static_folder=None, template_folder=None)
+        # The gate holds the limits and deadlines; Quart's would cut long streams.
+        self.config.update(BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None, MAX_CONTENT_LENGTH=None, PROPAGATE_EXCEPTIONS=True)
+
+    def create_url_adapter(self, request: Any) -> None:
+        """No adapter: matching was done by the router."""
+        return
+
+    async def full_dispatch_request(self, request_context: RequestContext | None = None) -> ResponseTypes:
+        """Call the matched view."""
+        context = cast(RequestContext, request_context)
+        view, params = context.request.scope["moorage.view"]  # type: ignore[typeddict-item]
+        try:
+            result = await view(**params)
+        except HTTPException as error:
+            _as_moorage(error)
+        response = await self.make_response(result)
+        for function in context._after_request_functions:
+            response = await self.ensure_async(function)(response)  # type: ignore[assignment]
+        return response
+
+    async def handle_exception(self, error: Exception) -> ResponseTypes:
+        """Let the gate spell it."""
+        raise error
+
+
+def _as_moorage(error: HTTPException) -> NoReturn:
+    """Raise werkzeug's exception as ours, so that one place spells errors."""
+    if error.response is not None:
+        raise error
+    status = error.code or 500
+    kind = _BY_STATUS.get(status)
+    if kind is None:
+        raise MoorageError from error
+    raise kind(error.description) from error

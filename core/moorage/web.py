@@ -1,0 +1,111 @@
+"""What views use: reading bounded, validated input and writing JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from quart import Response, request
+
+from moorage.errors import BadRequest, UnsupportedMediaType, ValidationFailed
+
+T = TypeVar("T", bound=BaseModel)
+MAX_DEPTH = 64
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+async def read_json(model: type[T], *, forms: bool = False) -> T:
+    """The request's JSON object as `model`. With forms=True, a form body is taken too (repeated field: 400).
+
+    BadRequest for what is not JSON, too deep or no object; ValidationFailed naming each wrong field.
+    """
+    kind = request.mimetype
+    if forms and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        form = await request.form
+        repeated = [key for key in form if len(form.getlist(key)) > 1]
+        if repeated:
+            raise BadRequest(f"Field given twice: {', '.join(sorted(repeated))}", code="invalid_request")
+        return validate(model, dict(form))
+    if kind and kind != "application/json" and not kind.endswith("+json"):
+        raise UnsupportedMediaType("Expected a body of type application/json")
+    return validate(model, parse_json(await request.get_data(as_text=False)))
+
+
+def read_query(model: type[T]) -> T:
+    """The query string as `model`; ValidationFailed naming each wrong field."""
+    return validate(model, request.args.to_dict())
+
+
+def parse_json(body: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
+    """Parse JSON with a bound on nesting. An empty body is an empty object. BadRequest otherwise."""
+    if not body.strip():
+        return {}
+    if _depth(body) > max_depth:
+        raise BadRequest(f"JSON is nested deeper than {max_depth} levels")
+    try:
+        value = json.loads(body, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise BadRequest("The body is not valid UTF-8") from None
+    except ValueError as error:
+        place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadRequest(f"Malformed JSON{place}") from None
+    if _SURROGATE.search(body if isinstance(body, bytes) else body.encode()):
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            raise BadRequest("The body holds half of a surrogate pair, which is no text") from None
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _depth(body: bytes | str) -> int:
+    """An upper bound of the nesting, found before the parser recurses: brackets opened and not yet closed."""
+    data = body.encode() if isinstance(body, str) else body
+    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    in_string = escaped = False
+    for byte in data:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif byte == 0x5C:
+                escaped = True
+            elif byte == 0x22:
+                in_string = False
+        elif byte == 0x22:
+            in_string = True
+        elif byte in (0x5B, 0x7B):
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in (0x5D, 0x7D):
+            depth -= 1
+    return deepest
+
+
+def validate(model: type[T], data: Any) -> T:
+    """`data` as `model`. BadRequest when it is no object, ValidationFailed naming each wrong field."""
+    if not isinstance(data, Mapping):
+        raise BadRequest("Expected a JSON object")
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        problems = [
+            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
+        ]
+        text = "; ".join(f"{p['field']}: {p['message']}" if p["field"] else p["message"] for p in problems[:5])
+        raise ValidationFailed(text or None, problems=problems) from None
+
+
+def json_response(
+    data: Any, status: int = 200, headers: Mapping[str, str] | None = None, *, content_type: str = "application/json"
+) -> Response:
+    """A compact JSON answer."""
+    body = json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode()
+    return Response(body, status, headers=dict(headers or {}), content_type=content_type)
