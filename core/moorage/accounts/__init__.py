@@ -1,0 +1,1 @@
+"""Who asks: users, passwords, sessions, API keys, and the first owner."""
