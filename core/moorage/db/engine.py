@@ -1,0 +1,257 @@
+"""The database of one server: connections, models, transactions. Several may live in one process."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
+from tortoise.backends.base.executor import EXECUTOR_CACHE
+from tortoise.context import TortoiseContext, _current_context
+from tortoise.exceptions import ConfigurationError
+from tortoise.models import Model
+
+from moorage.db.failures import opening_failed
+from moorage.db.lock import make_folder
+from moorage.db.url import Dialect, parse
+from moorage.errors import StartError, Unavailable
+
+# At DEBUG both write every statement with its values: password hashes, tokens' hashes, what people typed.
+for _name in ("tortoise.db_client", "aiosqlite"):
+    logging.getLogger(_name).setLevel(logging.INFO)
+
+_open_databases: WeakSet[Database] = WeakSet()
+
+
+class Database:
+    """One database and the models that live in it.
+
+    Models find their connection through a context variable, so code that touches one runs inside of `activate()`
+    (the gate and the lifecycle do that; tasks inherit it). Databases of one dialect may be open side by side in a
+    process, each within its own `activate()`; the same models on two dialects at once are refused, since Tortoise
+    keeps the SQL of a model on its class.
+    """
+
+    def __init__(self, url: str, data_dir: Path, *, pool_min: int = 1, pool_max: int = 10) -> None:
+        """Read the URL (StartError when it is wrong) and touch nothing. The pool's sizes are for PostgreSQL."""
+        self.target = parse(url, data_dir)
+        self.data_dir = data_dir
+        self._pool = (min(pool_min, pool_max), pool_max)
+        self._context: TortoiseContext | None = None
+        self._modules: dict[str, list[str]] = {}
+
+    @property
+    def dialect(self) -> Dialect:
+        """ "sqlite" or "postgres"."""
+        return self.target.dialect
+
+    @property
+    def url_public(self) -> str:
+        """The address without password and options, for logs and people."""
+        return self.target.public
+
+    @property
+    def is_open(self) -> bool:
+        """True between `open` and `close`."""
+        return self._context is not None
+
+    async def open(self, apps: Mapping[str, Iterable[str]]) -> None:
+        """Connect and register the models of `apps`: label -> modules ("core", or a plugin's name).
+
+        StartError (exit code 4) with a text for the operator when the database cannot be used; nothing stays open.
+        The schema is the runner's business (`moorage.db.migrate`), not looked at here.
+        """
+        if self._context is not None:
+            raise RuntimeError("the database is open already")
+        modules = {label: list(names) for label, names in apps.items()}
+        for label, names in modules.items():
+            _import_models(label, names)
+        self._refuse_two_dialects(modules)
+        self._prepare_file()
+        self._context = context = TortoiseContext()
+        self._modules = modules
+        with self.activate():
+            try:
+                await context.init(
+                    config={
+                        "connections": {self.dialect: self._connection()},
+                        "apps": {
+                            label: {"models": names, "default_connection": self.dialect}
+                            for label, names in modules.items()
+                        },
+                    }
+                )
+                self._forget_cached_sql(modules)
+                self._check_tables()
+                await self._client().create_connection(with_db=True)
+                await self._client().execute_query("SELECT 1")
+            except BaseException as error:
+                await self.close()
+                if isinstance(error, ConfigurationError):
+                    raise StartError(f"The models are wrong: {error}", exit_code=4) from error
+                if isinstance(error, Exception) and not isinstance(error, StartError):
+                    raise opening_failed(error, self.target) from error
+                raise
+        _open_databases.add(self)
+
+    async def close(self) -> None:
+        """Close every connection. Safe to call twice, and on a database that was never opened."""
+        context, self._context = self._context, None
+        self._modules = {}
+        _open_databases.discard(self)
+        if context is not None:
+            await context.close_connections()
+
+    async def add_app(self, label: str, modules: Iterable[str]) -> None:
+        """Register one more app's models on the live connections; the app's migrations must have run.
+
+        StartError when they cannot be imported, name a table of another app, or relate to what is not there; the
+        database goes on without them. An app that is there already is replaced by itself.
+        """
+        context = self._require()
+        names = list(modules)
+        _import_models(label, names)
+        self._refuse_two_dialects({label: names})
+        assert context.apps is not None
+        known = context.apps.apps.get(label)
+        with self.activate():
+            try:
+                for model in context.apps.init_app(label, names, _init_relations=False).values():
+                    model._meta.default_connection = self.dialect
+                self._check_tables()
+                context.apps._init_relations()
+                self._forget_cached_sql([label])
+                context.apps._build_initial_querysets()
+            except (ConfigurationError, StartError) as error:
+                context.apps.apps.pop(label, None)
+                if known is not None:
+                    context.apps.apps[label] = known
+                raise StartError(f"The models of {label} are wrong: {error}", exit_code=4) from error
+        self._modules[label] = names
+
+    @contextmanager
+    def activate(self) -> Iterator[None]:
+        """Make this the database of the models for the current task and those that it starts."""
+        # Not `with context:`, which keeps its token on the shared object: two tasks would mix theirs up.
+        token = _current_context.set(self._require())
+        try:
+            yield
+        finally:
+            _current_context.reset(token)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[TransactionalDBClient]:
+        """One unit of work: committed at the end, undone by any exception. Nested ones are savepoints.
+
+        Keep it short, and never wait for the network or a person inside: on SQLite nobody else writes meanwhile.
+        On SQLite what was read stays true until the end; on PostgreSQL use `select_for_update()` for that (it is
+        harmless on SQLite). Tasks that outlive the transaction are started after it.
+        """
+        with self.activate():
+            async with self._client()._in_transaction() as connection:
+                yield connection
+
+    async def ping(self) -> float:
+        """Ask the database for an answer; milliseconds that it took. Unavailable when there is none."""
+        if self._context is None:
+            raise Unavailable("The database is closed")
+        started = time.perf_counter()
+        with self.activate():
+            await self._client().execute_query("SELECT 1")
+        return (time.perf_counter() - started) * 1000
+
+    async def create_tables(self) -> None:
+        """Create the tables straight from the models, without a trace in the ledger: for unit tests."""
+        with self.activate():
+            await self._require().generate_schemas(safe=True)
+
+    def _require(self) -> TortoiseContext:
+        if self._context is None:
+            raise RuntimeError("the database is not open")
+        return self._context
+
+    def _client(self) -> BaseDBAsyncClient:
+        return self._require().connections.get(self.dialect)
+
+    def _connection(self) -> dict[str, Any]:
+        # The connection is named after its dialect because Tortoise caches SQL by that name.
+        if self.dialect == "sqlite":
+            return {
+                "engine": "moorage.db.sqlite",
+                "credentials": {
+                    "file_path": str(self.target.file),
+                    "busy_timeout": self.target.busy_timeout,
+                    "journal_mode": "WAL",
+                    "synchronous": self.target.synchronous,
+                    "foreign_keys": "ON",
+                    "journal_size_limit": 4 * 1024 * 1024,
+                },
+            }
+        try:
+            importlib.import_module("asyncpg")
+        except ImportError as error:
+            raise StartError(
+                "The database is PostgreSQL, but its driver is not installed: pip install 'moorage[postgres]'.",
+                exit_code=4,
+            ) from error
+        return {
+            "engine": "moorage.db.postgres",
+            "credentials": {"dsn": self.target.dsn, "minsize": self._pool[0], "maxsize": self._pool[1]},
+        }
+
+    def _prepare_file(self) -> None:
+        if self.dialect != "sqlite":
+            return
+        path = self.target.file
+        if path.parent == self.data_dir.absolute():
+            make_folder(self.data_dir)
+        try:
+            # Created by us so that it is private from its first moment; an operator's own mode is left alone.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        except OSError as error:
+            raise opening_failed(error, self.target) from error
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise opening_failed(PermissionError(13, "Permission denied", str(path.parent)), self.target)
+
+    def _refuse_two_dialects(self, modules: Mapping[str, Iterable[str]]) -> None:
+        wanted = {name for names in modules.values() for name in names}
+        for other in _open_databases:
+            if other.dialect != self.dialect and wanted & {name for names in other._modules.values() for name in names}:
+                raise RuntimeError("the same models cannot be open on SQLite and PostgreSQL in one process")
+
+    def _models(self, labels: Iterable[str]) -> Iterator[tuple[str, type[Model]]]:
+        apps = self._require().apps
+        assert apps is not None
+        for label in labels:
+            for model in apps.apps.get(label, {}).values():
+                yield label, model
+
+    def _check_tables(self) -> None:
+        apps = self._require().apps
+        assert apps is not None
+        owners: dict[str, str] = {"aerich": "the ledger of migrations"}
+        for label, model in self._models(list(apps.apps)):
+            name, table = f"{label}.{model.__name__}", model._meta.db_table
+            if label != "aerich" and owners.setdefault(table, name) != name:
+                raise StartError(f"the table {table} is claimed by {owners[table]} and by {name}", exit_code=4)
+
+    def _forget_cached_sql(self, labels: Iterable[str]) -> None:
+        for _, model in self._models(labels):
+            EXECUTOR_CACHE.pop((self.dialect, model._meta.schema, model._meta.db_table), None)
+
+
+def _import_models(label: str, names: Iterable[str]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception as error:
+            raise StartError(
+                f"The models of {label} cannot be imported from {name}: {type(error).__name__}: {error}", exit_code=4
+            ) from error
