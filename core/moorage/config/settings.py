@@ -1,0 +1,290 @@
+"""The settings: every key of the configuration with its type, default and a line of why.
+
+The descriptions are the text of `config/moorage.toml` and of the reference; a key without one fails a test.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+from moorage.config.values import (
+    ConfigPath,
+    ListenList,
+    LowerCase,
+    MountList,
+    NetworkList,
+    Origin,
+    OriginList,
+    Rate,
+    TextList,
+)
+
+MASK_URL: dict[str, Any] = {"mask": "url"}
+"""Marks a secret URL of which all but the password may be shown."""
+NAME = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+COOKIE_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 365 * 86400, allow_inf_nan=False)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError("a name has small letters, digits, `-` and `_`, and begins with a letter")
+    return text
+
+
+def _cookie_name(text: str) -> str:
+    if not COOKIE_NAME.fullmatch(text):
+        raise ValueError("a cookie's name has letters, digits, `-` and `_`")
+    if text.startswith(("__Host-", "__Secure-")):
+        raise ValueError("leave the prefix out; it is added where the connection is safe")
+    return text
+
+
+def _sqlite_or_postgres(url: SecretStr) -> SecretStr:
+    scheme = url.get_secret_value().partition("://")[0]
+    if "://" not in url.get_secret_value() or scheme not in ("sqlite", "postgres", "postgresql"):
+        raise ValueError('write "sqlite://FILE" or "postgres://USER:PASSWORD@HOST:5432/NAME"')
+    return url
+
+
+def _redis_scheme(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError('write "redis://HOST:6379/0", or "rediss://…" for TLS')
+    return url
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class Section(BaseModel):
+    """A table of the configuration: unknown keys are refused, values are frozen, defaults are checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class ServerSettings(Section):
+    """`[server]`: listeners, sizes and times."""
+
+    listen: ListenList = Field(
+        ["127.0.0.1:8000"],
+        description='Where to listen: "host:port", "[v6]:port" or "unix:/path", one or more.',
+    )
+    engine: Literal["hypercorn", "uvicorn"] = Field(
+        "hypercorn",
+        description='The ASGI server. "uvicorn" is faster and speaks no HTTP/2; it needs the extra `fast`.',
+    )
+    public_url: Origin | None = Field(
+        None,
+        description="Scheme and host as clients see them; set it behind a reverse proxy, links and cookies follow it.",
+        examples=["https://moorage.example.org"],
+    )
+    trusted_proxies: NetworkList = Field(
+        [],
+        description="Addresses and networks of reverse proxies whose X-Forwarded-* headers are believed. Nobody else's are.",
+        examples=[["127.0.0.1", "10.0.0.0/8"]],
+    )
+    trusted_origins: OriginList = Field(
+        [],
+        description="Other web origins whose pages may use cookies here. The server's own is always trusted.",
+        examples=[["https://app.example.org"]],
+    )
+    tls_cert: ConfigPath | None = Field(
+        None,
+        description="PEM file with the certificate and its chain; together with tls_key it turns on TLS and HTTP/2.",
+        examples=["/etc/moorage/tls.crt"],
+    )
+    tls_key: ConfigPath | None = Field(
+        None, description="PEM file with the certificate's private key.", examples=["/etc/moorage/tls.key"]
+    )
+    max_body_bytes: Positive = Field(
+        10 * 1024 * 1024, description="The largest request body, unless a route allows more; beyond it, 413."
+    )
+    max_header_bytes: Annotated[int, Field(ge=1024)] = Field(
+        32 * 1024, description="The largest block of request headers; beyond it, 431."
+    )
+    max_url_bytes: Annotated[int, Field(ge=256)] = Field(
+        8 * 1024, description="The longest request target (path and query); beyond it, 414."
+    )
+    max_frame_bytes: Annotated[int, Field(ge=1024)] = Field(
+        1024 * 1024, description="The largest WebSocket message that a client may send; beyond it, close 1009."
+    )
+    max_json_depth: Annotated[int, Field(ge=4, le=500)] = Field(
+        64, description="How deep JSON bodies may nest; deeper ones are refused before they are read into objects."
+    )
+    request_timeout: Seconds = Field(
+        60.0, description="Seconds until a request is given up with 504. Streams and sockets have their own rules."
+    )
+    drain_timeout: Seconds = Field(
+        10.0, description="Seconds that requests in hand get to finish when the server stops."
+    )
+    plugin_import_timeout: Seconds = Field(10.0, description="Seconds that the import of one plugin may take.")
+    plugin_start_timeout: Seconds = Field(30.0, description="Seconds that the start of one plugin may take.")
+    plugin_stop_timeout: Seconds = Field(10.0, description="Seconds that draining or stopping one plugin may take.")
+    access_log: bool = Field(True, description="Write one line per request. It never holds tokens or query strings.")
+    ws_ping_interval: Seconds = Field(
+        15.0, description="Seconds between pings on WebSockets; a client that misses two is let go."
+    )
+
+
+class DatabaseSettings(Section):
+    """`[database]`: the one database."""
+
+    url: Annotated[SecretStr, AfterValidator(_sqlite_or_postgres)] = Field(
+        SecretStr("sqlite://moorage.db"),
+        description='"sqlite://FILE" (a relative file lies in data_dir) or "postgres://USER:PASSWORD@HOST:5432/NAME".',
+        json_schema_extra=MASK_URL,
+    )
+    pool_min: Annotated[int, Field(ge=0, le=1000)] = Field(
+        1, description="Connections that are kept open (PostgreSQL)."
+    )
+    pool_max: Annotated[int, Field(ge=1, le=1000)] = Field(
+        10, description="The most connections that are opened (PostgreSQL)."
+    )
+
+
+class RedisSettings(Section):
+    """`[redis]`: what several servers share."""
+
+    url: Annotated[SecretStr, AfterValidator(_redis_scheme)] | None = Field(
+        None,
+        description="Shared limits and events; needed only when several servers run on one database.",
+        examples=["redis://127.0.0.1:6379/0"],
+        json_schema_extra=MASK_URL,
+    )
+
+
+class LimitsSettings(Section):
+    """`[limits]`: how often anybody may ask."""
+
+    enabled: bool = Field(True, description="Count requests and answer 429 beyond the limits.")
+    storage: Literal["memory", "redis"] = Field(
+        "memory", description='Where counts live: "memory" (this server alone) or "redis" (all servers together).'
+    )
+    general: Rate = Field("200/minute", description="Requests of one address, and of one user.")
+    authentication: Rate = Field(
+        "60/minute", description="Logins and other requests that prove an identity, of one address."
+    )
+    user: Rate | None = Field(
+        None, description="Requests of one user over all addresses; unset, the general rate.", examples=["600/minute"]
+    )
+    key: Rate | None = Field(
+        None, description="Requests with one API key; unset, the general rate.", examples=["600/minute"]
+    )
+
+
+class AccountsSettings(Section):
+    """`[accounts]`: sessions, passwords and the delay after wrong ones."""
+
+    cookie_name: Annotated[str, AfterValidator(_cookie_name)] = Field(
+        "moorage_session", description="Name of the session cookie; over https it is prefixed with __Host-."
+    )
+    session_idle_seconds: Annotated[int, Field(ge=60)] = Field(
+        7 * 86400, description="A session that is not used for so long ends."
+    )
+    session_max_seconds: Annotated[int, Field(ge=60)] = Field(
+        30 * 86400, description="A session ends after so long, used or not."
+    )
+    session_cache_seconds: Annotated[float, Field(ge=0, le=60)] = Field(
+        1.0,
+        description="How long a proven credential is kept in memory. Revocation by this server bites at once; "
+        "a change made by another process is seen after at most so long.",
+    )
+    password_min_length: Annotated[int, Field(ge=1, le=128)] = Field(
+        8, description="The fewest characters of a new password."
+    )
+    argon2_memory_kib: Annotated[int, Field(ge=8, le=4 * 1024 * 1024)] = Field(
+        19456, description="Memory of one password hash (argon2id)."
+    )
+    argon2_time: Annotated[int, Field(ge=1, le=100)] = Field(2, description="Passes over that memory.")
+    argon2_parallelism: Annotated[int, Field(ge=1, le=64)] = Field(1, description="Lanes of one hash.")
+    argon2_threads: Annotated[int, Field(ge=1, le=64)] = Field(
+        2, description="Password hashes that are computed at once; further logins wait their turn."
+    )
+    lockout_threshold: Annotated[int, Field(ge=1)] = Field(
+        5, description="Wrong passwords in a row (per account, and per address) before logins are delayed."
+    )
+    lockout_base_seconds: Seconds = Field(1.0, description="The first delay; each further failure doubles it.")
+    lockout_max_seconds: Seconds = Field(900.0, description="The longest delay.")
+
+
+class RoleSettings(Section):
+    """`[access.roles.NAME]`: a role of your own."""
+
+    includes: Name | None = Field(None, description="The role whose rights this one starts from.", examples=["viewer"])
+    grants: TextList = Field(
+        [], description='Permissions that are added: "tmux:session:read", "tmux:session:read:any", "tmux:*".'
+    )
+    denies: TextList = Field([], description="Permissions that are taken away again; a denial beats every grant.")
+
+
+class AccessSettings(Section):
+    """`[access]`: roles beside owner, admin, operator and viewer."""
+
+    roles: dict[Name, RoleSettings] = Field(
+        {}, description="Roles of your own, one table each, beside owner > admin > operator > viewer."
+    )
+
+
+class LogSettings(Section):
+    """`[log]`: what is written to stderr."""
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], LowerCase] = Field(
+        "info", description="The least that is written: debug, info, warning or error."
+    )
+    format: Annotated[Literal["auto", "json", "console"], LowerCase] = Field(
+        "auto", description='"console" for people, "json" for machines; "auto" chooses by whether stderr is a terminal.'
+    )
+
+
+class PluginSection(Section):
+    """`[plugins.NAME]`: the core's keys; every other key is an option that the plugin's own model checks."""
+
+    enabled: bool = Field(False, description="Run this plugin. Nothing runs that is not enabled.")
+    required: bool = Field(
+        False, description="Stop the server (exit code 3) if this plugin fails, instead of running without it."
+    )
+    mount: MountList | None = Field(
+        None,
+        description='Where it is served: "/", "/path", ":port/", "//host/", one or more; unset, the plugin\'s own choice.',
+    )
+    options: dict[str, Any] = Field({}, description="The plugin's own keys.", repr=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_options(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = {key: value for key, value in data.items() if key in CORE_PLUGIN_KEYS}
+        rest = {key: value for key, value in data.items() if key not in CORE_PLUGIN_KEYS and key != "options"}
+        given = data.get("options", {})
+        return {**known, "options": {**given, **rest} if isinstance(given, dict) else given}
+
+
+CORE_PLUGIN_KEYS = ("enabled", "required", "mount")
+
+
+class Settings(Section):
+    """All settings. Frozen; a reload makes a new one."""
+
+    data_dir: ConfigPath = Field(
+        Path("data"),
+        description="Everything that the server writes lives here. Relative to this file's folder.",
+    )
+    server: ServerSettings = Field(default_factory=ServerSettings, description="Listeners, sizes and times.")
+    database: DatabaseSettings = Field(default_factory=DatabaseSettings, description="The one database.")
+    redis: RedisSettings = Field(default_factory=RedisSettings, description="What several servers share.")
+    limits: LimitsSettings = Field(default_factory=LimitsSettings, description="How often anybody may ask.")
+    accounts: AccountsSettings = Field(
+        default_factory=AccountsSettings, description="Sessions, passwords and the delay after wrong ones."
+    )
+    access: AccessSettings = Field(default_factory=AccessSettings, description="Roles of your own.")
+    log: LogSettings = Field(default_factory=LogSettings, description="What is written to stderr.")
+    plugins: dict[Name, PluginSection] = Field(
+        {}, description="One table per plugin; a plugin that is not enabled is not even imported."
+    )
