@@ -1,0 +1,15 @@
+"""The core's own permissions. Plugins declare theirs in their manifest."""
+
+from __future__ import annotations
+
+from moorage.access.permissions import Permission
+
+CORE_PERMISSIONS = (
+    Permission("core:key:read", "List API keys", default="viewer", owned=True),
+    Permission("core:key:create", "Create API keys", default="viewer", owned=True),
+    Permission("core:key:delete", "Revoke API keys", default="viewer", owned=True),
+    Permission("core:metrics:read", "Read the metrics"),
+    Permission("core:health:read", "Read the details of the health report"),
+    Permission("core:plugin:read", "See plugins and their states"),
+    Permission("core:plugin:manage", "Apply a changed configuration, enable and disable plugins"),
+)
