@@ -118,6 +118,14 @@ class Access:
             self._report_unknown(permission)
         return False
 
+    def passes(self, actor: Actor, rule: str | Rule | None) -> bool:
+        """Whether the actor may enter a route with this access rule. A route without a rule lets nobody in."""
+        if isinstance(rule, str):
+            return self.holds(actor, rule)
+        if rule is Rule.PUBLIC:
+            return True
+        return rule is Rule.AUTHENTICATED and actor.user is not None and actor.user.active
+
     def can(self, actor: Actor, permission: str, *, owner_id: int | None = None, resource: Any | None = None) -> bool:
         """Whether the actor may do this to one object.
 
