@@ -1,0 +1,87 @@
+"""Metrics for Prometheus, in a registry of our own: two servers in one process do not meet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+"""Buckets for durations of requests."""
+
+_Metric = Counter | Gauge | Histogram
+_M = TypeVar("_M", Counter, Gauge, Histogram)
+
+
+class Metrics:
+    """The metrics of one server, or a part's view of them (`scoped`).
+
+    Names are written without the `moorage_` that every one begins with. Asking for a metric that exists gives the
+    same object, so that a plugin that is loaded again goes on counting; ValueError if its kind or labels differ.
+    Labels must have few values: a route's template, never a path, a user or an id.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._prefix = "moorage"
+        self._metrics: dict[str, tuple[_Metric, tuple[str, ...]]] = {}
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def scoped(self, part: str) -> Metrics:
+        """A view whose names begin with `moorage_<part>_`; a hyphen in the part becomes `_`."""
+        view = Metrics.__new__(Metrics)
+        view.registry, view._metrics = self.registry, self._metrics
+        view._prefix = f"{self._prefix}_{part.replace('-', '_')}"
+        return view
+
+    def counter(self, name: str, doc: str, labels: Sequence[str] = ()) -> Counter:
+        """A number that only grows; its name ends in `_total`."""
+        return self._get(Counter, name, labels, lambda full: Counter(full, doc, labels, registry=self.registry))
+
+    def gauge(self, name: str, doc: str, labels: Sequence[str] = ()) -> Gauge:
+        """A number that goes up and down."""
+        return self._get(Gauge, name, labels, lambda full: Gauge(full, doc, labels, registry=self.registry))
+
+    def histogram(
+        self, name: str, doc: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = SECONDS
+    ) -> Histogram:
+        """A distribution; `buckets` are upper bounds, in the unit that the name ends with."""
+        return self._get(
+            Histogram, name, labels, lambda full: Histogram(full, doc, labels, registry=self.registry, buckets=buckets)
+        )
+
+    def describe(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
+        """(name, kind, description, labels) of each metric of ours, by name: for the generated reference."""
+        found = []
+        for name, (metric, labels) in sorted(self._metrics.items()):
+            family = next(iter(metric.describe()))
+            found.append((name, family.type, family.documentation, labels))
+        return found
+
+    def _get(self, kind: type[_M], name: str, labels: Sequence[str], make: Callable[[str], _M]) -> _M:
+        full = f"{self._prefix}_{name}"
+        known = self._metrics.get(full)
+        if known is None:
+            metric = make(full)
+            self._metrics[full] = (metric, tuple(labels))
+            return metric
+        if not isinstance(known[0], kind) or known[1] != tuple(labels):
+            raise ValueError(f"metric {full} exists already with another kind or other labels")
+        return known[0]
+
+    def render(self) -> tuple[bytes, str]:
+        """Everything in the text format, and its content type."""
+        return generate_latest(self.registry), CONTENT_TYPE_LATEST
