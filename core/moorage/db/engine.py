@@ -39,9 +39,21 @@ class Database:
     keeps the SQL of a model on its class.
     """
 
-    def __init__(self, url: str, data_dir: Path, *, pool_min: int = 1, pool_max: int = 10) -> None:
-        """Read the URL (StartError when it is wrong) and touch nothing. The pool's sizes are for PostgreSQL."""
+    def __init__(
+        self,
+        url: str,
+        data_dir: Path,
+        *,
+        pool_min: int = 1,
+        pool_max: int = 10,
+        statement_timeout: float | None = 60.0,
+    ) -> None:
+        """Read the URL (StartError when it is wrong) and touch nothing.
+
+        The rest is for PostgreSQL: the pool's sizes, and the seconds that a statement may take (None = any).
+        """
         self.target = parse(url, data_dir)
+        self._statement_timeout = statement_timeout
         self.data_dir = data_dir
         self._pool = (min(pool_min, pool_max), pool_max)
         self._context: TortoiseContext | None = None
@@ -90,8 +102,8 @@ class Database:
                 )
                 self._forget_cached_sql(modules)
                 self._check_tables()
-                await self._client().create_connection(with_db=True)
-                await self._client().execute_query("SELECT 1")
+                await self.connection().create_connection(with_db=True)
+                await self.connection().execute_query("SELECT 1")
             except BaseException as error:
                 await self.close()
                 if isinstance(error, ConfigurationError):
@@ -155,8 +167,12 @@ class Database:
         harmless on SQLite). Tasks that outlive the transaction are started after it.
         """
         with self.activate():
-            async with self._client()._in_transaction() as connection:
+            async with self.connection()._in_transaction() as connection:
                 yield connection
+
+    def connection(self) -> BaseDBAsyncClient:
+        """The connection for SQL by hand; within a transaction, that transaction's."""
+        return self._require().connections.get(self.dialect)
 
     async def ping(self) -> float:
         """Ask the database for an answer; milliseconds that it took. Unavailable when there is none."""
@@ -164,7 +180,7 @@ class Database:
             raise Unavailable("The database is closed")
         started = time.perf_counter()
         with self.activate():
-            await self._client().execute_query("SELECT 1")
+            await self.connection().execute_query("SELECT 1")
         return (time.perf_counter() - started) * 1000
 
     async def create_tables(self) -> None:
@@ -176,9 +192,6 @@ class Database:
         if self._context is None:
             raise RuntimeError("the database is not open")
         return self._context
-
-    def _client(self) -> BaseDBAsyncClient:
-        return self._require().connections.get(self.dialect)
 
     def _connection(self) -> dict[str, Any]:
         # The connection is named after its dialect because Tortoise caches SQL by that name.
@@ -203,7 +216,12 @@ class Database:
             ) from error
         return {
             "engine": "moorage.db.postgres",
-            "credentials": {"dsn": self.target.dsn, "minsize": self._pool[0], "maxsize": self._pool[1]},
+            "credentials": {
+                "dsn": self.target.dsn,
+                "minsize": self._pool[0],
+                "maxsize": self._pool[1],
+                "statement_timeout": self._statement_timeout,
+            },
         }
 
     def _prepare_file(self) -> None:

@@ -13,9 +13,11 @@ from moorage.errors import StartError
 
 
 def make_folder(path: Path) -> Path:
-    """Create a folder of ours (mode 0700) and what is missing above it. StartError (exit code 4) when that fails."""
+    """Create a folder and what is missing above it, all of mode 0700. StartError (exit code 4) when that fails."""
+    if not path.parent.exists():
+        make_folder(path.parent)
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise StartError(f"The folder {path} cannot be created: {error.strerror}.", exit_code=4) from error
     return path

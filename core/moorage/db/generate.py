@@ -1,0 +1,89 @@
+"""Makes migrations from models: one numbered file per dialect, written together or not at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from moorage.db.sources import Migration, Source, migrations
+from moorage.db.url import DIALECTS, Dialect
+from moorage.errors import StartError
+
+TIMEOUT = 120.0
+"""Seconds for one run of aerich."""
+
+_EMPTY = re.compile(r'(?s)async def (?:up|down)grade\(db: BaseDBAsyncClient\) -> str:\n    return """\s*(.*?)"""')
+
+
+def make_migration(source: Source, name: str = "update", *, empty: bool = False) -> list[Path]:
+    """Write the next migration of a source, if its models differ from its newest one; the new files.
+
+    Every dialect gets the same number and name, so a change that concerns one only leaves an empty file for the other.
+    empty: write files without statements, to be filled in by hand. StartError when aerich cannot express the change;
+    then nothing is written.
+    """
+    if not re.fullmatch(r"[a-z0-9_]{1,60}", name):
+        raise StartError(f"{name!r} is no name for a migration: use a-z, 0-9 and _.")
+    existing = {dialect: _existing(source, dialect) for dialect in DIALECTS}
+    texts = {dialect: _run(source, dialect, existing[dialect], name, empty) for dialect in DIALECTS}
+    if not any(texts.values()):
+        return []
+    for dialect, text in texts.items():
+        if text is None:
+            texts[dialect] = _run(source, dialect, existing[dialect], name, True)
+    numbers = [migration.version.number for found in existing.values() for migration in found]
+    stem = f"{max(numbers) + 1:04d}_{name}" if numbers else "0001_init"
+    written = []
+    for dialect, text in texts.items():
+        assert text is not None
+        path = source.folder(dialect) / f"{stem}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        heading = f'"""{source.label} {stem} on {dialect}. Made from the models; never changed once released."""\n\n'
+        path.write_text(heading + text, encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def difference(source: Source, dialect: Dialect) -> str:
+    """What the next migration would hold, as SQL; "" when the newest one agrees with the models."""
+    text = _run(source, dialect, migrations(source, dialect), "check", False)
+    if text is None:
+        return ""
+    return _EMPTY.search(text).group(1).strip() or text  # type: ignore[union-attr]
+
+
+def _existing(source: Source, dialect: Dialect) -> list[Migration]:
+    folder = source.folder(dialect)
+    return migrations(source, dialect) if any(folder.glob("[0-9]*.py")) else []
+
+
+def _run(source: Source, dialect: Dialect, existing: list[Migration], name: str, empty: bool) -> str | None:
+    job = {
+        "label": source.label,
+        "models": list(source.models),
+        "dialect": dialect,
+        "files": [str(migration.path) for migration in existing],
+        "name": name,
+        "empty": empty,
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "moorage.db.aerich_worker"],
+            input=json.dumps(job),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise StartError(f"aerich took more than {TIMEOUT:.0f} s for {source.label} on {dialect}.") from error
+    if done.returncode:
+        raise StartError(f"aerich failed for {source.label} on {dialect}:\n{done.stderr.strip()}")
+    result = json.loads(done.stdout)
+    if "error" in result:
+        raise StartError(f"No migration of {source.label} can be made for {dialect}: {result['error']}")
+    text: str | None = result["text"]
+    return text
