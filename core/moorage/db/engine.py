@@ -56,7 +56,8 @@ class Database:
         self._statement_timeout = statement_timeout
         self.data_dir = data_dir
         self._pool = (min(pool_min, pool_max), pool_max)
-        self._context: TortoiseContext | None = None
+        self._context = TortoiseContext()
+        self._open = False
         self._modules: dict[str, list[str]] = {}
 
     @property
@@ -72,7 +73,7 @@ class Database:
     @property
     def is_open(self) -> bool:
         """True between `open` and `close`."""
-        return self._context is not None
+        return self._open
 
     async def open(self, apps: Mapping[str, Iterable[str]]) -> None:
         """Connect and register the models of `apps`: label -> modules ("core", or a plugin's name).
@@ -80,18 +81,17 @@ class Database:
         StartError (exit code 4) with a text for the operator when the database cannot be used; nothing stays open.
         The schema is the runner's business (`moorage.db.migrate`), not looked at here.
         """
-        if self._context is not None:
+        if self._open:
             raise RuntimeError("the database is open already")
         modules = {label: list(names) for label, names in apps.items()}
         for label, names in modules.items():
             _import_models(label, names)
         self._refuse_two_dialects(modules)
         self._prepare_file()
-        self._context = context = TortoiseContext()
-        self._modules = modules
+        self._open, self._modules = True, modules
         with self.activate():
             try:
-                await context.init(
+                await self._context.init(
                     config={
                         "connections": {self.dialect: self._connection()},
                         "apps": {
@@ -115,11 +115,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection. Safe to call twice, and on a database that was never opened."""
-        context, self._context = self._context, None
-        self._modules = {}
+        self._open, self._modules = False, {}
         _open_databases.discard(self)
-        if context is not None:
-            await context.close_connections()
+        await self._context.close_connections()
 
     async def add_app(self, label: str, modules: Iterable[str]) -> None:
         """Register one more app's models on the live connections; the app's migrations must have run.
@@ -150,9 +148,9 @@ class Database:
 
     @contextmanager
     def activate(self) -> Iterator[None]:
-        """Make this the database of the models for the current task and those that it starts."""
+        """Make this the database of the models for the current task and those that it starts; also before `open`."""
         # Not `with context:`, which keeps its token on the shared object: two tasks would mix theirs up.
-        token = _current_context.set(self._require())
+        token = _current_context.set(self._context)
         try:
             yield
         finally:
@@ -176,7 +174,7 @@ class Database:
 
     async def ping(self) -> float:
         """Ask the database for an answer; milliseconds that it took. Unavailable when there is none."""
-        if self._context is None:
+        if not self._open:
             raise Unavailable("The database is closed")
         started = time.perf_counter()
         with self.activate():
@@ -189,7 +187,7 @@ class Database:
             await self._require().generate_schemas(safe=True)
 
     def _require(self) -> TortoiseContext:
-        if self._context is None:
+        if not self._open:
             raise RuntimeError("the database is not open")
         return self._context
 
