@@ -77,14 +77,30 @@ class Access:
         if self._by_plugin.pop(plugin, None) is not None:
             self._rebuild()
 
+    def configure(self, roles: Mapping[str, RoleRule]) -> None:
+        """Take other roles while the server runs. ConfigError when they contradict themselves; then nothing changes."""
+        fresh = Roles(roles)
+        problems = fresh.unknown(self._declared)
+        if problems:
+            raise ConfigError(problems)
+        self._roles = fresh
+        self._rebuild()
+
     def check_roles(self) -> None:
         """Check the configured roles against the declared permissions, once all plugins have declared.
 
         ConfigError with one line for each grant or denial that names what its plugin does not have.
         """
-        problems = self._roles.unknown(self._declared)
-        if problems:
-            raise ConfigError(problems)
+        _refuse_unknown(self._roles, self._declared)
+
+    def check(self, roles: Mapping[str, RoleRule]) -> None:
+        """Whether `roles` could take the place of the present ones. ConfigError if not; nothing is changed."""
+        _refuse_unknown(Roles(roles), self._declared)
+
+    def configure(self, roles: Mapping[str, RoleRule]) -> None:
+        """Replace the configured roles; every decision from now on is made by the new ones."""
+        self._roles = Roles(roles)
+        self._rebuild()
 
     def known(self, pattern: str) -> bool:
         """Whether a scope or grant names at least one declared permission (or is `*`)."""
@@ -251,3 +267,9 @@ class Access:
         self._held = {role: self._roles.held(role, self._declared) for role in self._roles.names()}
         self._scoped.clear()
         self._reported.clear()
+
+
+def _refuse_unknown(roles: Roles, declared: Mapping[str, Permission]) -> None:
+    problems = roles.unknown(declared)
+    if problems:
+        raise ConfigError(problems)

@@ -130,14 +130,18 @@ class SocketRegistry:
 
     async def wait_closed(self, timeout: float, plugin: str | None = None) -> int:
         """Wait until all sockets (of `plugin`) have ended, at most `timeout` seconds. Returns how many have not."""
+        return await self._wait(timeout, lambda: len(self) if plugin is None else len(self._plugins.get(plugin, ())))
 
-        def open_sockets() -> int:
-            return len(self._keys) if plugin is None else len(self._plugins.get(plugin, ()))
+    async def wait_gone(self, entries: Iterable[Live], timeout: float) -> int:
+        """Wait until these sockets have ended, at most `timeout` seconds. Returns how many have not."""
+        waited = set(entries)
+        return await self._wait(timeout, lambda: len(waited & self._keys.keys()))
 
-        if not open_sockets():
+    async def _wait(self, timeout: float, left: Callable[[], int]) -> int:
+        if not left():
             return 0
         waiter = asyncio.get_running_loop().create_future()
-        item = (lambda: not open_sockets(), waiter)
+        item = (lambda: not left(), waiter)
         self._waiters.append(item)
         try:
             async with asyncio.timeout(timeout):
@@ -146,7 +150,27 @@ class SocketRegistry:
             pass
         finally:
             self._waiters.remove(item)
-        return open_sockets()
+        return left()
+
+    async def wait_gone(self, entries: Iterable[Live], timeout: float) -> int:
+        """Wait until all of `entries` have ended, at most `timeout` seconds. Returns how many have not."""
+        waited = set(entries)
+        return await self._wait(lambda: len(waited & self._keys.keys()), timeout)
+
+    async def _wait(self, count: Callable[[], int], timeout: float) -> int:
+        if not count():
+            return 0
+        waiter = asyncio.get_running_loop().create_future()
+        item = (lambda: not count(), waiter)
+        self._waiters.append(item)
+        try:
+            async with asyncio.timeout(timeout):
+                await waiter
+        except TimeoutError:
+            pass
+        finally:
+            self._waiters.remove(item)
+        return count()
 
     def _apply(self, entry: Live, new: Actor | None) -> None:
         if new is None or new.user is None:

@@ -30,9 +30,7 @@ _OVERRIDABLE = frozenset({b"referrer-policy", b"x-frame-options", b"cross-origin
 class LiveStream:
     """A response that goes on: registered, so that it ends when its right ends."""
 
-    def __init__(
-        self, actor: Actor, plugin: str, access: str | Access | None, task: asyncio.Task[Any] | None
-    ) -> None:
+    def __init__(self, actor: Actor, plugin: str, access: str | Access | None, task: asyncio.Task[Any] | None) -> None:
         self.actor, self.plugin, self.access = actor, plugin, access
         self.revoked = False
         self._task = task

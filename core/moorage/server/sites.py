@@ -29,8 +29,9 @@ class Mount:
         found = _MOUNT.match(text)
         if not text or found is None:
             raise ValueError(f'mount {text!r} is not of the form "/", "/path", ":port/" or "//host/"')
-        prefix = (found["path"] or "/").rstrip("/")
-        if re.search(r"[^A-Za-z0-9/_.~-]|//|\.\.", prefix):
+        path = found["path"] or "/"
+        prefix = path.removesuffix("/")
+        if re.search(r"[^A-Za-z0-9/_.~-]|//|\.\.", path):
             raise ValueError(f"mount {text!r}: the path may hold letters, digits and - _ . ~ only")
         port = int(found["port"]) if found["port"] else None
         if port is not None and not 0 < port < 65536:

@@ -1,0 +1,396 @@
+"""The application: puts the parts together and takes them through start, reload and stop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import structlog
+
+from moorage.access.service import Access
+from moorage.accounts import Accounts
+from moorage.builtin import Controls, CorePlugin
+from moorage.config import Loaded, diff, load
+from moorage.db import Database
+from moorage.db.migrate import upgrade
+from moorage.db.sources import CORE, Source
+from moorage.dialects import PROBLEM
+from moorage.errors import StartError
+from moorage.events import EventBus, RedisBackplane, SocketRegistry, TaskSupervisor, Topic
+from moorage.hub import Hub
+from moorage.limits import RateLimiter
+from moorage.observe.audit import Audit
+from moorage.observe.metrics import Metrics
+from moorage.plugin import PluginConfig
+from moorage.plugins import Record, State, discover
+from moorage.plugins.manager import OfferedHooks, PluginManager
+from moorage.plugins.states import PluginFailed
+from moorage.server.accesslog import AccessLog
+from moorage.server.gate import Gate, GateSettings
+from moorage.server.head import TrustedProxies
+from moorage.server.origin import OriginPolicy
+from moorage.server.sites import AuditFailed, Mount, Mounted, Sites
+from moorage.server.views import Views
+from moorage.status import write_status
+
+log = structlog.get_logger("moorage.app")
+REVALIDATE_SECONDS = 2.0
+SWEEP_SECONDS = 3600.0
+HEALTH_CACHE_SECONDS = 1.0
+CLOSE_GOING_AWAY = 1001
+
+
+class App:
+    """One server. `start` to `stop` is its life; `gate` is the ASGI application in between."""
+
+    gate: Gate
+
+    def __init__(self, loaded: Loaded, *, safe_mode: bool = False) -> None:
+        self.loaded, self.safe_mode = loaded, safe_mode
+        settings = loaded.settings
+        self.metrics = Metrics()
+        self.bus = EventBus()
+        self.registry = SocketRegistry()
+        self.tasks = TaskSupervisor("app")
+        self.plugins = PluginManager(self._make_hub, self._changed)
+        self.access = Access(settings.access.roles, veto=self.plugins.veto)
+        self.registry.allowed = self._still_allowed
+        self.db = Database(
+            settings.database.url.get_secret_value(),
+            settings.data_dir,
+            pool_min=settings.database.pool_min,
+            pool_max=settings.database.pool_max,
+        )
+        self.audit = Audit(self.db, self.bus)
+        self.accounts = Accounts(
+            settings.accounts, self.db, self.audit, self.bus, settings.data_dir, permissions=self.access.known
+        )
+        self.limiter = RateLimiter(settings.limits, self._redis_url(), self.metrics)
+        self.backplane: RedisBackplane | None = None
+        self.ready = False
+        self.needs_restart: list[str] = []
+        self.addresses: list[str] = []
+        self._views = Views()
+        self._reloading = asyncio.Lock()
+        self._health: tuple[float, dict[str, Any]] | None = None
+        self.access_log = AccessLog(
+            self.metrics, enabled=settings.server.access_log, as_json=settings.log.format == "json"
+        )
+        self._core = Record("core", _always_on(), state=State.STARTED, plugin=CorePlugin(self._controls()))
+
+    # -- start --------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Migrate, open the database, start the plugins, build the routes. StartError says why not."""
+        records = await self.plugins.load(self._wanted())
+        await self.migrate(records)
+        with self.db.activate():
+            await self._open(records)
+            await self.prepare(records)
+            self.sites(records)  # Its faults stop the server before anything has been started.
+            await self.start_plugins(records)
+            self._require(records)
+        sites = self.sites(records)
+        self.plugins.adopt(records)
+        self.gate = self._make_gate(sites)
+        self.tasks.spawn(self._revalidate(), "revalidate")
+        self.tasks.spawn(self._sweep(), "sweep")
+        self.tasks.spawn(self.access_log.run(), "access-log")
+        self.ready = True
+
+    def _wanted(self) -> Loaded:
+        if not self.safe_mode:
+            return self.loaded
+        none_on = {n: s.model_copy(update={"enabled": False}) for n, s in self.loaded.settings.plugins.items()}
+        return replace(self.loaded, settings=self.loaded.settings.model_copy(update={"plugins": none_on}))
+
+    async def migrate(self, records: Sequence[Record]) -> None:
+        """Core first: without it nothing runs. A plugin's failed migration fails that plugin."""
+        settings = self.loaded.settings
+        url = settings.database.url.get_secret_value()
+        await upgrade(url, settings.data_dir, [CORE])
+        for record in records:
+            manifest = record.manifest
+            if record.state is not State.LOADED or manifest is None or not manifest.models or not manifest.migrations:
+                continue
+            try:
+                source = Source(record.name, (manifest.models,), manifest.migrations)
+                await upgrade(url, settings.data_dir, [source])
+            except (StartError, ImportError) as error:
+                record.fail(PluginFailed(record.name, "migration", str(error)))
+                log.error("plugin failed", plugin=record.name, reason=record.reason)
+
+    async def _open(self, records: Sequence[Record]) -> None:
+        await self.db.open({CORE.label: list(CORE.models)})
+        await self.add_models(records)
+        settings = self.loaded.settings
+        if settings.redis.url is not None:
+            self.backplane = RedisBackplane(settings.redis.url.get_secret_value())
+            await self.backplane.start()
+            self.bus.bridge(self.backplane, Topic.SHARED)
+        self.bus.subscribe(Topic.CREDENTIAL_REVOKED, self._credential_revoked)
+        self.bus.subscribe(Topic.USER_CHANGED, self._user_changed)
+        self.bus.subscribe(Topic.USER_DELETED, self._user_changed)
+        self.bus.subscribe(Topic.AUDIT_WRITTEN, self._audit_written)
+
+    async def add_models(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.state is State.LOADED and record.manifest is not None and record.manifest.models:
+                try:
+                    await self.db.add_app(record.name, [record.manifest.models])
+                except Exception as error:
+                    record.fail(PluginFailed(record.name, "models", f"{type(error).__name__}: {error}"))
+                    log.exception("plugin failed", plugin=record.name, reason=record.reason)
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        """Routes of the core, then of each plugin in order."""
+        core = self._core
+        if core.plugin is not None and core.hub is None:
+            core.manifest = core.plugin.manifest
+            self.plugins.dispatcher.register("core", core.plugin)
+            core.hub = self._make_hub(core)
+            core.routes = list(self.plugins.dispatcher.call_one("moorage_routes", core.plugin, hub=core.hub))
+        for record in records:
+            if record.manifest is not None and record.state is State.LOADED:
+                try:
+                    self.access.declare(record.name, record.manifest.permissions)
+                except ValueError as error:
+                    record.fail(PluginFailed(record.name, "permissions", str(error)))
+            await self.plugins.prepare(record, self.loaded.settings.server.plugin_import_timeout)
+        self.access.check_roles()
+
+    async def start_plugins(self, records: Sequence[Record], others: Sequence[Record] = ()) -> None:
+        """Start prepared plugins in order; each failure is noted in its record."""
+        known = {record.name: record for record in (*others, *records)}
+        for record in records:
+            await self.plugins.start(record, self.loaded.settings.server.plugin_start_timeout, known)
+
+    def _require(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.section.required and not record.running:
+                raise StartError(
+                    f"Plugin {record.name} is required and does not run: {record.reason}. Mend it, "
+                    f"or set [plugins.{record.name}] required = false, or start with --safe-mode.",
+                    exit_code=3,
+                )
+
+    # -- wiring -------------------------------------------------------------------------------------------------
+
+    def _make_hub(self, record: Record) -> Hub:
+        settings = self.loaded.settings
+        return Hub(
+            name=record.name,
+            config=record.config or PluginConfig(),
+            data_dir=settings.data_dir / "plugins" / record.name,
+            public_url=settings.server.public_url,
+            log=structlog.get_logger(f"moorage.{record.name}"),
+            access=self.access,
+            accounts=self.accounts,
+            bus=self.bus,
+            sockets=self.registry,
+            tasks=TaskSupervisor(record.name),
+            metrics=self.metrics.scoped(record.name),
+            audit=self.audit,
+            db=self.db,
+            hooks=OfferedHooks(self.plugins),
+        )
+
+    def _make_gate(self, sites: Sites) -> Gate:
+        server, accounts = self.loaded.settings.server, self.loaded.settings.accounts
+        return Gate(
+            sites,
+            settings=GateSettings(
+                max_header_bytes=server.max_header_bytes,
+                max_url_bytes=server.max_url_bytes,
+                max_body_bytes=server.max_body_bytes,
+                max_frame_bytes=server.max_frame_bytes,
+                request_timeout=server.request_timeout,
+                cookie_name=accounts.cookie_name,
+                public_url=server.public_url,
+            ),
+            accounts=self.accounts,
+            holds=self.access.holds,
+            limiter=self.limiter,
+            registry=self.registry,
+            proxies=TrustedProxies(server.trusted_proxies),
+            origins=OriginPolicy(server.public_url, server.trusted_origins),
+            views=self._views,
+            observe=self.access_log.observe,
+            activate=self.db.activate,
+        )
+
+    def sites(self, records: Sequence[Record]) -> Sites:
+        """The route table. StartError (exit code 2) lists what is wrong with it."""
+        core = self._core
+        owners = [
+            Mounted(
+                name="core",
+                dialect=PROBLEM,
+                mounts=[Mount(None, None, "")],
+                routes=core.routes,
+                everywhere=core.plugin.everywhere(core.hub) if isinstance(core.plugin, CorePlugin) and core.hub else (),
+                permissions=frozenset(p.name for p in CorePlugin.manifest.permissions),
+            )
+        ]
+        try:
+            owners += [_mounted(record) for record in records]
+            return Sites(owners)
+        except AuditFailed as error:
+            raise StartError("The routes do not fit together:\n  " + "\n  ".join(error.problems)) from None
+
+    def _redis_url(self) -> str | None:
+        url = self.loaded.settings.redis.url
+        return url.get_secret_value() if url is not None else None
+
+    def _controls(self) -> Controls:
+        return Controls(
+            health=self.health,
+            plugins=self.plugin_rows,
+            metrics=self.metrics.render,
+            reload=self.reload,
+            ready=lambda: self.ready,
+        )
+
+    # -- what goes on while it runs -----------------------------------------------------------------------------
+
+    def _still_allowed(self, actor: Any, rule: Any) -> bool:
+        return not isinstance(rule, str) or self.access.holds(actor, rule)
+
+    def _credential_revoked(self, data: dict[str, Any]) -> None:
+        entries = self.registry.of_credential(data["method"], data["id"])
+        self.registry.close(entries, 4001, "Signed out")
+
+    async def _user_changed(self, data: dict[str, Any]) -> None:
+        actors = {entry.actor for entry in self.registry.of_user(data["user_id"])}
+        with self.db.activate():
+            self.registry.apply(await self.accounts.revalidate(list(actors)))
+
+    async def _audit_written(self, data: dict[str, Any]) -> None:
+        with self.db.activate():
+            await self.plugins.audit(data["record"])
+
+    async def _revalidate(self) -> None:
+        """Changes that another process made (the CLI, another server) reach open sockets within seconds."""
+        with self.db.activate():
+            while True:
+                await asyncio.sleep(REVALIDATE_SECONDS)
+                try:
+                    if actors := self.registry.actors():
+                        self.registry.apply(await self.accounts.revalidate(actors))
+                except Exception:
+                    log.exception("open sockets could not be revalidated")
+
+    async def _sweep(self) -> None:
+        with self.db.activate():
+            while True:
+                try:
+                    await self.accounts.sweep()
+                except Exception:
+                    log.exception("sweep failed")
+                await asyncio.sleep(SWEEP_SECONDS)
+
+    async def health(self) -> dict[str, Any]:
+        """{"status": worst, "components": {name: {"status", "detail"}}}; asked at most once a second."""
+        now = asyncio.get_running_loop().time()
+        if self._health is not None and now - self._health[0] < HEALTH_CACHE_SECONDS:
+            return self._health[1]
+        components: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(2):
+                components["database"] = {"status": "ok", "response_time_ms": round(await self.db.ping(), 3)}
+        except Exception as error:
+            log.error("database does not answer", error=type(error).__name__)
+            components["database"] = {"status": "failed", "detail": type(error).__name__}
+        told = await self.plugins.health()
+        components |= {name: {"status": h.status, "detail": h.detail} for name, h in told.items()}
+        status = "ok"
+        if any(item["status"] != "ok" for item in components.values()):
+            status = "degraded"
+        if components["database"]["status"] == "failed":
+            status = "failed"
+        report = {"status": status, "components": components}
+        self._health = (now, report)
+        return report
+
+    def plugin_rows(self) -> list[dict[str, Any]]:
+        """Every plugin, on or off, with its state and the reason for it."""
+        idle = self.plugins.idle(self.loaded, discover())
+        records = sorted([*self.plugins.records.values(), *idle], key=lambda record: record.name)
+        return [
+            {
+                "name": r.name,
+                "version": r.version,
+                "state": r.state.value,
+                "reason": r.reason,
+                "mounts": list(r.mounts),
+                "required": r.section.required,
+            }
+            for r in records
+        ]
+
+    def _changed(self) -> None:
+        self._health = None
+        write_status(self.loaded.settings.data_dir, self.plugin_rows(), self.needs_restart)
+
+    # -- reload -------------------------------------------------------------------------------------------------
+
+    async def reload(self) -> dict[str, Any]:
+        """Apply a changed configuration. ConfigError or StartError leave everything as it was."""
+        from moorage.reload import apply
+
+        async with self._reloading:
+            new = load(self.loaded.path)
+            return await apply(self, new, diff(self.loaded, new))
+
+    # -- stop ---------------------------------------------------------------------------------------------------
+
+    async def drain(self) -> None:
+        """Stop taking work: plugins are told, sockets are closed with 1001 and given two seconds."""
+        self.ready = False
+        if hasattr(self, "gate"):
+            self.gate.draining = True
+        timeout = self.loaded.settings.server.plugin_stop_timeout
+        with self.db.activate():
+            await asyncio.gather(*(self.plugins.drain(r, timeout) for r in self.plugins.records.values()))
+        self.registry.close(list(self.registry), CLOSE_GOING_AWAY, "Server shutting down")
+        await self.registry.wait_closed(2.0)
+
+    async def stop(self) -> None:
+        """End plugins in reverse order, then tasks, events and at last the database."""
+        timeout = self.loaded.settings.server.plugin_stop_timeout
+        with self.db.activate():
+            for record in sorted(self.plugins.records.values(), key=lambda r: -r.order):
+                await self.plugins.stop(record, timeout)
+        await self.tasks.stop()
+        self.access_log.flush()
+        await self.bus.close()
+        if self.backplane is not None:
+            await self.backplane.stop()
+        await self.limiter.close()
+        await self.accounts.close()
+        await self.db.close()
+
+
+def _always_on() -> Any:
+    from moorage.config import PluginSection
+
+    return PluginSection(enabled=True, required=True)
+
+
+def _mounted(record: Record) -> Mounted:
+    manifest = record.manifest
+    try:
+        mounts = [Mount.parse(text) for text in record.mounts]
+    except ValueError as error:
+        raise AuditFailed([f"[plugins.{record.name}] mount: {error}"]) from None
+    failed = record.state in (State.FAILED, State.BLOCKED)
+    return Mounted(
+        name=record.name,
+        dialect=(manifest.dialect if manifest else None) or PROBLEM,
+        mounts=mounts,
+        routes=record.routes,
+        failed=f"Plugin {record.name} does not run" if failed else None,
+        permissions=frozenset(p.name for p in manifest.permissions) if manifest else frozenset(),
+    )

@@ -1,0 +1,119 @@
+"""The core as a plugin of itself: account surfaces, the console, health, metrics and plugin management."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from quart import Response, request
+
+import moorage
+from moorage.access.core import CORE_PERMISSIONS
+from moorage.console.routes import routes as console_routes
+from moorage.context import current_actor, current_request
+from moorage.dialects import PROBLEM
+from moorage.errors import Forbidden, Unauthorized
+from moorage.hooks import hookimpl
+from moorage.hub import Hub
+from moorage.plugin import Health, Manifest, Plugin
+from moorage.routes import PUBLIC, LimitClass, Route, Routes
+from moorage.surfaces import account_routes
+from moorage.web import json_response
+
+_STATUS = {"ok": "healthy", "degraded": "degraded", "failed": "unhealthy"}
+
+
+@dataclass(frozen=True, slots=True)
+class Controls:
+    """What the core's own views ask of the application.
+
+    health: {"database": Health, "plugins": {name: Health}}. plugins: rows for the list.
+    metrics: (body, content type). reload: applies a changed configuration and says what was done.
+    """
+
+    health: Callable[[], Awaitable[dict[str, Any]]]
+    plugins: Callable[[], list[dict[str, Any]]]
+    metrics: Callable[[], tuple[bytes, str]]
+    reload: Callable[[], Awaitable[dict[str, Any]]]
+    ready: Callable[[], bool]
+
+
+class CorePlugin(Plugin):
+    """Always on, mounted at the root of every site; its account surfaces are at every mount."""
+
+    manifest = Manifest(
+        name="core",
+        version=moorage.__version__,
+        summary="Accounts, console, health and metrics",
+        permissions=CORE_PERMISSIONS,
+        dialect=PROBLEM,
+    )
+
+    def __init__(self, controls: Controls) -> None:
+        self.controls = controls
+
+    @hookimpl
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:
+        """Routes at the root of each site; `everywhere` holds the ones at each mount."""
+        return [*console_routes(hub), *system_routes(hub, self.controls)]
+
+    def everywhere(self, hub: Hub) -> list[Route]:
+        """The account surfaces of the five contracts."""
+        return account_routes(hub)
+
+    @hookimpl
+    async def moorage_health(self, hub: Hub) -> Health:
+        """The database answers."""
+        took = await hub.db.ping()
+        return Health("ok", data={"response_time_ms": round(took, 3)})
+
+
+def system_routes(hub: Hub, controls: Controls) -> list[Route]:
+    """`/health`, `/metrics` and plugin management."""
+    routes = Routes()
+
+    @routes.get("/health", access=PUBLIC, limit=LimitClass.EXEMPT)
+    async def health() -> Response:
+        report = await controls.health()
+        worst = report["status"] if controls.ready() else "failed"
+        body: dict[str, Any] = {"status": _STATUS[worst], "version": moorage.__version__}
+        if hub.access.can(current_actor(), "core:health:read"):
+            body["components"] = report["components"]
+        return json_response(body, 503 if worst == "failed" else 200)
+
+    @routes.get("/metrics", access=PUBLIC, limit=LimitClass.EXEMPT)
+    async def metrics() -> Response:
+        if not _from_this_machine():
+            _require(hub, "core:metrics:read")
+        body, content_type = controls.metrics()
+        return Response(body, content_type=content_type)
+
+    @routes.get("/api/core/plugins", access="core:plugin:read")
+    async def plugins() -> Response:
+        return json_response({"plugins": controls.plugins()})
+
+    @routes.post("/api/core/reload", access="core:plugin:manage")
+    async def reload() -> Response:
+        return json_response(await controls.reload())
+
+    return list(routes)
+
+
+def _from_this_machine() -> bool:
+    """True for a peer on loopback that no proxy speaks for."""
+    if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip")):
+        return False
+    try:
+        return ip_address(current_request().address).is_loopback
+    except ValueError:
+        return False
+
+
+def _require(hub: Hub, permission: str) -> None:
+    actor = current_actor()
+    if not actor.authenticated:
+        raise Unauthorized
+    if not hub.access.holds(actor, permission):
+        raise Forbidden(f"This needs the permission {permission}", details={"required": permission})

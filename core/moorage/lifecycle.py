@@ -1,0 +1,118 @@
+"""The life of a server process: lock, bind, start, serve, reload on SIGHUP, drain and stop on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Callable
+
+import structlog
+
+from moorage.app import App
+from moorage.config import Loaded
+from moorage.db import DataDirLock
+from moorage.errors import StartError
+from moorage.server import engines
+from moorage.server.listeners import bind, urls, with_mount_ports
+from moorage.server.sites import Mount
+from moorage.status import remove_status
+
+log = structlog.get_logger("moorage.server")
+Say = Callable[[str], None]
+
+
+async def run(loaded: Loaded, *, safe_mode: bool, say: Say) -> None:
+    """Run a server until SIGTERM or SIGINT. StartError if it cannot start.
+
+    say: prints a line for the person at the terminal.
+    """
+    settings = loaded.settings
+    engines.check(settings.server)
+    with DataDirLock(settings.data_dir):
+        addresses = with_mount_ports(settings.server.listen, () if safe_mode else _mount_ports(loaded))
+        sockets = bind(addresses)
+        app = App(loaded, safe_mode=safe_mode)
+        app.addresses = addresses
+        try:
+            await _live(app, sockets, addresses, say)
+        finally:
+            for sock in sockets:
+                sock.close()
+            remove_status(settings.data_dir)
+
+
+def _mount_ports(loaded: Loaded) -> set[int]:
+    """Ports that the mounts of enabled plugins name. Badly written mounts are reported with the routes."""
+    ports: set[int] = set()
+    for section in loaded.settings.plugins.values():
+        for text in (section.mount or ()) if section.enabled else ():
+            with contextlib.suppress(ValueError):
+                port = Mount.parse(text).port
+                ports |= {port} if port else set()
+    return ports
+
+
+async def _live(app: App, sockets: list[socket.socket], addresses: list[str], say: Say) -> None:
+    stop = asyncio.Event()
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stopping.set)
+    try:
+        starting = asyncio.ensure_future(app.start())
+        waiting = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if not starting.done():
+            starting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await starting
+            return
+        starting.result()
+        loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.spawn(_reload(app), "reload"))
+        # What was built at start lives as long as the server: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        serving = asyncio.create_task(engines.serve(app.gate, sockets, app.loaded.settings.server, stop))
+        await _announce(app, addresses, say)
+        waiting = asyncio.ensure_future(stopping.wait())
+        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+        waiting.cancel()
+        if serving.done():
+            serving.result()
+        log.info("stopping")
+        stop.set()
+        await app.drain()
+        await serving
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(name)
+        await app.stop()
+
+
+async def _announce(app: App, addresses: list[str], say: Say) -> None:
+    server = app.loaded.settings.server
+    shown = urls(addresses, tls=server.tls_cert is not None)
+    log.info("ready", listen=addresses, engine=server.engine)
+    first = server.public_url or shown[0]
+    say(f"Moorage is ready at {first}")
+    for other in shown[1:]:
+        say(f"                 and {other}")
+    for record in app.plugins.records.values():
+        if not record.running:
+            say(f"Plugin {record.name} does not run: {record.reason}")
+    with app.db.activate():
+        token = await app.accounts.issue_setup_token()
+    if token is not None:
+        # In the fragment, which no browser sends to any server.
+        say(f"First start: make the owner's account at {first}/#setup={token}")
+
+
+async def _reload(app: App) -> None:
+    try:
+        await app.reload()
+    except StartError as error:
+        log.error("reload refused; the server goes on as it was", reason=str(error))

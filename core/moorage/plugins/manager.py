@@ -1,0 +1,225 @@
+"""The manager: takes plugins through their states, one at a time, so that a bad one hurts only itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import structlog
+
+from moorage.access import Actor
+from moorage.config import Loaded, PluginSection
+from moorage.hub import Hub
+from moorage.plugin import Health, Plugin
+from moorage.plugins.discover import Discovered, discover, in_order
+from moorage.plugins.dispatch import Dispatcher
+from moorage.plugins.loader import in_thread, load
+from moorage.plugins.states import PluginFailed, Record, State
+from moorage.routes import HttpRoute, SocketRoute
+
+log = structlog.get_logger("moorage.plugins")
+HEALTH_TIMEOUT = 2.0
+LAST = 1 << 30
+
+
+class PluginManager:
+    """All plugins of one server. `records` holds the current generation, by name."""
+
+    def __init__(self, make_hub: Callable[[Record], Hub], on_change: Callable[[], None]) -> None:
+        self.dispatcher = Dispatcher()
+        self.records: dict[str, Record] = {}
+        self._make_hub, self._on_change = make_hub, on_change
+        self._vetoers: list[tuple[str, Plugin]] = []
+
+    # -- loading ------------------------------------------------------------------------------------------------
+
+    async def load(self, loaded: Loaded, names: Iterable[str] | None = None) -> list[Record]:
+        """New records for the enabled plugins (or for `names` of them), loaded and in start order."""
+        found = discover()
+        sections = {n: s for n, s in loaded.settings.plugins.items() if s.enabled}
+        wanted = set(sections) if names is None else set(names)
+        enabled = dict.fromkeys(sections, True)
+        records = [Record(name, sections[name]) for name in sorted(wanted)]
+        for record in records:
+            await load(record, found.get(record.name), loaded, enabled)
+        return self._ordered(records)
+
+    def idle(self, loaded: Loaded, found: Mapping[str, Discovered]) -> list[Record]:
+        """Records of what is installed and off, for lists."""
+        sections = loaded.settings.plugins
+        names = (set(found) | set(sections)) - {n for n, s in sections.items() if s.enabled}
+        return [Record(n, sections.get(n, PluginSection()), state=State.DISABLED) for n in sorted(names)]
+
+    def _ordered(self, records: list[Record]) -> list[Record]:
+        """Sort by requires and after, ties by name. A cycle blocks the plugins in it."""
+        before: dict[str, tuple[str, ...]] = {}
+        for record in records:
+            manifest = record.manifest
+            before[record.name] = (*manifest.requires, *manifest.after) if manifest else ()
+        order, cycle = in_order(before)
+        for record in records:
+            if record.name in cycle:
+                reason = f"requires/after form a circle: {', '.join(cycle)}"
+                record.fail(PluginFailed(record.name, "order", reason, State.BLOCKED))
+        place = {name: index for index, name in enumerate([*order, *cycle], start=1)}
+        for record in records:
+            record.order = place[record.name]
+        return sorted(records, key=lambda record: record.order)
+
+    # -- starting and stopping ----------------------------------------------------------------------------------
+
+    async def prepare(self, record: Record, timeout: float) -> None:
+        """Register the hooks of a loaded plugin and ask for its routes. A failure is noted in the record."""
+        plugin = record.plugin
+        if record.state is not State.LOADED or plugin is None:
+            return
+        try:
+            self.dispatcher.register(record.name, plugin)
+            hub = record.hub = self._make_hub(record)
+            for specs in self.dispatcher.call_one("moorage_add_hookspecs", plugin, hub=hub) or ():
+                self.dispatcher.add_hookspecs(record.name, specs)
+            routes = await in_thread(
+                record.name,
+                "routes",
+                timeout,
+                lambda: list(self.dispatcher.call_one("moorage_routes", plugin, hub=hub) or ()),
+            )
+            wrong = [r for r in routes if not isinstance(r, HttpRoute | SocketRoute)]
+            if wrong:
+                raise PluginFailed(record.name, "routes", f"{wrong[0]!r} is not a route")
+            record.routes = routes
+        except PluginFailed as failure:
+            self._failed(record, failure)
+
+    async def start(self, record: Record, timeout: float, others: Mapping[str, Record]) -> None:
+        """Start a prepared plugin. A failure is noted in the record."""
+        plugin, manifest = record.plugin, record.manifest
+        if record.state is not State.LOADED or plugin is None or manifest is None:
+            return
+        try:
+            for name in manifest.requires:
+                other = others.get(name)
+                if other is None or not other.running:
+                    raise PluginFailed(record.name, "requirements", f"plugin {name!r} does not run", State.BLOCKED)
+            await self.dispatcher.await_one("moorage_startup", plugin, timeout, hub=record.hub)
+            record.state, record.reason = State.STARTED, ""
+            log.info("plugin started", plugin=record.name, version=record.version)
+        except PluginFailed as failure:
+            self._failed(record, failure)
+            if record.hub is not None:
+                await record.hub.tasks.stop()
+
+    def _failed(self, record: Record, failure: PluginFailed) -> None:
+        record.fail(failure)
+        log.error("plugin failed", plugin=record.name, reason=record.reason, exc_info=failure.__cause__)
+        if record.plugin is not None:
+            self.dispatcher.unregister(record.plugin)
+
+    def adopt(self, records: Iterable[Record]) -> None:
+        """Make records the current generation."""
+        self.records = {record.name: record for record in records}
+        running = {id(r.plugin): (r.order, r.name) for r in self.records.values() if r.running}
+        self._vetoers = [
+            item
+            for item in self.dispatcher.implementations(
+                "moorage_authorize", lambda plugin: running.get(id(plugin), (LAST, ""))
+            )
+            if id(item[1]) in running
+        ]
+        self._on_change()
+
+    async def drain(self, record: Record, timeout: float) -> None:
+        """Tell a plugin to stop taking work. Errors are logged."""
+        await self._end(record, "moorage_drain", timeout)
+
+    async def stop(self, record: Record, timeout: float) -> None:
+        """Stop a plugin and its tasks, and forget its hooks. Errors are logged."""
+        await self._end(record, "moorage_shutdown", timeout)
+        if record.hub is not None:
+            await record.hub.tasks.stop(timeout)
+        if record.plugin is not None:
+            self.dispatcher.unregister(record.plugin)
+
+    async def _end(self, record: Record, hook: str, timeout: float) -> None:
+        if record.plugin is None or record.hub is None or not self.dispatcher.implements(hook, record.plugin):
+            return
+        try:
+            await self.dispatcher.await_one(hook, record.plugin, timeout, hub=record.hub)
+        except PluginFailed as failure:
+            log.error("plugin did not stop well", plugin=record.name, reason=str(failure), exc_info=failure.__cause__)
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def veto(self, actor: Actor, permission: str, resource: Any) -> str | None:
+        """The first plugin's reason against a decision, or None. A plugin that fails vetoes."""
+        for name, plugin in self._vetoers:
+            try:
+                reason = self.dispatcher.call_one(
+                    "moorage_authorize", plugin, actor=actor, permission=permission, resource=resource
+                )
+            except PluginFailed:
+                log.exception("veto failed, so the answer is no", plugin=name, permission=permission)
+                return f"plugin {name} could not decide"
+            if reason is not None:
+                return str(reason)
+        return None
+
+    async def health(self) -> dict[str, Health]:
+        """Every enabled plugin's health, asked side by side."""
+
+        async def ask(record: Record) -> Health:
+            if not record.running or record.plugin is None:
+                return Health("failed", record.reason)
+            try:
+                told = await self.dispatcher.await_one("moorage_health", record.plugin, HEALTH_TIMEOUT, hub=record.hub)
+            except PluginFailed as failure:
+                return Health("failed", str(failure))
+            return told if isinstance(told, Health) else Health()
+
+        records = list(self.records.values())
+        answers = await asyncio.gather(*(ask(record) for record in records))
+        for record, answer in zip(records, answers, strict=True):
+            if record.running:
+                record.state = State.STARTED if answer.status == "ok" else State.DEGRADED
+                record.reason = "" if answer.status == "ok" else answer.detail
+        return dict(zip((r.name for r in records), answers, strict=True))
+
+    async def audit(self, record: Any, timeout: float = 5.0) -> None:
+        """Hand an audit record to every plugin that wants it. Errors are logged."""
+        for name, plugin in self.dispatcher.implementations("moorage_audit", lambda _: (0, "")):
+            try:
+                await self.dispatcher.await_one("moorage_audit", plugin, timeout, record=record)
+            except PluginFailed:
+                log.exception("audit hook failed", plugin=name)
+
+
+class OfferedHooks:
+    """The hooks that one plugin offers to others, as its hub sees them."""
+
+    def __init__(self, manager: PluginManager) -> None:
+        self._manager = manager
+
+    def call(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
+        """Call a sync hook in all that implement it; one that fails is logged and left out."""
+        answers = []
+        for name, plugin in self._implementations(hook):
+            try:
+                answers.append((name, self._manager.dispatcher.call_one(hook, plugin, **arguments)))
+            except PluginFailed:
+                log.exception("hook failed", plugin=name, hook=hook)
+        return answers
+
+    async def gather(self, hook: str, *, timeout: float, **arguments: Any) -> list[tuple[str, Any]]:
+        """The same for an async hook."""
+        answers = []
+        for name, plugin in self._implementations(hook):
+            try:
+                answers.append((name, await self._manager.dispatcher.await_one(hook, plugin, timeout, **arguments)))
+            except PluginFailed:
+                log.exception("hook failed", plugin=name, hook=hook)
+        return answers
+
+    def _implementations(self, hook: str) -> list[tuple[str, Plugin]]:
+        order = {id(r.plugin): (r.order, r.name) for r in self._manager.records.values()}
+        return self._manager.dispatcher.implementations(hook, lambda plugin: order.get(id(plugin), (LAST, "")))

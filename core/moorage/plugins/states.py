@@ -1,0 +1,70 @@
+"""What becomes of a plugin: its states and the record that the manager keeps of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from moorage.config import PluginSection
+from moorage.plugin import Manifest, Plugin, PluginConfig
+from moorage.routes import Route
+
+if TYPE_CHECKING:
+    from moorage.hub import Hub
+
+
+class State(enum.StrEnum):
+    """Where a plugin is in its life."""
+
+    DISCOVERED = "discovered"
+    DISABLED = "disabled"
+    BLOCKED = "blocked"
+    LOADED = "loaded"
+    STARTED = "started"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+
+
+class PluginFailed(Exception):
+    """A plugin cannot go on. `phase` is where it broke, `reason` may be shown to operators."""
+
+    def __init__(self, plugin: str, phase: str, reason: str, state: State = State.FAILED) -> None:
+        self.plugin, self.phase, self.reason, self.state = plugin, phase, reason, state
+        super().__init__(f"plugin {plugin}: {phase}: {reason}")
+
+
+@dataclass(slots=True, eq=False)
+class Record:
+    """One plugin in one generation."""
+
+    name: str
+    section: PluginSection
+    state: State = State.DISCOVERED
+    reason: str = ""
+    distribution: str = ""
+    version: str = ""
+    plugin: Plugin | None = None
+    manifest: Manifest | None = None
+    config: PluginConfig | None = None
+    hub: Hub | None = None
+    routes: Sequence[Route] | None = None
+    order: int = 0
+    before: tuple[str, ...] = field(default_factory=tuple)
+
+    @property
+    def running(self) -> bool:
+        """True while it answers requests."""
+        return self.state in (State.STARTED, State.DEGRADED)
+
+    @property
+    def mounts(self) -> tuple[str, ...]:
+        """Where it is served: the operator's word, else the manifest's, else the root."""
+        if self.section.mount is not None:
+            return tuple(self.section.mount)
+        return self.manifest.mounts if self.manifest else ("/",)
+
+    def fail(self, failure: PluginFailed) -> None:
+        """Note why it does not run."""
+        self.state, self.reason = failure.state, f"{failure.phase}: {failure.reason}"

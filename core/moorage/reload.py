@@ -1,0 +1,149 @@
+"""Reload: a new generation of plugins and routes is made beside the old one, then swapped in."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from moorage.access.service import Access
+from moorage.errors import StartError
+from moorage.limits import RateLimiter
+from moorage.plugins import Record, State
+from moorage.server.head import TrustedProxies
+from moorage.server.listeners import with_mount_ports
+from moorage.server.origin import OriginPolicy
+
+if TYPE_CHECKING:
+    from moorage.app import App
+    from moorage.config import ConfigDiff, Loaded
+
+log = structlog.get_logger("moorage.reload")
+LIVE = ("limits.", "access.", "server.trusted_proxies", "server.trusted_origins", "server.public_url", "log.level")
+LIVE_SERVER = (
+    "server.max_body_bytes",
+    "server.max_frame_bytes",
+    "server.request_timeout",
+    "server.access_log",
+    "server.plugin_",
+)
+REMOVED, RESTARTED = 1001, 1012
+
+
+async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
+    """Bring the running server to `new`. StartError leaves everything as it was.
+
+    Returns {"added", "removed", "changed", "failed", "needs_restart"}.
+    """
+    changed = set(changes.plugins_changed)
+    touched = changed | set(changes.plugins_added)
+    gone = set(changes.plugins_removed)
+    old_loaded = app.loaded
+    Access(new.settings.access.roles)  # Roles that contradict themselves are refused before anything is touched.
+    kept = [r for r in app.plugins.records.values() if r.name not in touched | gone]
+    app.loaded = new
+    try:
+        fresh = await _make(app, new, touched)
+        await _fall_back(app, fresh, kept)
+        try:
+            _check_ports(app, new, app.sites([*kept, *fresh]).ports)
+        except StartError:
+            for record in fresh:
+                await app.plugins.stop(record, new.settings.server.plugin_stop_timeout)
+            raise
+        with app.db.activate():
+            await app.start_plugins(fresh, kept)
+        await _fall_back(app, fresh, kept)
+        sites = app.sites([*kept, *fresh])
+    except StartError:
+        app.loaded = old_loaded
+        raise
+    changed -= {record.name for record in kept}
+    replaced = [r for r in app.plugins.records.values() if r not in kept]
+    leaving = [entry for r in replaced for entry in app.registry.of_plugin(r.name)]
+    app.gate.sites = sites
+    app.plugins.adopt([*kept, *fresh])
+    await _core_settings(app, old_loaded, new, changes.core_changed)
+    await _retire(app, replaced, leaving, gone)
+    report = {
+        "added": sorted(changes.plugins_added),
+        "removed": sorted(gone),
+        "changed": sorted(changed),
+        "failed": {r.name: r.reason for r in app.plugins.records.values() if r.reason},
+        "needs_restart": app.needs_restart,
+    }
+    log.info("configuration reloaded", **report)
+    return report
+
+
+async def _make(app: App, new: Loaded, names: set[str]) -> list[Record]:
+    fresh = await app.plugins.load(new, names)
+    await app.migrate(fresh)
+    with app.db.activate():
+        await app.add_models(fresh)
+        await app.prepare(fresh)
+    return fresh
+
+
+async def _fall_back(app: App, fresh: list[Record], kept: list[Record]) -> None:
+    """A wrong setting must not take down what runs: the old one goes on, and says why."""
+    for record in list(fresh):
+        old = app.plugins.records.get(record.name)
+        if record.state not in (State.FAILED, State.BLOCKED) or old is None or not old.running:
+            continue
+        old.reason = f"kept its old configuration: {record.reason}"
+        old.state = State.DEGRADED
+        await app.plugins.stop(record, app.loaded.settings.server.plugin_stop_timeout)
+        fresh.remove(record)
+        kept.append(old)
+
+
+def _check_ports(app: App, new: Loaded, ports: set[int]) -> None:
+    wanted = set(with_mount_ports(new.settings.server.listen, ports))
+    missing = wanted - set(app.addresses) - set(new.settings.server.listen)
+    if missing:
+        raise StartError(
+            f"A mount wants {', '.join(sorted(missing))}, and a listener can only be opened at start: "
+            "restart the server."
+        )
+
+
+async def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) -> None:
+    """Settings of the core that can change while it runs; the rest is told to the operator."""
+    server, gate = new.settings.server, app.gate
+    gate.proxies = TrustedProxies(server.trusted_proxies)
+    gate.origins = OriginPolicy(server.public_url, server.trusted_origins)
+    gate.settings.public_url = server.public_url
+    gate.settings.max_body_bytes = server.max_body_bytes
+    gate.settings.max_frame_bytes = server.max_frame_bytes
+    gate.settings.request_timeout = server.request_timeout
+    app.access_log.enabled = server.access_log
+    if old.settings.access != new.settings.access:
+        app.access.configure(new.settings.access.roles)
+    if old.settings.limits != new.settings.limits:
+        limiter = RateLimiter(new.settings.limits, app._redis_url(), app.metrics)
+        before, app.limiter, gate.limiter = app.limiter, limiter, limiter
+        await before.close()
+    stuck = [key for key in keys if not key.startswith(LIVE + LIVE_SERVER)]
+    app.needs_restart = sorted(set(app.needs_restart) | set(stuck))
+    if stuck:
+        log.warning("these settings take effect at the next start", keys=stuck)
+
+
+async def _retire(app: App, replaced: list[Record], leaving: list[Any], gone: set[str]) -> None:
+    """Drain and stop what is no longer of this generation."""
+    timeout = app.loaded.settings.server.plugin_stop_timeout
+    with app.db.activate():
+        await asyncio.gather(*(app.plugins.drain(record, timeout) for record in replaced))
+    for entry in leaving:
+        removed = entry.plugin in gone
+        text = "Plugin disabled" if removed else "Plugin restarted"
+        app.registry.close([entry], REMOVED if removed else RESTARTED, text)
+    await app.registry.wait_gone(leaving, 2.0)
+    with app.db.activate():
+        for record in replaced:
+            await app.plugins.stop(record, timeout)
+    for name in gone:
+        app.access.withdraw(name)
+    app._changed()

@@ -1,0 +1,99 @@
+"""The access log and request metrics: cheap at the request, formatted in batches, without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TextIO
+
+from moorage.context import RequestInfo
+from moorage.observe.metrics import Metrics
+from moorage.server.router import Entry
+
+FLUSH_SECONDS = 0.25
+BOUND = 20_000
+
+Line = tuple[float, RequestInfo, int, int, float]
+
+
+class AccessLog:
+    """Counts every request and, if asked, writes a line for it. The path is the route's template, never the URL."""
+
+    def __init__(self, metrics: Metrics, *, enabled: bool, as_json: bool, stream: TextIO | None = None) -> None:
+        self.enabled, self.as_json = enabled, as_json
+        self._stream = stream or sys.stdout
+        self._lines: deque[Line] = deque(maxlen=BOUND)
+        self._seconds = metrics.histogram(
+            "http_request_seconds",
+            "Time to answer a request, by route template.",
+            ("plugin", "route", "method", "status"),
+        )
+        self._dropped = metrics.counter("access_log_dropped", "Access log lines lost to a full buffer.")
+
+    def observe(self, info: RequestInfo, entry: Entry | None, status: int, size: int, seconds: float) -> None:
+        """One finished request or socket."""
+        method = info.method
+        if entry is None:
+            child = self._seconds.labels("core", "unmatched", "other", str(status))
+        else:
+            key = (method, status)
+            child = entry.counters.get(key)
+            if child is None:
+                child = self._seconds.labels(entry.owner, entry.template, method, str(status))
+                entry.counters[key] = child
+        if method != "WEBSOCKET" or status != 101:
+            child.observe(seconds)
+        if self.enabled:
+            if len(self._lines) == BOUND:
+                self._dropped.inc()
+            self._lines.append((time.time(), info, status, size, seconds))
+
+    async def run(self) -> None:
+        """Write what has gathered, until cancelled."""
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has gathered now."""
+        if not self._lines:
+            return
+        form: Callable[[Line], str] = _json_line if self.as_json else _plain_line
+        lines = [form(self._lines.popleft()) for _ in range(len(self._lines))]
+        try:
+            self._stream.write("".join(lines))
+            self._stream.flush()
+        except (OSError, ValueError):
+            self._dropped.inc(len(lines))
+
+
+def _json_line(line: Line) -> str:
+    at, info, status, size, seconds = line
+    record = {
+        "timestamp": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
+        "event": "request",
+        "request_id": info.id,
+        "address": info.address,
+        "user": info.actor.label,
+        "method": info.method,
+        "route": info.template or "unmatched",
+        "plugin": info.plugin,
+        "status": status,
+        "bytes": size,
+        "ms": round(seconds * 1000, 3),
+    }
+    return json.dumps(record, separators=(",", ":")) + "\n"
+
+
+def _plain_line(line: Line) -> str:
+    at, info, status, size, seconds = line
+    when = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+    return (
+        f"{when} {info.address} {info.actor.label} {info.method} {info.template or 'unmatched'} "
+        f"{status} {size} {seconds * 1000:.1f}ms {info.id}\n"
+    )

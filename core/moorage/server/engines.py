@@ -1,0 +1,120 @@
+"""The ASGI servers under everything: Hypercorn by default, uvicorn as the fast lane. One interface for both."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from moorage.errors import StartError
+from moorage.server.listeners import BACKLOG
+
+ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class EngineSettings(Protocol):
+    """The part of `[server]` that engines read."""
+
+    @property
+    def engine(self) -> str: ...
+    @property
+    def tls_cert(self) -> Path | None: ...
+    @property
+    def tls_key(self) -> Path | None: ...
+    @property
+    def max_header_bytes(self) -> int: ...
+    @property
+    def max_url_bytes(self) -> int: ...
+    @property
+    def max_frame_bytes(self) -> int: ...
+    @property
+    def drain_timeout(self) -> float: ...
+    @property
+    def ws_ping_interval(self) -> float: ...
+
+
+async def serve(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
+    """Serve until `stop` is set, then finish what is open within `drain_timeout`."""
+    run = _uvicorn if settings.engine == "uvicorn" else _hypercorn
+    await run(app, sockets, settings, stop)
+
+
+def check(settings: EngineSettings) -> None:
+    """StartError if the engine is not installed."""
+    if settings.engine == "uvicorn" and importlib.util.find_spec("uvicorn") is None:
+        raise StartError('[server] engine = "uvicorn" needs the extra "fast": pip install "moorage[fast]"')
+
+
+async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
+    from hypercorn.asyncio import serve as hypercorn_serve
+    from hypercorn.config import Config
+
+    config = Config()
+    for sock in sockets:
+        sock.listen(BACKLOG)
+    # Hypercorn closes what it is given, so it is given its own descriptors.
+    binds = [f"fd://{sock.dup().detach()}" for sock in sockets]
+    config.bind = binds
+    if settings.tls_cert and settings.tls_key:
+        config.certfile, config.keyfile = str(settings.tls_cert), str(settings.tls_key)
+    config.alpn_protocols = ["h2", "http/1.1"]
+    config.include_server_header = False
+    config.graceful_timeout = settings.drain_timeout
+    config.shutdown_timeout = settings.drain_timeout
+    config.keep_alive_timeout = 30
+    config.h11_max_incomplete_size = settings.max_header_bytes + settings.max_url_bytes + 1024
+    config.h2_max_header_list_size = settings.max_header_bytes + settings.max_url_bytes
+    config.websocket_max_message_size = settings.max_frame_bytes
+    config.websocket_ping_interval = settings.ws_ping_interval or None
+    config.accesslog = None
+    config.errorlog = logging.getLogger("moorage.engine")
+    await hypercorn_serve(app, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
+
+
+async def _uvicorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
+    import uvicorn
+
+    class Server(uvicorn.Server):  # type: ignore[misc]
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:
+            """Signals are the lifecycle's."""
+            yield
+
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        http="httptools" if importlib.util.find_spec("httptools") else "h11",
+        ws="websockets-sansio" if importlib.util.find_spec("websockets") else "wsproto",
+        ws_max_size=settings.max_frame_bytes,
+        ws_ping_interval=settings.ws_ping_interval or None,
+        ws_ping_timeout=30.0,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
+        h11_max_incomplete_event_size=settings.max_header_bytes + settings.max_url_bytes + 1024,
+        backlog=BACKLOG,
+        ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
+        ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,
+    )
+    server = Server(config)
+    for sock in sockets:
+        sock.listen(BACKLOG)
+
+    async def watch() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    watcher = asyncio.create_task(watch(), name="uvicorn-stop")
+    try:
+        await server.serve(sockets=[sock.dup() for sock in sockets])
+    finally:
+        watcher.cancel()
