@@ -40,6 +40,11 @@ def current_request() -> RequestInfo:
     return _current.get()
 
 
+def optional_request() -> RequestInfo | None:
+    """The request in hand, or None outside of one."""
+    return _current.get(None)
+
+
 def current_actor() -> Actor:
     """Who is asking; ANONYMOUS outside of a request."""
     info = _current.get(None)

@@ -77,15 +77,6 @@ class Access:
         if self._by_plugin.pop(plugin, None) is not None:
             self._rebuild()
 
-    def configure(self, roles: Mapping[str, RoleRule]) -> None:
-        """Take other roles while the server runs. ConfigError when they contradict themselves; then nothing changes."""
-        fresh = Roles(roles)
-        problems = fresh.unknown(self._declared)
-        if problems:
-            raise ConfigError(problems)
-        self._roles = fresh
-        self._rebuild()
-
     def check_roles(self) -> None:
         """Check the configured roles against the declared permissions, once all plugins have declared.
 
@@ -93,13 +84,11 @@ class Access:
         """
         _refuse_unknown(self._roles, self._declared)
 
-    def check(self, roles: Mapping[str, RoleRule]) -> None:
-        """Whether `roles` could take the place of the present ones. ConfigError if not; nothing is changed."""
-        _refuse_unknown(Roles(roles), self._declared)
-
     def configure(self, roles: Mapping[str, RoleRule]) -> None:
-        """Replace the configured roles; every decision from now on is made by the new ones."""
-        self._roles = Roles(roles)
+        """Take other roles while the server runs. ConfigError when they cannot be; then nothing changes."""
+        fresh = Roles(roles)
+        _refuse_unknown(fresh, self._declared)
+        self._roles = fresh
         self._rebuild()
 
     def known(self, pattern: str) -> bool:

@@ -6,12 +6,14 @@ import importlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+import structlog
 from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
 from tortoise.backends.base.executor import EXECUTOR_CACHE
 from tortoise.context import TortoiseContext, _current_context
@@ -28,6 +30,16 @@ for _name in ("tortoise.db_client", "aiosqlite"):
     logging.getLogger(_name).setLevel(logging.INFO)
 
 _open_databases: WeakSet[Database] = WeakSet()
+_work: ContextVar[_Work | None] = ContextVar("moorage_transaction", default=None)
+_log = structlog.get_logger("moorage.db")
+
+
+class _Work:
+    """One transaction of one task: what is to follow its commit."""
+
+    def __init__(self) -> None:
+        self.callbacks: list[Callable[[], None]] = []
+        self.over = False
 
 
 class Database:
@@ -164,9 +176,36 @@ class Database:
         On SQLite what was read stays true until the end; on PostgreSQL use `select_for_update()` for that (it is
         harmless on SQLite). Tasks that outlive the transaction are started after it.
         """
-        with self.activate():
-            async with self.connection()._in_transaction() as connection:
-                yield connection
+        outer, mine = _work.get(), _Work()
+        token = _work.set(mine)
+        try:
+            with self.activate():
+                async with self.connection()._in_transaction() as connection:
+                    yield connection
+        finally:
+            mine.over = True
+            _work.reset(token)
+        if outer is not None and not outer.over:
+            outer.callbacks += mine.callbacks
+            return
+        for callback in mine.callbacks:
+            try:
+                callback()
+            except Exception:
+                _log.exception("what follows a commit failed")
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` when the outermost transaction of this task is committed; at once if there is none.
+
+        It is never called when the transaction (or the nested one that it was given in) is undone. Its errors are
+        logged: what is committed stays so.
+        """
+        work = _work.get()
+        # A task that was started inside a transaction may outlive it.
+        if work is None or work.over:
+            callback()
+        else:
+            work.callbacks.append(callback)
 
     def connection(self) -> BaseDBAsyncClient:
         """The connection for SQL by hand; within a transaction, that transaction's."""

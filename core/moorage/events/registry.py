@@ -152,26 +152,6 @@ class SocketRegistry:
             self._waiters.remove(item)
         return left()
 
-    async def wait_gone(self, entries: Iterable[Live], timeout: float) -> int:
-        """Wait until all of `entries` have ended, at most `timeout` seconds. Returns how many have not."""
-        waited = set(entries)
-        return await self._wait(lambda: len(waited & self._keys.keys()), timeout)
-
-    async def _wait(self, count: Callable[[], int], timeout: float) -> int:
-        if not count():
-            return 0
-        waiter = asyncio.get_running_loop().create_future()
-        item = (lambda: not count(), waiter)
-        self._waiters.append(item)
-        try:
-            async with asyncio.timeout(timeout):
-                await waiter
-        except TimeoutError:
-            pass
-        finally:
-            self._waiters.remove(item)
-        return count()
-
     def _apply(self, entry: Live, new: Actor | None) -> None:
         if new is None or new.user is None:
             self.close([entry], CLOSE_UNAUTHORIZED, "Credential no longer valid")

@@ -60,13 +60,25 @@ class SharedWindows:
             async with asyncio.timeout(2 * _WAIT):
                 return await self._hit(checks)
         except (StorageError, TimeoutError) as error:
-            self._lost(error)
+            self._lost(type(error).__name__)
             raise SharedDown from error
 
-    async def close(self) -> None:
+    async def start(self) -> None:
+        """Ask Redis once; without an answer, the wait for its return begins."""
+        if not await self._answers():
+            self._lost("no answer")
+
+    async def stop(self) -> None:
         """Disconnect."""
         await self._tasks.stop(_WAIT)
         await self._pool.disconnect()
+
+    async def _answers(self) -> bool:
+        try:
+            async with asyncio.timeout(2 * _WAIT):
+                return bool(await self._storage.check())
+        except TimeoutError:
+            return False
 
     async def _hit(self, checks: Sequence[SharedCheck]) -> tuple[RateLimitItem, bool, int, float]:
         least: tuple[RateLimitItem, bool, int, float] | None = None
@@ -80,10 +92,10 @@ class SharedWindows:
         assert least is not None
         return least
 
-    def _lost(self, error: BaseException) -> None:
+    def _lost(self, reason: str) -> None:
         if self._watch is not None:
             return
-        _log.error("Redis is away: general limits are off, login limits are local", reason=type(error).__name__)
+        _log.error("Redis is away: general limits are off, login limits are local", reason=reason)
         self._watch = self._tasks.spawn(self._wait_for_return(), "recovery")
         self._changed(False)
 
@@ -92,12 +104,8 @@ class SharedWindows:
         while True:
             # Spread, so that many servers do not come back in one moment.
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311
-            try:
-                async with asyncio.timeout(2 * _WAIT):
-                    if await self._storage.check():
-                        break
-            except TimeoutError:
-                pass
+            if await self._answers():
+                break
             pause = min(_LAST_RETRY, pause * 2)
         self._watch = None
         _log.warning("Redis is back: limits are shared again")

@@ -115,10 +115,15 @@ class RateLimiter:
             self._rejected.labels(limits.name).inc()
         return state
 
-    async def close(self) -> None:
+    async def start(self) -> None:
+        """Look whether Redis answers, so that it is known before the first request. An absent Redis is logged."""
+        if self._shared is not None:
+            await self._shared.start()
+
+    async def stop(self) -> None:
         """Disconnect from Redis."""
         if self._shared is not None:
-            await self._shared.close()
+            await self._shared.stop()
 
     async def _hit_shared(self, limits: _Class, address: str, actor: Actor) -> LimitState:
         assert self._shared is not None

@@ -21,58 +21,43 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 """Buckets for durations of requests."""
 
 _Metric = Counter | Gauge | Histogram
+_Known = tuple[_Metric, tuple[str, ...]]
 _M = TypeVar("_M", Counter, Gauge, Histogram)
 
 
-class Metrics:
-    """The metrics of one server, or a part's view of them (`scoped`).
+class ScopedMetrics:
+    """A part's view of the metrics, whose names begin with `moorage_<part>_`.
 
-    Names are written without the `moorage_` that every one begins with. Asking for a metric that exists gives the
-    same object, so that a plugin that is loaded again goes on counting; ValueError if its kind or labels differ.
-    Labels must have few values: a route's template, never a path, a user or an id.
+    Names are written without that prefix (a name that has it already is taken as it is). Asking for a metric that
+    exists gives the same object, so that a plugin that is loaded again goes on counting; ValueError if its kind or
+    labels differ. Labels must have few values: a route's template, never a path, a user or an id.
     """
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry(auto_describe=True)
-        self._prefix = "moorage"
-        self._metrics: dict[str, tuple[_Metric, tuple[str, ...]]] = {}
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
-
-    def scoped(self, part: str) -> Metrics:
-        """A view whose names begin with `moorage_<part>_`; a hyphen in the part becomes `_`."""
-        view = Metrics.__new__(Metrics)
-        view.registry, view._metrics = self.registry, self._metrics
-        view._prefix = f"{self._prefix}_{part.replace('-', '_')}"
-        return view
+    def __init__(self, prefix: str, registry: CollectorRegistry, metrics: dict[str, _Known]) -> None:
+        self._prefix, self._registry, self._metrics = prefix, registry, metrics
 
     def counter(self, name: str, doc: str, labels: Sequence[str] = ()) -> Counter:
         """A number that only grows; its name ends in `_total`."""
-        return self._get(Counter, name, labels, lambda full: Counter(full, doc, labels, registry=self.registry))
+        return self._get(Counter, name, labels, lambda full: Counter(full, doc, labels, registry=self._registry))
 
     def gauge(self, name: str, doc: str, labels: Sequence[str] = ()) -> Gauge:
         """A number that goes up and down."""
-        return self._get(Gauge, name, labels, lambda full: Gauge(full, doc, labels, registry=self.registry))
+        return self._get(Gauge, name, labels, lambda full: Gauge(full, doc, labels, registry=self._registry))
 
     def histogram(
         self, name: str, doc: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = SECONDS
     ) -> Histogram:
         """A distribution; `buckets` are upper bounds, in the unit that the name ends with."""
         return self._get(
-            Histogram, name, labels, lambda full: Histogram(full, doc, labels, registry=self.registry, buckets=buckets)
+            Histogram, name, labels, lambda full: Histogram(full, doc, labels, registry=self._registry, buckets=buckets)
         )
 
-    def describe(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
-        """(name, kind, description, labels) of each metric of ours, by name: for the generated reference."""
-        found = []
-        for name, (metric, labels) in sorted(self._metrics.items()):
-            family = next(iter(metric.describe()))
-            found.append((name, family.type, family.documentation, labels))
-        return found
+    def scoped(self, part: str) -> ScopedMetrics:
+        """A narrower view; a hyphen in the part's name becomes `_`."""
+        return ScopedMetrics(f"{self._prefix}{part.replace('-', '_')}_", self._registry, self._metrics)
 
     def _get(self, kind: type[_M], name: str, labels: Sequence[str], make: Callable[[str], _M]) -> _M:
-        full = f"{self._prefix}_{name}"
+        full = name if name.startswith(self._prefix) else self._prefix + name
         known = self._metrics.get(full)
         if known is None:
             metric = make(full)
@@ -81,6 +66,25 @@ class Metrics:
         if not isinstance(known[0], kind) or known[1] != tuple(labels):
             raise ValueError(f"metric {full} exists already with another kind or other labels")
         return known[0]
+
+
+class Metrics(ScopedMetrics):
+    """All metrics of one server; names begin with `moorage_`."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        super().__init__("moorage_", self.registry, {})
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+
+    def describe(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
+        """(name, kind, description, labels) of each metric of ours, by name: for the generated reference."""
+        found = []
+        for name, (metric, labels) in sorted(self._metrics.items()):
+            family = next(iter(metric.describe()))
+            found.append((name, family.type, family.documentation, labels))
+        return found
 
     def render(self) -> tuple[bytes, str]:
         """Everything in the text format, and its content type."""

@@ -1,0 +1,107 @@
+"""The audit log: who did what to what, from where; kept in the database, told to plugins after the commit."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from moorage.access import Actor, Method
+from moorage.context import optional_request
+from moorage.db import Database
+from moorage.events import EventBus, Topic
+from moorage.observe.models import AuditEvent
+from moorage.observe.redact import redact
+
+MAX_DATA = 8192
+"""Bytes of a record's data as JSON; more is replaced by a note."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """One stored event. The fields are those of `AuditEvent`; `at` is aware, in UTC."""
+
+    id: int
+    at: datetime
+    actor: str
+    actor_id: int | None
+    method: str
+    action: str
+    target: str | None
+    address: str
+    user_agent: str
+    request_id: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+class Audit:
+    """Writes the audit log. Each record is published as `Topic.AUDIT_WRITTEN` {"record": AuditRecord}."""
+
+    def __init__(self, db: Database, bus: EventBus) -> None:
+        self._db, self._bus = db, bus
+
+    async def write(
+        self, action: str, *, actor: Actor, target: str | None = None, data: dict[str, Any] | None = None
+    ) -> AuditRecord:
+        """Store an event: `subject.verb`, such as "login.failed"; `target` as "kind:id"; `data` JSON-able.
+
+        Address, client and request id are those of the request in hand. Secrets in `data` are masked. Within a
+        transaction the record lives and dies with it, and is published after the commit. Needs an active database;
+        its errors are the caller's, since what cannot be written down must not be done.
+        """
+        info = optional_request()
+        event = AuditEvent(
+            at=datetime.now(UTC),
+            actor="system" if actor.method is Method.SYSTEM else actor.label[:64],
+            actor_id=actor.user.id if actor.user else None,
+            method=actor.method.value,
+            action=action[:64],
+            target=_line(target, 255) if target is not None else None,
+            address=info.address[:64] if info else "",
+            user_agent=_line(info.user_agent, 255) if info else "",
+            request_id=info.id[:64] if info else "",
+            data=_bounded(redact(data or {})),
+        )
+        with self._db.activate():
+            await event.save()
+        record = AuditRecord(
+            id=event.id,
+            at=event.at,
+            actor=event.actor,
+            actor_id=event.actor_id,
+            method=event.method,
+            action=event.action,
+            target=event.target,
+            address=event.address,
+            user_agent=event.user_agent,
+            request_id=event.request_id,
+            data=event.data,
+        )
+        self._db.after_commit(lambda: self._bus.publish(Topic.AUDIT_WRITTEN, {"record": record}))
+        return record
+
+
+def _line(text: str, length: int) -> str:
+    """Text that the database takes (PostgreSQL has no NUL) and that is one line wherever it is shown."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:length])
+
+
+def _bounded(data: dict[str, Any]) -> dict[str, Any]:
+    text = json.dumps(data)
+    if len(text) > MAX_DATA:
+        return {"truncated": True, "bytes": len(text)}
+    if "\\u0000" in text or "\\ud" in text:
+        # PostgreSQL stores neither NUL nor half a surrogate pair in JSON.
+        return {str(key): _clean(value) for key, value in data.items()}
+    return data
+
+
+def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _line(value, MAX_DATA)
+    if isinstance(value, dict):
+        return {_line(str(key), 255): _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_clean(inner) for inner in value]
+    return value
