@@ -84,6 +84,10 @@ class Access:
         """
         _refuse_unknown(self._roles, self._declared)
 
+    def check(self, roles: Mapping[str, RoleRule]) -> None:
+        """Whether `roles` could take the place of the present ones. ConfigError if not; nothing is changed."""
+        _refuse_unknown(Roles(roles), self._declared)
+
     def configure(self, roles: Mapping[str, RoleRule]) -> None:
         """Take other roles while the server runs. ConfigError when they cannot be; then nothing changes."""
         fresh = Roles(roles)
