@@ -1,0 +1,77 @@
+"""From rows to what everybody else sees: users without secrets, and actors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from moorage.access import Actor, Credential, Method, UserInfo
+from moorage.accounts.models import ApiKey, Session, User
+
+COOKIE, BEARER = "cookie", "bearer"
+"""Kinds of sessions: one that a browser may keep in its cookie, and one that is only ever shown as a header."""
+
+SESSIONS = (Method.SESSION, Method.BEARER)
+"""The methods whose credential is a row of `core_sessions`."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyInfo:
+    """An API key as its owner sees it. `prefix` is the public part; scopes None = all of the owner's rights."""
+
+    id: int
+    pid: str
+    user_id: int
+    name: str
+    prefix: str
+    scopes: tuple[str, ...] | None
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
+def user_info(row: User) -> UserInfo:
+    """The user without secrets."""
+    return UserInfo(
+        id=row.id,
+        pid=row.pid,
+        username=row.username,
+        name=row.name,
+        email=row.email,
+        role=row.role,
+        avatar_url=row.avatar_url,
+        active=row.active,
+        created_at=row.created_at,
+    )
+
+
+def session_method(kind: str) -> Method:
+    """How an actor with a session of this kind proved who they are."""
+    return Method.SESSION if kind == COOKIE else Method.BEARER
+
+
+def session_actor(row: Session, user: User, csrf: str | None) -> Actor:
+    """The actor of a session that holds. `csrf` None where no browser is behind it."""
+    method = session_method(row.kind)
+    return Actor(user_info(user), Credential(method, row.id, row.pid, None, csrf, row.expires_at))
+
+
+def key_actor(row: ApiKey, user: User) -> Actor:
+    """The actor of an API key that holds."""
+    scopes = None if row.scopes is None else frozenset(row.scopes)
+    return Actor(user_info(user), Credential(Method.API_KEY, row.id, row.pid, scopes, None, row.expires_at))
+
+
+def key_info(row: ApiKey, last_used_at: datetime | None) -> KeyInfo:
+    """The key without its digest."""
+    return KeyInfo(
+        id=row.id,
+        pid=row.pid,
+        user_id=row.user_id,
+        name=row.name,
+        prefix=row.prefix,
+        scopes=None if row.scopes is None else tuple(row.scopes),
+        created_at=row.created_at,
+        last_used_at=last_used_at,
+        expires_at=row.expires_at,
+    )

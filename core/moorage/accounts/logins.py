@@ -1,0 +1,106 @@
+"""Logging in with a password: equal time for unknown users, a growing delay after failures, a fresh session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+from moorage.access import Actor
+from moorage.accounts.actors import SESSIONS
+from moorage.accounts.attempts import Attempts, login_keys
+from moorage.accounts.models import User
+from moorage.accounts.names import refuse
+from moorage.accounts.passwords import MAX_PASSWORD_BYTES, Passwords, too_long
+from moorage.accounts.sessions import Sessions
+from moorage.accounts.shared import ClientInfo, Login, Shared
+from moorage.accounts.users import find_row
+from moorage.errors import Unauthorized
+
+
+class Logins:
+    """The way from a name and a password to a session."""
+
+    def __init__(self, shared: Shared, passwords: Passwords, sessions: Sessions, attempts: Attempts) -> None:
+        self._shared = shared
+        self._passwords = passwords
+        self._sessions = sessions
+        self._attempts = attempts
+
+    async def login(self, login: str, password: str, client: ClientInfo, *, previous: Actor | None = None) -> Login:
+        """Prove a password. `login` is a username or an e-mail address.
+
+        previous: who the same browser was until now; that session ends, so an old cookie is worth nothing.
+        Unauthorized (the same for unknown names and wrong passwords; USER_INACTIVE only after the right one),
+        TooManyRequests while a delay lasts, Unavailable when too many log in at once.
+        """
+        if too_long(password):
+            refuse("password", f"may have at most {MAX_PASSWORD_BYTES} bytes")
+        keys = login_keys(login, client.address)
+        # Once before the turn, so that who is delayed takes no turn, and once in it, so that attempts which
+        # were sent together are no more than the turns there are.
+        await self._attempts.check(keys)
+        async with self._passwords.slot():
+            counted = await self._attempts.check(keys)
+            user = await find_row(login)
+            matches, renewed = await self._passwords.verify(password, user.password_hash if user else None)
+            delay = 0.0 if matches else await self._attempts.failed(keys)
+        if user is None or not matches:
+            await self._refuse(user, delay)
+        return await self._open(user, renewed, client, keys if counted else (), previous)
+
+    async def logout(self, actor: Actor) -> None:
+        """End the actor's session. Nobody, and an API key (which is revoked, not logged out), change nothing."""
+        if (session_id := _session_of(actor)) is not None:
+            await self.end_session(session_id, by=actor, action="logout", reason="logout")
+
+    async def end_session(
+        self, session_id: int, *, by: Actor | None = None, action: str = "session.revoked", reason: str = "revoked"
+    ) -> bool:
+        """End one session; False when it had ended before."""
+        async with self._shared.db.transaction():
+            if not await self._sessions.end(session_id, reason):
+                return False
+            await self._shared.record(action, by=by, target=f"session:{session_id}")
+        return True
+
+    async def wrong_secret(self, keys: Sequence[str], action: str) -> None:
+        """Count a wrong secret that belongs to no account (the setup token), and write it down."""
+        delay = await self._attempts.failed(keys)
+        await self._shared.record(action, by=None, data={"delay": delay} if delay else None)
+
+    async def _open(
+        self, user: User, renewed: str | None, client: ClientInfo, counted: Sequence[str], previous: Actor | None
+    ) -> Login:
+        async with self._shared.db.transaction():
+            row = await User.filter(id=user.id).select_for_update().first()
+            # What was proven may have changed while it was proven: another password, or no such user any more.
+            if row is None or row.password_hash != user.password_hash:
+                raise _wrong()
+            if row.active:
+                row.last_login_at = self._shared.now()
+                row.password_hash = renewed or row.password_hash
+                await row.save(update_fields=["last_login_at", "password_hash"])
+                if counted:
+                    await self._attempts.forget(counted)
+                if previous is not None and (old := _session_of(previous)) is not None:
+                    await self._sessions.end(old, "replaced by a new login")
+                login = await self._sessions.create(row, client)
+                await self._shared.record("login.succeeded", by=login.actor, target=f"user:{user.id}")
+                return login
+        await self._shared.record("login.refused", by=None, target=f"user:{user.id}", data={"reason": "disabled"})
+        raise Unauthorized("This account is disabled", code="USER_INACTIVE")
+
+    async def _refuse(self, user: User | None, delay: float) -> NoReturn:
+        # The name that was typed is not written down: it may be a password in the wrong field.
+        target = f"user:{user.id}" if user is not None else None
+        await self._shared.record("login.failed", by=None, target=target, data={"delay": delay} if delay else None)
+        raise _wrong()
+
+
+def _session_of(actor: Actor) -> int | None:
+    credential = actor.credential
+    return credential.id if credential is not None and credential.method in SESSIONS else None
+
+
+def _wrong() -> Unauthorized:
+    return Unauthorized("Invalid username or password", code="INVALID_CREDENTIALS")

@@ -1,0 +1,65 @@
+"""Identifiers, tokens and what is kept of them: random where it matters, SHA-256 at rest.
+
+A token has at least 128 random bits, so a plain digest is enough: there is nothing to guess from a dictionary.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+import string
+from dataclasses import dataclass
+
+SESSION_PREFIX = "mses_"
+KEY_PREFIX = "mcp_"
+MAX_TOKEN = 256
+"""Characters of the longest text that is looked at as a token."""
+
+_BASE62 = string.ascii_letters + string.digits
+
+
+def new_pid(kind: str) -> str:
+    """A public string id: the kind, an underscore, and 71 random bits in base 62."""
+    return f"{kind}_{''.join(secrets.choice(_BASE62) for _ in range(12))}"
+
+
+def new_session_token() -> str:
+    """256 random bits; the prefix lets scanners of leaked secrets know it."""
+    return SESSION_PREFIX + secrets.token_urlsafe(32)
+
+
+@dataclass(frozen=True, slots=True)
+class NewKey:
+    """A fresh API key: `secret` is the whole key, told once; `prefix` and `digest` are stored."""
+
+    secret: str
+    prefix: str
+    digest: str
+
+
+def new_api_key() -> NewKey:
+    """A key `mcp_<8 hex>_<secret>` with 192 random bits in its secret."""
+    prefix = KEY_PREFIX + secrets.token_hex(4)
+    secret = f"{prefix}_{secrets.token_urlsafe(24)}"
+    return NewKey(secret, prefix, digest(secret))
+
+
+def digest_bytes(token: str) -> bytes:
+    """SHA-256 of a token. Takes any str, also one with lone surrogates."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def digest(token: str) -> str:
+    """SHA-256 of a token in hex, as it is stored."""
+    return digest_bytes(token).hex()
+
+
+def csrf_token(token: str) -> str:
+    """The CSRF token of a session, derived from its token: constant per session, and nothing more to store.
+
+    Whoever reads it learns nothing about the session's token (HMAC-SHA256).
+    """
+    mac = hmac.digest(token.encode("utf-8", "surrogatepass"), b"moorage csrf token", "sha256")
+    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()

@@ -1,0 +1,103 @@
+"""Sessions: made at login, looked up by the digest of their token, ended by time, logout or an operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from moorage.access import Actor
+from moorage.accounts.actors import COOKIE, session_actor, session_method
+from moorage.accounts.models import Session, User
+from moorage.accounts.secrets import csrf_token, digest, new_pid, new_session_token
+from moorage.accounts.shared import ClientInfo, Login, Shared
+from moorage.accounts.touches import BATCH, WRITE_EVERY, Touches
+
+MAX_PER_USER = 100
+"""Open sessions of one user; a login beyond it ends the one that was unused for the longest time."""
+KEEP_ENDED = timedelta(days=7)
+"""How long the row of an ended session is kept."""
+
+
+class Sessions:
+    """The rows of `core_sessions`."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._idle = timedelta(seconds=shared.settings.session_idle_seconds)
+        self.touches = Touches(min(WRITE_EVERY, shared.settings.session_idle_seconds / 4))
+
+    async def create(self, user: User, client: ClientInfo, *, kind: str = COOKIE) -> Login:
+        """A fresh session with a fresh token; sessions beyond the bound end. Inside a transaction."""
+        now = self._shared.now()
+        token = new_session_token()
+        row = await Session.create(
+            pid=new_pid("sess"),
+            user=user,
+            token_hash=digest(token),
+            kind=kind,
+            address=client.address[:64],
+            user_agent=client.user_agent[:256],
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + timedelta(seconds=self._shared.settings.session_max_seconds),
+        )
+        beyond = Session.filter(user_id=user.id, revoked_at__isnull=True, expires_at__gt=now)
+        await self._revoke(
+            await beyond.order_by("-last_seen_at", "-id").offset(MAX_PER_USER).limit(BATCH), "too many sessions"
+        )
+        csrf = csrf_token(token)
+        return Login(session_actor(row, user, csrf), token, csrf, row.expires_at)
+
+    async def load(self, token: str) -> Actor | None:
+        """The actor of a session token, read from the database; None when it does not hold."""
+        row = await Session.filter(token_hash=digest(token)).select_related("user").first()
+        if row is None or not self._holds(row):
+            return None
+        self.touches.note(row.id, row.last_seen_at, self._shared.now())
+        return session_actor(row, row.user, csrf_token(token) if row.kind == COOKIE else None)
+
+    async def fresh(self, ids: Iterable[int]) -> dict[int, Actor]:
+        """The actors of those of the sessions that still hold, by id and without CSRF token."""
+        found: dict[int, Actor] = {}
+        wanted = list(ids)
+        for start in range(0, len(wanted), BATCH):
+            rows = await Session.filter(id__in=wanted[start : start + BATCH]).select_related("user")
+            found |= {row.id: session_actor(row, row.user, None) for row in rows if self._holds(row)}
+        return found
+
+    async def end(self, session_id: int, reason: str) -> bool:
+        """End one session; False when it had ended before. Inside a transaction."""
+        rows = await Session.filter(id=session_id, revoked_at__isnull=True).select_for_update()
+        await self._revoke(rows, reason)
+        return bool(rows)
+
+    async def end_all(self, user_id: int, reason: str) -> int:
+        """End every open session of a user; how many there were. Inside a transaction."""
+        rows = await Session.filter(user_id=user_id, revoked_at__isnull=True).order_by("id").select_for_update()
+        await self._revoke(rows, reason)
+        return len(rows)
+
+    async def flush(self) -> None:
+        """Write when sessions were last seen."""
+        for ids, at in self.touches.take():
+            await Session.filter(id__in=ids, last_seen_at__lt=at).update(last_seen_at=at)
+
+    async def sweep(self) -> None:
+        """Delete the rows of sessions that ended a while ago."""
+        now = self._shared.now()
+        await Session.filter(expires_at__lt=now - KEEP_ENDED).delete()
+        await Session.filter(last_seen_at__lt=now - self._idle - KEEP_ENDED).delete()
+        await Session.filter(revoked_at__lt=now - KEEP_ENDED).delete()
+
+    def _holds(self, row: Session) -> bool:
+        now = self._shared.now()
+        seen = self.touches.latest(row.id, row.last_seen_at) or row.last_seen_at
+        return row.revoked_at is None and row.user.active and now < row.expires_at and now - seen < self._idle
+
+    async def _revoke(self, rows: Sequence[Session], reason: str) -> None:
+        now = self._shared.now()
+        for start in range(0, len(rows), BATCH):
+            ids = [row.id for row in rows[start : start + BATCH]]
+            await Session.filter(id__in=ids).update(revoked_at=now, revoke_reason=reason)
+        for row in rows:
+            self._shared.revoked(session_method(row.kind), row.id, row.user_id)
