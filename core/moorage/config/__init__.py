@@ -1,1 +1,38 @@
 """The configuration: one TOML file, the environment over it, and where each value came from."""
+
+from moorage.config.loader import load
+from moorage.config.plugin_options import validate_plugin
+from moorage.config.settings import (
+    AccessSettings,
+    AccountsSettings,
+    DatabaseSettings,
+    LimitsSettings,
+    LogSettings,
+    PluginSection,
+    RedisSettings,
+    RoleSettings,
+    ServerSettings,
+    Settings,
+)
+from moorage.config.sources import Loaded, Source
+from moorage.config.values import ConfigPath, Listen, parse_listen
+
+__all__ = [
+    "AccessSettings",
+    "AccountsSettings",
+    "ConfigPath",
+    "DatabaseSettings",
+    "LimitsSettings",
+    "Listen",
+    "Loaded",
+    "LogSettings",
+    "PluginSection",
+    "RedisSettings",
+    "RoleSettings",
+    "ServerSettings",
+    "Settings",
+    "Source",
+    "load",
+    "parse_listen",
+    "validate_plugin",
+]

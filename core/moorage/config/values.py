@@ -16,10 +16,13 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo
 
-HOST_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$", re.I)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?"
+HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\Z", re.I)
 RATE = re.compile(r"(\d+)\s*(?:/|per)\s*(\d+)?\s*([a-z]+)", re.I)
 PERIODS = {"s": "second", "sec": "second", "m": "minute", "min": "minute", "h": "hour", "hr": "hour", "d": "day"}
-MOUNT = re.compile(r"(?::(?P<port>\d{1,5})|//(?P<host>[^/:?#\s]+)(?::(?P<host_port>\d{1,5}))?)?(?P<path>/[^?#\s]*)?$")
+MOUNT = re.compile(
+    r"(?::(?P<port>\d{1,5})|//(?P<host>[^/:?#\s]+)(?::(?P<host_port>\d{1,5}))?)?(?P<path>/[A-Za-z0-9/_.~-]*)?\Z", re.A
+)
 MAX_UNIX_PATH = 107
 """Bytes of a UNIX socket's path that Linux takes."""
 

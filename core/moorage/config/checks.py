@@ -1,0 +1,84 @@
+"""Checks over several keys, and what is allowed but deserves a warning."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+
+from moorage.config.problems import Problem
+from moorage.config.schema import Loc
+from moorage.config.secret_files import readable_by_everybody
+from moorage.config.settings import Settings
+from moorage.config.sources import Provenance, Source, short_path
+
+_PASSWORD_IN_URL = re.compile(r"://[^/\s@]*:[^/\s@]+@|[?&]password=", re.I)
+
+
+def conflicts(settings: Settings) -> list[Problem]:
+    """Keys that are right alone and wrong together."""
+    server, accounts, database = settings.server, settings.accounts, settings.database
+    problems: list[Problem] = []
+
+    def wrong(section: str, key: str, reason: str) -> None:
+        problems.append(Problem((section, key), reason))
+
+    if server.tls_cert is not None and server.tls_key is None:
+        wrong("server", "tls_cert", "needs server.tls_key beside it")
+    if server.tls_key is not None and server.tls_cert is None:
+        wrong("server", "tls_key", "needs server.tls_cert beside it")
+    if settings.limits.storage == "redis" and settings.redis.url is None:
+        wrong("limits", "storage", 'is "redis", which needs redis.url (or redis.url_file)')
+    if database.pool_min > database.pool_max:
+        wrong("database", "pool_min", f"is more than database.pool_max ({database.pool_max})")
+    if accounts.session_idle_seconds > accounts.session_max_seconds:
+        wrong("accounts", "session_idle_seconds", f"is more than session_max_seconds ({accounts.session_max_seconds})")
+    if accounts.lockout_base_seconds > accounts.lockout_max_seconds:
+        wrong("accounts", "lockout_base_seconds", f"is more than lockout_max_seconds ({accounts.lockout_max_seconds})")
+    if accounts.argon2_memory_kib < 8 * accounts.argon2_parallelism:
+        wrong("accounts", "argon2_memory_kib", "must be at least 8 times argon2_parallelism")
+    return problems
+
+
+def warnings_of(settings: Settings, provenance: Provenance) -> list[str]:
+    """One line for each thing that works and is probably not meant."""
+    problems = [*_proxies(settings), *_open_file(settings, provenance), *_misspelt_sections(settings)]
+    return [one.line(provenance) for one in problems]
+
+
+def _proxies(settings: Settings) -> list[Problem]:
+    return [
+        Problem(("server", "trusted_proxies"), f'"{text}" is everybody: any client can claim any address')
+        for text in settings.server.trusted_proxies
+        if ipaddress.ip_network(text).prefixlen == 0
+    ]
+
+
+def _open_file(settings: Settings, provenance: Provenance) -> list[Problem]:
+    """A password written into a configuration file that everybody can read."""
+    if provenance.file is None or not readable_by_everybody(provenance.file):
+        return []
+    secrets: list[tuple[Loc, str]] = [(("database", "url"), settings.database.url.get_secret_value())]
+    if settings.redis.url is not None:
+        secrets.append((("redis", "url"), settings.redis.url.get_secret_value()))
+    name = short_path(provenance.file)
+    return [
+        Problem(loc, f"everybody on this machine can read this password; chmod 600 {name}, or use {loc[-1]}_file")
+        for loc, text in secrets
+        if _PASSWORD_IN_URL.search(text) and _is_inline(provenance.given.get(loc))
+    ]
+
+
+def _is_inline(source: Source | None) -> bool:
+    return source is not None and source.variable is None and source.secret_file is None
+
+
+def _misspelt_sections(settings: Settings) -> list[Problem]:
+    """`enable = true` in a plugin's section is an option of the plugin's, so the plugin stays off."""
+    return [
+        Problem(("plugins", name, key), f'the plugin stays off; did you mean "{meant[0]}"?')
+        for name, section in settings.plugins.items()
+        if not section.enabled
+        for key in section.options
+        if (meant := difflib.get_close_matches(key, ["enabled"], cutoff=0.75))
+    ]
