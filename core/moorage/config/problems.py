@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from moorage.config.schema import Loc, field_at, fields, is_list, is_secret, known_keys, model_at, submodel
 from moorage.config.sources import Provenance, Source, short_path
-from moorage.config.text import MASK, key_text, last_name, nearest, shown, toml_text
+from moorage.config.text import MASK, key_text, last_name, nearest, shown
 
 MAX_PROBLEMS = 40
 _TOML_HINT = "the text does not read as a TOML array; quote its items"
@@ -74,15 +74,18 @@ def _real_loc(loc: tuple[str | int, ...], data: Any) -> Loc:
     real: Loc = ()
     here = data
     for number, step in enumerate(loc):
-        last = number == len(loc) - 1
-        if isinstance(here, Mapping) and step in here:
+        if _holds(here, step):
             here = here[step]
-        elif isinstance(here, list) and isinstance(step, int) and step < len(here):
-            here = here[step]
-        elif not (last and isinstance(here, Mapping) and step != "[key]"):
+        elif number < len(loc) - 1 or not isinstance(here, Mapping) or step == "[key]":
             continue
         real = (*real, step)
     return real
+
+
+def _holds(here: Any, step: str | int) -> bool:
+    if isinstance(here, list):
+        return isinstance(step, int) and step < len(here)
+    return isinstance(here, Mapping) and step in here
 
 
 def _shown(model: type[BaseModel], loc: Loc, value: Any) -> str | None:
@@ -143,13 +146,13 @@ def _reason(kind: str, context: Mapping[str, Any], message: str, loc: Loc) -> st
         case "model_type" | "dict_type" | "model_attributes_type" | "dataclass_type":
             return f"must be a table: [{key_text(loc)}]"
         case "greater_than_equal":
-            return f"must be at least {toml_text(context['ge'])}"
+            return f"must be at least {context['ge']}"
         case "greater_than":
-            return f"must be more than {toml_text(context['gt'])}"
+            return f"must be more than {context['gt']:g}"
         case "less_than_equal":
-            return f"must be at most {toml_text(context['le'])}"
+            return f"must be at most {context['le']}"
         case "less_than":
-            return f"must be less than {toml_text(context['lt'])}"
+            return f"must be less than {context['lt']}"
         case "literal_error" | "enum":
             return f"must be {str(context['expected']).replace(chr(39), chr(34))}"
         case "value_error" | "assertion_error":

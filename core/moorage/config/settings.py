@@ -86,7 +86,7 @@ class ServerSettings(Section):
     )
     trusted_proxies: NetworkList = Field(
         [],
-        description="Addresses and networks of reverse proxies whose X-Forwarded-* headers are believed. Nobody else's are.",
+        description="Addresses and networks of reverse proxies whose X-Forwarded-* headers are believed.",
         examples=[["127.0.0.1", "10.0.0.0/8"]],
     )
     trusted_origins: OriginList = Field(
@@ -251,7 +251,7 @@ class PluginSection(Section):
     )
     mount: MountList | None = Field(
         None,
-        description='Where it is served: "/", "/path", ":port/", "//host/", one or more; unset, the plugin\'s own choice.',
+        description='Where it is served: "/", "/path", ":port/", "//host/", or a list; unset, as the plugin wishes.',
     )
     options: dict[str, Any] = Field({}, description="The plugin's own keys.", repr=False)
 

@@ -12,7 +12,7 @@ from moorage.config.settings import PluginSection, Settings
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One value's origin. `file` is the config file, `variable` the environment's, `secret_file` an `x_file`'s target."""
+    """One value's origin: the config file and line or the environment's variable, and the secret file they name."""
 
     file: Path | None = None
     line: int | None = None
