@@ -2,6 +2,7 @@
 
 from moorage.events.backplane import Backplane, MemoryBackplane, MemoryExchange
 from moorage.events.bus import EventBus, Handler, Unsubscribe
+from moorage.events.redis import RedisBackplane
 from moorage.events.registry import CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, Live, SocketRegistry
 from moorage.events.tasks import TaskSupervisor
 from moorage.events.topics import Topic
@@ -15,6 +16,7 @@ __all__ = [
     "Live",
     "MemoryBackplane",
     "MemoryExchange",
+    "RedisBackplane",
     "SocketRegistry",
     "TaskSupervisor",
     "Topic",
