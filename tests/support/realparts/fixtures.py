@@ -1,0 +1,93 @@
+"""Fixtures over the real parts. A part that is not installed skips its tests and says which package is missing.
+
+session-scoped: postgres, redis_server, chromium, docker_engine. Per test: postgres_url (a new database),
+redis_url (emptied), own_redis (may be stopped), tmux_server, free_port.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from realparts import ports
+from realparts.postgres import Postgres, find_bindir
+from realparts.redis_server import RedisServer
+from realparts.tmux import TmuxServer
+
+
+def need(reason: str | None) -> None:
+    """Skip with the reason; where MOORAGE_REQUIRE_PARTS is set, a missing part is a failure instead."""
+    if reason is None:
+        return
+    if os.environ.get("MOORAGE_REQUIRE_PARTS"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def free_port() -> Callable[[], int]:
+    """A function that gives a spare port of loopback."""
+    return ports.free_port
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL cluster for the whole run; `postgres.new_database()` gives a URL."""
+    need(Postgres.missing())
+    bindir = find_bindir()
+    assert bindir is not None
+    cluster = Postgres(bindir)
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """The URL of a new, empty database."""
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis server for the whole run. Do not stop it: see `own_redis`."""
+    need(RedisServer.missing())
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of the run's Redis, emptied."""
+    redis_server.command("FLUSHALL")
+    return redis_server.url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis server of this test's own: `stop()` and `start()` as you like."""
+    need(RedisServer.missing())
+    server = RedisServer(tmp_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def tmux_server() -> Iterator[TmuxServer]:
+    """A tmux server on a private socket, named `tmux_server.socket_name`."""
+    need(TmuxServer.missing())
+    server = TmuxServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The path of the Chromium that is installed."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    need(None if found else "no Chromium is installed (Debian: chromium)")
+    return Path(str(found))
