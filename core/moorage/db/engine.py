@@ -69,7 +69,7 @@ class Database:
         self.data_dir = data_dir
         self._pool = (min(pool_min, pool_max), pool_max)
         self._context = TortoiseContext()
-        self._open = False
+        self._open = self._connecting = False
         self._modules: dict[str, list[str]] = {}
 
     @property
@@ -114,6 +114,7 @@ class Database:
                 )
                 self._forget_cached_sql(modules)
                 self._check_tables()
+                self._connecting = True
                 await self.connection().create_connection(with_db=True)
                 await self.connection().execute_query("SELECT 1")
             except BaseException as error:
@@ -129,7 +130,9 @@ class Database:
         """Close every connection. Safe to call twice, and on a database that was never opened."""
         self._open, self._modules = False, {}
         _open_databases.discard(self)
-        await self._context.close_connections()
+        if self._connecting:
+            self._connecting = False
+            await self._context.close_connections()
 
     async def add_app(self, label: str, modules: Iterable[str]) -> None:
         """Register one more app's models on the live connections; the app's migrations must have run.

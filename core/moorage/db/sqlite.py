@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +27,9 @@ from moorage.errors import Unavailable
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+CLOSE_TIMEOUT = 5.0
+"""Seconds that `close` waits for a statement or transaction in hand."""
 
 _AWAY = {
     sqlite3.SQLITE_BUSY: "The database is busy",
@@ -76,6 +80,7 @@ class ImmediateSqliteClient(SqliteClient):
 
     _connection: aiosqlite.Connection | None
     _reader: aiosqlite.Connection | None = None
+    _closed = False
 
     def __init__(self, file_path: str, **pragmas: Any) -> None:
         super().__init__(file_path, **pragmas)
@@ -87,6 +92,8 @@ class ImmediateSqliteClient(SqliteClient):
         async with self._opening:
             if self._connection is not None:
                 return
+            if self._closed:
+                raise Unavailable("The database is closed")
             writer = await self._connect()
             try:
                 self._reader = await self._connect()
@@ -115,13 +122,14 @@ class ImmediateSqliteClient(SqliteClient):
         return connection
 
     async def close(self) -> None:
-        """Close both connections; the last one to close writes the log back into the file."""
+        """Close for good, after what is being done; the last connection to close folds the log into the file."""
+        self._closed = True
         reader, self._reader = self._reader, None
         if reader is not None:
-            async with self._reader_lock:
+            async with _within(self._reader_lock, CLOSE_TIMEOUT):
                 await reader.close()
         if self._connection is not None:
-            async with self._lock:
+            async with _within(self._lock, CLOSE_TIMEOUT):
                 await super().close()
 
     def _in_transaction(self) -> TransactionContext:
@@ -161,8 +169,23 @@ class ImmediateSqliteClient(SqliteClient):
             await self.create_connection(with_db=True)
         async with self._reader_lock:
             if self._reader is None:
-                raise TransactionManagementError("the database is closed")
+                raise Unavailable("The database is closed")
             return list(await self._reader.execute_fetchall(query, values))
+
+
+@asynccontextmanager
+async def _within(lock: asyncio.Lock, timeout: float) -> AsyncIterator[None]:
+    """Hold the lock; go on without it when it is not given in time."""
+    try:
+        await asyncio.wait_for(lock.acquire(), timeout)
+    except TimeoutError:
+        # A transaction that nobody ends: closing undoes it, which is what its owner would see after a crash.
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _reads(query: str) -> bool:
