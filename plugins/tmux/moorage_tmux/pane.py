@@ -1,0 +1,167 @@
+"""One pane's stream: filtered, decoded, put together into messages, and remembered for those who come back."""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable
+
+from moorage_tmux.filters import Clipboard, StreamFilter
+from moorage_tmux.pen import Pen, StreamModes, pen_at_end
+
+INTERVAL = 0.008
+"""Seconds between two messages of a busy pane; an idle one is told at once."""
+MAX_MESSAGE = 64 * 1024
+"""Bytes after which a message is sent whatever the clock says."""
+BLOCK = 16 * 1024
+MAX_REPLAY = 256 * 1024
+_C1 = re.compile("[\x80-\x9f]")
+
+
+class Ring:
+    """The last bytes of a stream, addressed by their position in it."""
+
+    def __init__(self, capacity: int, start: int) -> None:
+        self.capacity = capacity
+        self.start = self.end = start
+        self._blocks: deque[bytearray] = deque()
+
+    def append(self, data: bytes) -> None:
+        """Add `data`; forget the oldest block while there is more than the capacity."""
+        if self._blocks and len(self._blocks[-1]) < BLOCK:
+            self._blocks[-1] += data
+        else:
+            self._blocks.append(bytearray(data))
+        self.end += len(data)
+        while self.end - self.start > self.capacity and len(self._blocks) > 1:
+            self.start += len(self._blocks.popleft())
+
+    def since(self, position: int) -> bytes | None:
+        """Everything from `position` on, or None when that is not (or no longer) here."""
+        if not self.start <= position <= self.end:
+            return None
+        wanted = self.end - position
+        parts: list[bytes] = []
+        for block in reversed(self._blocks):
+            if wanted <= 0:
+                break
+            parts.append(bytes(block[-wanted:]))
+            wanted -= len(block)
+        return b"".join(reversed(parts))
+
+    def restart(self, start: int) -> None:
+        """Forget everything; what comes next is at `start`."""
+        self._blocks.clear()
+        self.start = self.end = start
+
+
+class PaneStream:
+    """Bytes of a program in; messages out through `emit(text, seq)`, called from the reader or from a timer.
+
+    `seq` counts the bytes (UTF-8) given out so far. It begins at a number of chance, so that one from an earlier
+    life of the stream is not mistaken for one of this.
+    """
+
+    def __init__(
+        self, emit: Callable[[str, int], None], *, ring_bytes: int = 2 * 1024 * 1024, clipboard: Clipboard = "deny"
+    ) -> None:
+        self.modes = StreamModes()
+        self.received = 0
+        self._emit = emit
+        self._ring = Ring(ring_bytes, secrets.randbelow(1 << 50))
+        self._clipboard = clipboard
+        self._pending: list[str] = []
+        self._size = 0
+        self._last = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._begin()
+
+    def _begin(self) -> None:
+        self._filter = StreamFilter(self._clipboard)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+
+    @property
+    def seq(self) -> int:
+        """The position after everything that was given out."""
+        return self._ring.end
+
+    @property
+    def withholding(self) -> bool:
+        """True while a begun sequence is kept back whole: a snapshot must not show its beginning."""
+        return self._filter.withholding
+
+    def append(self, data: bytes) -> None:
+        """Take what the program wrote. Call `settle` when no more is at hand."""
+        self.received += len(data)
+        shown = self._filter.feed(data)
+        if not shown:
+            return
+        self.modes.feed(shown)
+        text = self._decoder.decode(shown)
+        if not text.isascii():
+            # tmux shows no C1 controls, but a viewer's terminal would obey them.
+            text = _C1.sub("", text)
+        if not text:
+            return
+        if self._size + len(shown) > MAX_MESSAGE:
+            self.flush()
+        self._pending.append(text)
+        self._size += len(shown)
+
+    def settle(self) -> None:
+        """Give out what is there: now if the pane was quiet, else when its time has come."""
+        if not self._pending or self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        due = self._last + INTERVAL
+        if loop.time() >= due:
+            self.flush()
+        else:
+            self._timer = loop.call_at(due, self.flush)
+
+    def flush(self) -> None:
+        """Give out what is there now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._pending:
+            return
+        text = "".join(self._pending)
+        self._pending.clear()
+        self._size = 0
+        self._last = asyncio.get_running_loop().time()
+        self._ring.append(text.encode())
+        self._emit(text, self._ring.end)
+
+    def since(self, seq: int) -> str | None:
+        """What was given out after `seq`, or None: then only a snapshot helps."""
+        if self._ring.end - seq > MAX_REPLAY:
+            return None
+        data = self._ring.since(seq)
+        return None if data is None else data.decode("utf-8", "replace")
+
+    def skip(self) -> None:
+        """Output was lost: nobody can resume from before, and half a sequence stays half."""
+        self.flush()
+        self._ring.restart(self._ring.end + 1)
+        self._begin()
+
+    def pen(self) -> Pen:
+        """The rendition at the end of what was given out, as far as the ring remembers."""
+        for size in (BLOCK, MAX_REPLAY):
+            tail = self._ring.since(max(self._ring.start, self._ring.end - size)) or b""
+            pen = pen_at_end(tail)
+            if pen is not None:
+                return pen
+        pen = Pen()
+        pen.feed(tail)
+        return pen
+
+    def close(self) -> None:
+        """Stop the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

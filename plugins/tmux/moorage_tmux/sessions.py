@@ -1,0 +1,140 @@
+"""tmux's sessions and panes as values, and how a client's words for a pane are understood."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from moorage_tmux.client import is_id, shown
+from moorage_tmux.protocol import Reply
+
+LIST_SESSIONS = (
+    "list-sessions -F '#{session_id} #{pid} #{session_created} #{session_windows} #{session_name}'"
+    " ; list-clients -F '#{client_pid} #{session_id}'"
+)
+_PANE = (
+    "#{window_id} #{window_index} #{window_active} #{pane_id} #{pane_index} #{pane_active} #{pane_width} #{pane_height}"
+)
+_SPEC = re.compile(r"(?:(?P<id>%\d{1,9})|(?:(?P<window>\d{1,9})\.)?(?P<pane>\d{1,9}))\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as it was when asked.
+
+    key: the same for as long as the session lives, and never another's, also across tmux servers.
+    attached: a client that is not one of ours is attached.
+    """
+
+    key: str
+    id: str
+    name: str
+    windows: int
+    created: datetime
+    attached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PaneInfo:
+    """A pane and where it is. `id` is tmux's `%N`."""
+
+    id: str
+    index: int
+    active: bool
+    cols: int
+    rows: int
+    window_id: str
+    window_index: int
+    window_active: bool
+    window_name: str
+
+
+def parse_sessions(replies: Sequence[Reply], own_pids: Collection[int]) -> list[SessionInfo]:
+    """The answer to LIST_SESSIONS; clients in `own_pids` do not count as attached."""
+    attached = set()
+    for line in shown(replies, 1):
+        pid, _, session = line.partition(" ")
+        if pid.isdigit() and int(pid) not in own_pids:
+            attached.add(session)
+    sessions = []
+    for line in shown(replies, 0):
+        session_id, server, created, windows, name = line.split(" ", 4)
+        sessions.append(
+            SessionInfo(
+                key=f"{server}:{created}:{session_id}",
+                id=session_id,
+                name=name,
+                windows=int(windows),
+                created=datetime.fromtimestamp(int(created), UTC),
+                attached=session_id in attached,
+            )
+        )
+    return sessions
+
+
+def find(sessions: Sequence[SessionInfo], name: str) -> SessionInfo | None:
+    """The session of that name, or of that id (`$3`) if no name is spelled so."""
+    for session in sessions:
+        if session.name == name:
+            return session
+    return next((session for session in sessions if session.id == name), None)
+
+
+def list_panes(session_id: str) -> str:
+    """The command that lists all panes of a session."""
+    if not is_id(session_id):
+        raise ValueError(f"{session_id!r} is not a tmux id")
+    return f"list-panes -s -t '{session_id}' -F '{_PANE} #{{window_name}}'"
+
+
+def parse_panes(replies: Sequence[Reply]) -> list[PaneInfo]:
+    """The answer to `list_panes`, in the order of windows and panes."""
+    panes = []
+    for line in shown(replies):
+        window, window_index, window_active, pane, index, active, cols, rows, name = line.split(" ", 8)
+        panes.append(
+            PaneInfo(
+                id=pane,
+                index=int(index),
+                active=active == "1",
+                cols=int(cols),
+                rows=int(rows),
+                window_id=window,
+                window_index=int(window_index),
+                window_active=window_active == "1",
+                window_name=name,
+            )
+        )
+    return panes
+
+
+def active_pane(panes: Sequence[PaneInfo]) -> PaneInfo | None:
+    """The pane that somebody attached to the session would type into."""
+    return next((pane for pane in panes if pane.window_active and pane.active), None)
+
+
+def resolve(panes: Sequence[PaneInfo], spec: str | None) -> PaneInfo | None:
+    """The pane that a client means.
+
+    None = the active pane; `N` = a pane of the active window; `W.P` = a pane of window W; `%ID` = tmux's id, if it
+    is in this session. Numbers are tmux's indexes; where a base index leaves no 0, 0 is the first.
+    """
+    if spec is None:
+        return active_pane(panes)
+    match = _SPEC.match(spec)
+    if match is None:
+        return None
+    if match["id"]:
+        return next((pane for pane in panes if pane.id == match["id"]), None)
+    if match["window"] is None:
+        window = [pane for pane in panes if pane.window_active]
+    else:
+        number = int(match["window"])
+        window = [pane for pane in panes if pane.window_index == number]
+        if not window and number == 0:
+            window = [pane for pane in panes if pane.window_index == min(p.window_index for p in panes)]
+    number = int(match["pane"])
+    exact = next((pane for pane in window if pane.index == number), None)
+    return exact or (window[0] if window and number == 0 else None)

@@ -1,0 +1,363 @@
+"""Watched sessions: one control client each, started for the first viewer and kept a while after the last."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone, shown
+from moorage_tmux.feed import Feed
+from moorage_tmux.filters import Clipboard
+from moorage_tmux.protocol import Event, Notice, Output, Reply, unescape
+from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, list_panes, parse_panes
+from moorage_tmux.viewers import Spawn, Viewer
+
+ATTEMPTS = (0.05, 0.5, 2.0)
+"""Seconds before each try to attach again to a session that lives on."""
+_LAYOUT = frozenset(
+    (
+        "layout-change",
+        "window-add",
+        "window-close",
+        "unlinked-window-close",
+        "window-pane-changed",
+        "session-window-changed",
+        "window-renamed",
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """How sessions are watched; see the plugin's configuration."""
+
+    timeout: float = 5.0
+    linger: float = 30.0
+    lines: int = 1000
+    ring_bytes: int = 2 * 1024 * 1024
+    clipboard: Clipboard = "deny"
+
+
+class Subscription:
+    """One viewer's look at one session. With follow=True it goes along with the session's active pane.
+
+    on_lost is called once when there is nothing more to see; the subscription is over then.
+    """
+
+    def __init__(
+        self,
+        watch: SessionWatch,
+        viewer: Viewer,
+        *,
+        pane: PaneInfo,
+        label: str,
+        follow: bool,
+        on_lost: Callable[[Subscription, str], None],
+    ) -> None:
+        self.watch, self.viewer = watch, viewer
+        self.pane, self.label, self.follow = pane.id, label, follow
+        self._on_lost = on_lost
+
+    def show(self, since: int | None = None) -> None:
+        """Send what is to be seen: from position `since` if possible, else a snapshot."""
+        if self.watch.ended:
+            self.lost("Session ended")
+            return
+        self.watch.feed(self.pane).join(self, since)
+
+    def move(self, pane: PaneInfo) -> None:
+        """Look at another pane."""
+        self.watch.feed(self.pane).leave(self)
+        self.pane, self.label = pane.id, str(pane.index)
+        self.show()
+
+    def lost(self, reason: str) -> None:
+        """There is nothing more to see."""
+        self.watch.remove(self)
+        self._on_lost(self, reason)
+
+
+class SessionWatch:
+    """One session's control client and the feeds of its panes."""
+
+    def __init__(
+        self,
+        tmux: Tmux,
+        session: SessionInfo,
+        settings: WatchSettings,
+        *,
+        spawn: Spawn,
+        lives: Callable[[SessionInfo], Awaitable[bool]],
+        on_idle: Callable[[SessionWatch], None],
+        on_end: Callable[[SessionWatch], None],
+    ) -> None:
+        self.session = session
+        self.name = session.name
+        self.subscriptions: set[Subscription] = set()
+        self.ended = False
+        self._tmux, self._settings, self._spawn = tmux, settings, spawn
+        self._lives, self._on_idle, self._on_end = lives, on_idle, on_end
+        self._client = self._new_client()
+        self._attached = False
+        self._feeds: dict[str, Feed] = {}
+        self._busy: set[Feed] = set()
+        self._asked = False
+        self._ask_again = False
+
+    def _new_client(self) -> ControlClient:
+        return ControlClient(
+            self._tmux,
+            target=self.session.id,
+            flags="ignore-size,pause-after=5",
+            timeout=self._settings.timeout,
+            on_event=self._event,
+            on_batch=self._batch,
+            on_exit=self._exited,
+        )
+
+    @property
+    def client(self) -> ControlClient:
+        """The control client of the moment."""
+        return self._client
+
+    async def start(self) -> None:
+        """Attach. TmuxError when that fails, or the id is another session's by now."""
+        await self._client.start()
+        server, created, _ = self.session.key.split(":")
+        question = f"display-message -p -t '{self.session.id}' '#{{pid}}:#{{session_created}}'"
+        if shown(await self._client.call(question)) != [f"{server}:{created}"]:
+            await self._client.stop()
+            raise TmuxGone("the session has ended")
+        self._attached = True
+
+    async def stop(self, reason: str = "Session ended") -> None:
+        """Detach; whoever still watches is told."""
+        self._end(reason)
+        await self._client.stop()
+
+    async def panes(self) -> list[PaneInfo]:
+        """All panes now. TmuxError."""
+        return parse_panes(await self._client.call(list_panes(self.session.id)))
+
+    def feed(self, pane: str) -> Feed:
+        """The feed of a pane, made when first asked for."""
+        feed = self._feeds.get(pane)
+        if feed is None:
+            feed = self._feeds[pane] = Feed(
+                pane,
+                client=lambda: self._client,
+                session=lambda: self.name,
+                lines=self._settings.lines,
+                ring_bytes=self._settings.ring_bytes,
+                clipboard=self._settings.clipboard,
+            )
+        return feed
+
+    def add(self, subscription: Subscription) -> None:
+        """Count a subscription in; `show` it next."""
+        self.subscriptions.add(subscription)
+
+    def remove(self, subscription: Subscription) -> None:
+        """Count a subscription out. Harmless for one that is not here."""
+        feed = self._feeds.get(subscription.pane)
+        if feed is not None:
+            feed.leave(subscription)
+        if subscription in self.subscriptions:
+            self.subscriptions.discard(subscription)
+            if not self.subscriptions and not self.ended:
+                self._on_idle(self)
+
+    # What the client tells.
+
+    def _event(self, event: Event) -> None:
+        if isinstance(event, Output):
+            feed = self._feeds.get(event.pane)
+            if feed is not None:
+                feed.stream.append(unescape(event.raw))
+                self._busy.add(feed)
+        elif isinstance(event, Notice):
+            if event.name in _LAYOUT:
+                self._look_around()
+            elif event.name == "pause":
+                self._paused(event.text)
+            elif event.name == "session-changed" and event.text.partition(" ")[0] != self.session.id:
+                # Our session was destroyed and tmux moved the client to another one (detach-on-destroy off).
+                self._spawn(self.stop(), "watch-end")
+
+    def _batch(self) -> None:
+        for feed in self._busy:
+            feed.stream.settle()
+        self._busy.clear()
+
+    def _paused(self, pane: str) -> None:
+        """tmux gave up waiting for us: what came meanwhile is lost, so everybody gets a snapshot."""
+        try:
+            self._client.submit(f"refresh-client -A '{pane}:continue'", lambda _: None)
+        except TmuxError:
+            return  # The client is gone, which `_exited` deals with.
+        feed = self._feeds.get(pane)
+        if feed is not None:
+            feed.stream.skip()
+            feed.refresh()
+
+    def _look_around(self) -> None:
+        """Learn the layout anew: sizes, panes that are gone, the active pane."""
+        if self._asked:
+            self._ask_again = True
+            return
+        try:
+            self._client.submit(list_panes(self.session.id), self._looked)
+        except TmuxError:
+            return  # As above.
+        self._asked = True
+
+    def _looked(self, result: list[Reply] | TmuxError) -> None:
+        self._asked = False
+        if not isinstance(result, TmuxError):
+            self._arrange(parse_panes(result))
+        if self._ask_again:
+            self._ask_again = False
+            self._look_around()
+
+    def _arrange(self, panes: list[PaneInfo]) -> None:
+        there = {pane.id: pane for pane in panes}
+        active = active_pane(panes)
+        if active is not None:
+            for subscription in list(self.subscriptions):
+                if subscription.follow and subscription.pane != active.id:
+                    subscription.move(active)
+        for pane_id, feed in list(self._feeds.items()):
+            if pane_id in there:
+                feed.resized(there[pane_id].cols, there[pane_id].rows)
+            else:
+                del self._feeds[pane_id]
+                feed.close("Pane closed")
+
+    def _exited(self, reason: str) -> None:
+        attached, self._attached = self._attached, False
+        if attached and not self.ended:
+            self._spawn(self._revive(), "watch-revive")
+
+    async def _revive(self) -> None:
+        """Our client ended. If the session did not, attach again and show everything anew."""
+        for delay in ATTEMPTS:
+            await asyncio.sleep(delay)
+            try:
+                if self.ended or not await self._lives(self.session):
+                    break
+                self._client = self._new_client()
+                await self.start()
+            except TmuxError:
+                continue
+            for feed in self._feeds.values():
+                feed.stream.skip()
+                feed.refresh()
+            self._look_around()
+            return
+        self._end("Session ended")
+
+    def _end(self, reason: str) -> None:
+        if self.ended:
+            return
+        self.ended = True
+        feeds, self._feeds = self._feeds, {}
+        for feed in feeds.values():
+            feed.close(reason)
+        for subscription in list(self.subscriptions):
+            subscription.lost(reason)
+        self._on_end(self)
+
+
+class WatchPool:
+    """All watched sessions, by key."""
+
+    def __init__(
+        self,
+        tmux: Tmux,
+        settings: WatchSettings,
+        *,
+        spawn: Spawn,
+        lives: Callable[[SessionInfo], Awaitable[bool]],
+    ) -> None:
+        self._tmux, self._settings, self._spawn, self._lives = tmux, settings, spawn, lives
+        self._watches: dict[str, SessionWatch] = {}
+        self._starting: dict[str, asyncio.Task[SessionWatch]] = {}
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._watches)
+
+    def pids(self) -> set[int]:
+        """The process ids of our control clients."""
+        return {watch.client.pid for watch in self._watches.values() if watch.client.pid is not None}
+
+    def get(self, key: str) -> SessionWatch | None:
+        """The watch of a session, if there is one."""
+        return self._watches.get(key)
+
+    def watches(self) -> list[SessionWatch]:
+        """All of them."""
+        return list(self._watches.values())
+
+    async def acquire(self, session: SessionInfo) -> SessionWatch:
+        """The watch of a session, started if need be; without subscriptions it ends after a while. TmuxError."""
+        watch = self._watches.get(session.key)
+        if watch is None:
+            task = self._starting.get(session.key)
+            if task is None:
+                task = self._starting[session.key] = asyncio.create_task(self._start(session), name="tmux:watch-start")
+                task.add_done_callback(lambda done: self._started(session.key, done))
+            # Shielded: whoever else waits for this watch must not lose it when this caller goes away.
+            watch = await asyncio.shield(task)
+        if not watch.subscriptions:
+            self._idle(watch)
+        return watch
+
+    async def close(self) -> None:
+        """End all of them."""
+        self._closed = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        await asyncio.gather(*self._starting.values(), return_exceptions=True)
+        await asyncio.gather(*(watch.stop("Server shutting down") for watch in self.watches()))
+
+    async def _start(self, session: SessionInfo) -> SessionWatch:
+        if self._closed:
+            raise TmuxGone("the server is stopping")
+        watch = SessionWatch(
+            self._tmux,
+            session,
+            self._settings,
+            spawn=self._spawn,
+            lives=self._lives,
+            on_idle=self._idle,
+            on_end=self._forget,
+        )
+        await watch.start()
+        self._watches[session.key] = watch
+        return watch
+
+    def _started(self, key: str, task: asyncio.Task[SessionWatch]) -> None:
+        self._starting.pop(key, None)
+        if not task.cancelled():
+            task.exception()  # Its waiters have it; without any it is nobody's business.
+
+    def _idle(self, watch: SessionWatch) -> None:
+        key = watch.session.key
+        old = self._timers.pop(key, None)
+        if old is not None:
+            old.cancel()
+        if not self._closed:
+            self._timers[key] = asyncio.get_running_loop().call_later(self._settings.linger, self._expire, watch)
+
+    def _expire(self, watch: SessionWatch) -> None:
+        self._timers.pop(watch.session.key, None)
+        if not watch.subscriptions and not watch.ended:
+            self._spawn(watch.stop(), "watch-end")
+
+    def _forget(self, watch: SessionWatch) -> None:
+        if self._watches.get(watch.session.key) is watch:
+            del self._watches[watch.session.key]

@@ -1,0 +1,224 @@
+"""Parts for the tmux plugin's tests: a private tmux server per test, and tmux itself as the terminal of a viewer."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moorage_tmux.client import Tmux
+from moorage_tmux.directory import Directory
+from moorage_tmux.sessions import SessionInfo, resolve
+from moorage_tmux.viewers import Viewer
+from moorage_tmux.watch import SessionWatch, Subscription, WatchPool, WatchSettings
+
+_numbers = itertools.count()
+
+
+class TmuxServer:
+    """A tmux server of the test's own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.name = f"t{next(_numbers)}"
+        self.tmux = Tmux(socket_name=self.name)
+
+    def run(self, *arguments: str, check: bool = True) -> str:
+        """Run one tmux command from outside."""
+        done = subprocess.run(
+            ["tmux", "-u", "-L", self.name, "-f", "/dev/null", *arguments],
+            capture_output=True,
+            timeout=20,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMUX_TMPDIR": str(self.folder), "PS1": "$ "},
+        )
+        if check and done.returncode:
+            raise AssertionError(f"tmux {arguments}: {done.stderr.decode()}")
+        return done.stdout.decode("utf-8", "replace")
+
+    def new(self, name: str, command: str = "exec sleep 1000", *, cols: int = 80, rows: int = 24) -> str:
+        """A new detached session; returns its first pane's id."""
+        arguments = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", name, "-x", str(cols), "-y", str(rows)]
+        return self.run(*arguments, command).strip()
+
+    def capture(self, target: str, *more: str) -> list[str]:
+        """What a pane shows, without blanks at the ends."""
+        lines = self.run("capture-pane", "-p", "-t", target, *more).split("\n")
+        return [line.rstrip() for line in lines]
+
+    async def wait(self, channel: str) -> None:
+        """Until somebody runs `tmux wait-for -S channel`."""
+        process = await asyncio.create_subprocess_exec("tmux", "-L", self.name, "wait-for", channel)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+    def signal(self, channel: str) -> str:
+        """The shell command that ends `wait`."""
+        return f"tmux -L {self.name} wait-for -S {channel}"
+
+    def clients(self) -> list[str]:
+        """The clients that are attached."""
+        return self.run("list-clients", "-F", "#{client_pid} #{session_name}", check=False).split("\n")[:-1]
+
+    def emulate(self, stream: str, *, cols: int, rows: int) -> str:
+        """Draw a stream in a fresh terminal (a tmux pane) of that size; returns the pane."""
+        number = next(_numbers)
+        source = self.folder / f"stream{number}"
+        source.write_bytes(stream.encode())
+        command = f"stty raw -echo; cat {source}; {self.signal(f'drawn{number}')}; exec sleep 1000"
+        pane = self.new(f"terminal{number}", command, cols=cols, rows=rows)
+        self.run("wait-for", f"drawn{number}")
+        # The signal may pass the last bytes, which are still in the terminal's line: wait until they are drawn.
+        before = None
+        while before != (before := self.run("capture-pane", "-p", "-e", "-t", pane)):
+            time.sleep(0.05)
+        return pane
+
+
+class FakeSocket:
+    """A viewer's socket as the fan-out sees it. `stuck`: it takes nothing, as a client that never reads."""
+
+    def __init__(self, *, capacity: int = 1 << 20) -> None:
+        self.texts: list[str] = []
+        self.pending = 0
+        self.closed = False
+        self.stuck = False
+        self.capacity = capacity
+        self._drained = asyncio.Event()
+        self._drained.set()
+        self._news = asyncio.Event()
+
+    def post(self, data: str | bytes) -> bool:
+        assert isinstance(data, str)
+        if self.stuck:
+            if self.pending + len(data) > self.capacity:
+                return False
+            self.pending += len(data)
+            self._drained.clear()
+        self.texts.append(data)
+        self._news.set()
+        return True
+
+    def unstick(self) -> None:
+        self.stuck, self.pending = False, 0
+        self._drained.set()
+
+    async def wait_drained(self, timeout: float | None = None) -> None:
+        await asyncio.wait_for(self._drained.wait(), timeout)
+
+    @property
+    def messages(self) -> list[dict[str, Any]]:
+        return [json.loads(text) for text in self.texts]
+
+    async def until(self, condition: Callable[[list[dict[str, Any]]], Any], timeout: float = 10) -> Any:
+        """Wait until the messages so far satisfy `condition`; returns what it returned."""
+        async with asyncio.timeout(timeout):
+            while not (result := condition(self.messages)):
+                self._news.clear()
+                await self._news.wait()
+        return result
+
+    async def until_text(self, text: str, timeout: float = 10) -> None:
+        """Wait until the stream holds `text`."""
+        await self.until(lambda messages: text in stream_of(messages), timeout)
+
+
+def stream_of(messages: list[dict[str, Any]]) -> str:
+    """What a viewer's terminal was given since its last snapshot."""
+    outputs = [message for message in messages if message["type"] == "output"]
+    for index in range(len(outputs) - 1, -1, -1):
+        if outputs[index].get("snapshot"):
+            return "".join(message["data"] for message in outputs[index:])
+    return "".join(message["data"] for message in outputs)
+
+
+class Engine:
+    """Directory and watches over one tmux server, without the server around them."""
+
+    def __init__(self, tmux: Tmux, settings: WatchSettings) -> None:
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.changes: list[list[SessionInfo]] = []
+        self.pool = WatchPool(tmux, settings, spawn=self.spawn, lives=self.lives)
+        self.directory = Directory(
+            tmux, spawn=self.spawn, timeout=5, linger=5, own_pids=self.pool.pids, on_change=self.changes.append
+        )
+        self.lost: list[tuple[Subscription, str]] = []
+
+    def spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(coro, name=name)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def lives(self, session: SessionInfo) -> bool:
+        return any(other.key == session.key for other in await self.directory.sessions())
+
+    async def watch(self, name: str) -> SessionWatch:
+        session = await self.directory.find(name)
+        assert session is not None, f"no session {name}"
+        return await self.pool.acquire(session)
+
+    async def subscribe(
+        self, name: str, socket: FakeSocket, *, pane: str | None = None, since: int | None = None
+    ) -> Subscription:
+        """Watch a session with a fake socket."""
+        watch = await self.watch(name)
+        found = resolve(await watch.panes(), pane)
+        assert found is not None, f"no pane {pane}"
+        viewer = Viewer(socket, limit=1 << 20, spawn=self.spawn, on_recovered=lambda: subscription.show())
+        subscription = Subscription(
+            watch,
+            viewer,
+            pane=found,
+            label=pane or str(found.index),
+            follow=pane is None,
+            on_lost=lambda sub, reason: self.lost.append((sub, reason)),
+        )
+        watch.add(subscription)
+        subscription.show(since)
+        return subscription
+
+    async def close(self) -> None:
+        await self.pool.close()
+        await self.directory.close()
+        for task in list(self.tasks):
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+
+
+@pytest.fixture
+def tmux_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TmuxServer]:
+    """A tmux server that ends with the test."""
+    assert shutil.which("tmux"), "tmux is not installed"
+    folder = Path(tempfile.mkdtemp(prefix="mt"))
+    monkeypatch.setenv("TMUX_TMPDIR", str(folder))
+    server = TmuxServer(folder)
+    yield server
+    server.run("kill-server", check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+async def engine(tmux_server: TmuxServer) -> AsyncIterator[Engine]:
+    """The engine over that server."""
+    running = Engine(tmux_server.tmux, WatchSettings(linger=5.0))
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+def fake_socket() -> type[FakeSocket]:
+    """The class of a viewer's socket."""
+    return FakeSocket
+
+
+@pytest.fixture
+def terminal_stream() -> Callable[[list[dict[str, Any]]], str]:
+    """What a viewer's terminal was given since its last snapshot."""
+    return stream_of
