@@ -1,0 +1,74 @@
+"""What the surfaces share: the session cookie, the client of a request, and how a user is shown."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from quart import Response
+
+from moorage.access import UserInfo
+from moorage.accounts import Accounts, ClientInfo, Login
+from moorage.context import current_request
+from moorage.dialects import OCTO
+from moorage.web import json_response
+
+HOST_PREFIX = "__Host-"
+"""Browsers take a cookie of such a name only over https, for this host alone and for all paths. Source: RFC 6265bis."""
+LOGGED_OUT = {"success": True, "message": "Logged out successfully"}
+
+
+def client_info() -> ClientInfo:
+    """Who the request in hand comes from."""
+    info = current_request()
+    return ClientInfo(info.address, info.user_agent)
+
+
+def with_session(response: Response, accounts: Accounts, login: Login) -> Response:
+    """Put a fresh session into the answer's cookie."""
+    seconds = (login.expires_at - datetime.now(UTC)).total_seconds()
+    return _with_cookie(response, accounts, login.token, max_age=max(0, int(seconds)))
+
+
+def without_session(response: Response, accounts: Accounts) -> Response:
+    """Take the session cookie away."""
+    return _with_cookie(response, accounts, "", max_age=0)
+
+
+def logged_in(accounts: Accounts, login: Login) -> Response:
+    """The answer to a login: Octo's body, the CSRF token and the end, and the cookie."""
+    user = login.actor.user
+    assert user is not None
+    body = {
+        "token": login.token,
+        "user": octo_user(user),
+        "csrf_token": login.csrf,
+        "expires_at": OCTO.timestamp(login.expires_at),
+    }
+    return with_session(json_response(body), accounts, login)
+
+
+def octo_user(user: UserInfo) -> dict[str, Any]:
+    """The user as Octo's clients know one: string id, and one of two roles."""
+    return {
+        "id": user.pid,
+        "username": user.username,
+        "name": user.name,
+        "email": user.email,
+        "role": OCTO.role(user.role),
+    }
+
+
+def _with_cookie(response: Response, accounts: Accounts, value: str, *, max_age: int) -> Response:
+    secure = current_request().scheme == "https"
+    name = accounts.settings.cookie_name
+    response.set_cookie(
+        HOST_PREFIX + name if secure else name,
+        value,
+        max_age=max_age,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
