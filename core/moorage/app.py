@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import structlog
 
 from moorage.access.service import Access
 from moorage.accounts import Accounts
+from moorage.accounts.service import SWEEP_EVERY
 from moorage.builtin import Controls, CorePlugin
 from moorage.config import Loaded, diff, load
 from moorage.db import Database
@@ -18,12 +20,14 @@ from moorage.db.migrate import upgrade
 from moorage.db.sources import CORE, Source
 from moorage.dialects import PROBLEM
 from moorage.errors import StartError
-from moorage.events import EventBus, RedisBackplane, SocketRegistry, TaskSupervisor, Topic
+from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
+from moorage.events.redis import RedisBackplane
 from moorage.hub import Hub
 from moorage.limits import RateLimiter
 from moorage.observe.audit import Audit
+from moorage.observe.health import HealthMonitor
 from moorage.observe.metrics import Metrics
-from moorage.plugin import PluginConfig
+from moorage.plugin import Health, PluginConfig
 from moorage.plugins import Record, State, discover
 from moorage.plugins.manager import OfferedHooks, PluginManager
 from moorage.plugins.states import PluginFailed
@@ -37,8 +41,7 @@ from moorage.status import write_status
 
 log = structlog.get_logger("moorage.app")
 REVALIDATE_SECONDS = 2.0
-SWEEP_SECONDS = 3600.0
-HEALTH_CACHE_SECONDS = 1.0
+
 CLOSE_GOING_AWAY = 1001
 
 
@@ -64,9 +67,7 @@ class App:
             pool_max=settings.database.pool_max,
         )
         self.audit = Audit(self.db, self.bus)
-        self.accounts = Accounts(
-            settings.accounts, self.db, self.audit, self.bus, settings.data_dir, permissions=self.access.known
-        )
+        self.accounts = Accounts(settings.accounts, self.db, self.audit, self.bus, settings.data_dir, self.access)
         self.limiter = RateLimiter(settings.limits, self._redis_url(), self.metrics)
         self.backplane: RedisBackplane | None = None
         self.ready = False
@@ -74,7 +75,12 @@ class App:
         self.addresses: list[str] = []
         self._views = Views()
         self._reloading = asyncio.Lock()
-        self._health: tuple[float, dict[str, Any]] | None = None
+        self._checked: list[str] = []
+        self.health = HealthMonitor()
+        self.health.add("database", self._database_health, required=True)
+        self.metrics.gauge("sockets_open", "WebSockets and streams that are open.").set_function(
+            lambda: float(len(self.registry))
+        )
         self.access_log = AccessLog(
             self.metrics, enabled=settings.server.access_log, as_json=settings.log.format == "json"
         )
@@ -130,6 +136,7 @@ class App:
             self.backplane = RedisBackplane(settings.redis.url.get_secret_value())
             await self.backplane.start()
             self.bus.bridge(self.backplane, Topic.SHARED)
+        await self.limiter.start()
         self.bus.subscribe(Topic.CREDENTIAL_REVOKED, self._credential_revoked)
         self.bus.subscribe(Topic.USER_CHANGED, self._user_changed)
         self.bus.subscribe(Topic.USER_DELETED, self._user_changed)
@@ -246,7 +253,7 @@ class App:
 
     def _controls(self) -> Controls:
         return Controls(
-            health=self.health,
+            health=self.health.report,
             plugins=self.plugin_rows,
             metrics=self.metrics.render,
             reload=self.reload,
@@ -289,30 +296,10 @@ class App:
                     await self.accounts.sweep()
                 except Exception:
                     log.exception("sweep failed")
-                await asyncio.sleep(SWEEP_SECONDS)
+                await asyncio.sleep(SWEEP_EVERY)
 
-    async def health(self) -> dict[str, Any]:
-        """{"status": worst, "components": {name: {"status", "detail"}}}; asked at most once a second."""
-        now = asyncio.get_running_loop().time()
-        if self._health is not None and now - self._health[0] < HEALTH_CACHE_SECONDS:
-            return self._health[1]
-        components: dict[str, Any] = {}
-        try:
-            async with asyncio.timeout(2):
-                components["database"] = {"status": "ok", "response_time_ms": round(await self.db.ping(), 3)}
-        except Exception as error:
-            log.error("database does not answer", error=type(error).__name__)
-            components["database"] = {"status": "failed", "detail": type(error).__name__}
-        told = await self.plugins.health()
-        components |= {name: {"status": h.status, "detail": h.detail} for name, h in told.items()}
-        status = "ok"
-        if any(item["status"] != "ok" for item in components.values()):
-            status = "degraded"
-        if components["database"]["status"] == "failed":
-            status = "failed"
-        report = {"status": status, "components": components}
-        self._health = (now, report)
-        return report
+    async def _database_health(self) -> Health:
+        return Health("ok", data={"ping_ms": round(await self.db.ping(), 3)})
 
     def plugin_rows(self) -> list[dict[str, Any]]:
         """Every plugin, on or off, with its state and the reason for it."""
@@ -331,7 +318,11 @@ class App:
         ]
 
     def _changed(self) -> None:
-        self._health = None
+        for name in self._checked:
+            self.health.remove(name)
+        self._checked = list(self.plugins.records)
+        for record in self.plugins.records.values():
+            self.health.add(record.name, partial(self.plugins.check, record))
         write_status(self.loaded.settings.data_dir, self.plugin_rows(), self.needs_restart)
 
     # -- reload -------------------------------------------------------------------------------------------------
@@ -368,7 +359,7 @@ class App:
         await self.bus.close()
         if self.backplane is not None:
             await self.backplane.stop()
-        await self.limiter.close()
+        await self.limiter.stop()
         await self.accounts.close()
         await self.db.close()
 

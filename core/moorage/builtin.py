@@ -17,7 +17,8 @@ from moorage.dialects import PROBLEM
 from moorage.errors import Forbidden, Unauthorized
 from moorage.hooks import hookimpl
 from moorage.hub import Hub
-from moorage.plugin import Health, Manifest, Plugin
+from moorage.observe.health import HealthReport
+from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.surfaces import account_routes
 from moorage.web import json_response
@@ -29,11 +30,11 @@ _STATUS = {"ok": "healthy", "degraded": "degraded", "failed": "unhealthy"}
 class Controls:
     """What the core's own views ask of the application.
 
-    health: {"database": Health, "plugins": {name: Health}}. plugins: rows for the list.
+    health: the report of the database and all plugins. plugins: rows for the list.
     metrics: (body, content type). reload: applies a changed configuration and says what was done.
     """
 
-    health: Callable[[], Awaitable[dict[str, Any]]]
+    health: Callable[[], Awaitable[HealthReport]]
     plugins: Callable[[], list[dict[str, Any]]]
     metrics: Callable[[], tuple[bytes, str]]
     reload: Callable[[], Awaitable[dict[str, Any]]]
@@ -63,12 +64,6 @@ class CorePlugin(Plugin):
         """The account surfaces of the five contracts."""
         return account_routes(hub)
 
-    @hookimpl
-    async def moorage_health(self, hub: Hub) -> Health:
-        """The database answers."""
-        took = await hub.db.ping()
-        return Health("ok", data={"response_time_ms": round(took, 3)})
-
 
 def system_routes(hub: Hub, controls: Controls) -> list[Route]:
     """`/health`, `/metrics` and plugin management."""
@@ -77,10 +72,10 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
     @routes.get("/health", access=PUBLIC, limit=LimitClass.EXEMPT)
     async def health() -> Response:
         report = await controls.health()
-        worst = report["status"] if controls.ready() else "failed"
+        worst = report.status if controls.ready() else "failed"
         body: dict[str, Any] = {"status": _STATUS[worst], "version": moorage.__version__}
         if hub.access.can(current_actor(), "core:health:read"):
-            body["components"] = report["components"]
+            body["components"] = report.as_json()["components"]
         return json_response(body, 503 if worst == "failed" else 200)
 
     @routes.get("/metrics", access=PUBLIC, limit=LimitClass.EXEMPT)

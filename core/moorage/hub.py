@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from moorage.db import Database
     from moorage.events import EventBus, SocketRegistry, TaskSupervisor
     from moorage.observe.audit import Audit
-    from moorage.observe.metrics import Metrics
+    from moorage.observe.metrics import ScopedMetrics
 
 
 class HookCaller(Protocol):
@@ -51,7 +51,7 @@ class Hub:
     bus: EventBus
     sockets: SocketRegistry
     tasks: TaskSupervisor
-    metrics: Metrics
+    metrics: ScopedMetrics
     audit: Audit
     db: Database
     hooks: HookCaller

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from moorage.access.service import Access
 from moorage.errors import StartError
 from moorage.limits import RateLimiter
+from moorage.observe import logs
 from moorage.plugins import Record, State
 from moorage.server.head import TrustedProxies
 from moorage.server.listeners import with_mount_ports
@@ -40,7 +40,7 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
     touched = changed | set(changes.plugins_added)
     gone = set(changes.plugins_removed)
     old_loaded = app.loaded
-    Access(new.settings.access.roles)  # Roles that contradict themselves are refused before anything is touched.
+    app.access.check(new.settings.access.roles)
     kept = [r for r in app.plugins.records.values() if r.name not in touched | gone]
     app.loaded = new
     try:
@@ -93,7 +93,7 @@ async def _fall_back(app: App, fresh: list[Record], kept: list[Record]) -> None:
         if record.state not in (State.FAILED, State.BLOCKED) or old is None or not old.running:
             continue
         old.reason = f"kept its old configuration: {record.reason}"
-        old.state = State.DEGRADED
+        old.state, old.kept = State.DEGRADED, True
         await app.plugins.stop(record, app.loaded.settings.server.plugin_stop_timeout)
         fresh.remove(record)
         kept.append(old)
@@ -119,12 +119,14 @@ async def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) ->
     gate.settings.max_frame_bytes = server.max_frame_bytes
     gate.settings.request_timeout = server.request_timeout
     app.access_log.enabled = server.access_log
+    logs.set_level(new.settings.log.level)
     if old.settings.access != new.settings.access:
         app.access.configure(new.settings.access.roles)
     if old.settings.limits != new.settings.limits:
         limiter = RateLimiter(new.settings.limits, app._redis_url(), app.metrics)
+        await limiter.start()
         before, app.limiter, gate.limiter = app.limiter, limiter, limiter
-        await before.close()
+        await before.stop()
     stuck = [key for key in keys if not key.startswith(LIVE + LIVE_SERVER)]
     app.needs_restart = sorted(set(app.needs_restart) | set(stuck))
     if stuck:

@@ -46,7 +46,7 @@ class Dispatcher:
             self.manager.unregister(plugin)
         self._names.pop(id(plugin), None)
 
-    def add_hookspecs(self, name: str, specs: object) -> None:
+    def add_hookspecs(self, name: str, specs: Any) -> None:
         """Add the hooks that a plugin offers to others."""
         try:
             self.manager.add_hookspecs(specs)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -165,25 +164,20 @@ class PluginManager:
                 return str(reason)
         return None
 
-    async def health(self) -> dict[str, Health]:
-        """Every enabled plugin's health, asked side by side."""
-
-        async def ask(record: Record) -> Health:
-            if not record.running or record.plugin is None:
-                return Health("failed", record.reason)
-            try:
-                told = await self.dispatcher.await_one("moorage_health", record.plugin, HEALTH_TIMEOUT, hub=record.hub)
-            except PluginFailed as failure:
-                return Health("failed", str(failure))
-            return told if isinstance(told, Health) else Health()
-
-        records = list(self.records.values())
-        answers = await asyncio.gather(*(ask(record) for record in records))
-        for record, answer in zip(records, answers, strict=True):
-            if record.running:
-                record.state = State.STARTED if answer.status == "ok" else State.DEGRADED
-                record.reason = "" if answer.status == "ok" else answer.detail
-        return dict(zip((r.name for r in records), answers, strict=True))
+    async def check(self, record: Record) -> Health:
+        """One plugin's health; its state follows it."""
+        if not record.running or record.plugin is None:
+            return Health("failed", record.reason)
+        try:
+            told = await self.dispatcher.await_one("moorage_health", record.plugin, HEALTH_TIMEOUT, hub=record.hub)
+        except PluginFailed as failure:
+            told = Health("failed", str(failure))
+        health = told if isinstance(told, Health) else Health()
+        if health.status != "ok":
+            record.state, record.reason = State.DEGRADED, health.detail
+        elif record.state is State.DEGRADED and not record.kept:
+            record.state, record.reason = State.STARTED, ""
+        return health
 
     async def audit(self, record: Any, timeout: float = 5.0) -> None:
         """Hand an audit record to every plugin that wants it. Errors are logged."""

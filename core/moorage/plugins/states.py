@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.config import PluginSection
@@ -51,7 +51,8 @@ class Record:
     hub: Hub | None = None
     routes: Sequence[Route] | None = None
     order: int = 0
-    before: tuple[str, ...] = field(default_factory=tuple)
+    kept: bool = False
+    """True when a reload wanted other settings, and they did not do: it goes on with its old ones."""
 
     @property
     def running(self) -> bool:

@@ -42,10 +42,10 @@ class AccessLog:
             child = self._seconds.labels("core", "unmatched", "other", str(status))
         else:
             key = (method, status)
-            child = entry.counters.get(key)
-            if child is None:
-                child = self._seconds.labels(entry.owner, entry.template, method, str(status))
-                entry.counters[key] = child
+            known = entry.counters.get(key)
+            if known is None:
+                known = entry.counters[key] = self._seconds.labels(entry.owner, entry.template, method, str(status))
+            child = known
         if method != "WEBSOCKET" or status != 101:
             child.observe(seconds)
         if self.enabled:

@@ -73,13 +73,13 @@ async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: Engin
     config.websocket_ping_interval = settings.ws_ping_interval or None
     config.accesslog = None
     config.errorlog = logging.getLogger("moorage.engine")
-    await hypercorn_serve(app, config, shutdown_trigger=stop.wait, mode="asgi")  # type: ignore[arg-type]
+    await hypercorn_serve(app, config, shutdown_trigger=stop.wait, mode="asgi")
 
 
 async def _uvicorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
     import uvicorn
 
-    class Server(uvicorn.Server):  # type: ignore[misc]
+    class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
             """Signals are the lifecycle's."""

@@ -1,0 +1,171 @@
+"""A plugin that raises, hangs or does not even parse hurts nobody else."""
+
+import json
+
+import httpx
+import pytest
+from fakedist import install, probe
+from harness import Server, running
+
+BROKEN = {
+    "syntaxerr": "def f(:\n",
+    "importer": "raise RuntimeError('no such luck')\n",
+    "exiter": "import sys\nsys.exit(9)\n",
+    "hanger": "import time\ntime.sleep(600)\n",
+    "notplugin": "class Thing:\n    pass\n",
+}
+STARTERS = {
+    "raiser": "@hookimpl\nasync def moorage_startup(self, hub):\n    raise ValueError('cannot start')",
+    "sleeper": "@hookimpl\nasync def moorage_startup(self, hub):\n    await asyncio.sleep(600)",
+    "unknownhook": "@hookimpl\ndef moorage_no_such_hook(self, hub):\n    pass",
+    "wrongkind": "@hookimpl\ndef moorage_startup(self, hub):\n    pass",
+    "wrongarg": "@hookimpl\nasync def moorage_startup(self, hub, extra):\n    pass",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    site = tmp_path_factory.mktemp("site")
+    for name, source in BROKEN.items():
+        install(site, name, source)
+    for name, body in STARTERS.items():
+        probe(site, name, body=body)
+    probe(site, "old", manifest="api=99,")
+    probe(site, "needy", manifest='requires=("absent",),')
+    probe(site, "later", manifest='modules=("no_such_module_xyz",), extra="heavy",')
+    probe(site, "misconfigured")
+    probe(site, "good", body="@hookimpl\nasync def moorage_health(self, hub):\n    await asyncio.sleep(60)")
+    names = [*BROKEN, *STARTERS, "old", "needy", "later", "misconfigured", "good", "ghost"]
+    config = {
+        "server": {"plugin_import_timeout": 2.0, "plugin_start_timeout": 1.0},
+        "plugins": {name: {"enabled": True} for name in names} | {"misconfigured": {"enabled": True, "greting": "x"}},
+    }
+    with running(tmp_path_factory.mktemp("server"), config, env={"PYTHONPATH": str(site)}) as server:
+        yield server
+
+
+def states(server):
+    return {row["name"]: row for row in json.loads(server.cli("plugins", "list", "--json").stdout)}
+
+
+def test_the_good_one_works(server):
+    assert httpx.get(f"{server.url}/good/greet").json()["greeting"] == "hello"
+
+
+@pytest.mark.parametrize("name", [*BROKEN, *STARTERS, "old", "needy", "later", "misconfigured", "ghost"])
+def test_a_broken_one_says_why_and_answers_503_at_its_mount(server, name):
+    row = states(server)[name]
+    assert row["state"] in ("failed", "blocked"), row
+    assert row["reason"]
+    if name not in BROKEN and name != "ghost":  # Whose manifest, and so whose mount, is known.
+        answer = httpx.get(f"{server.url}/{name}/greet")
+        assert answer.status_code == 503
+        assert answer.json()["error"] == "SERVICE_UNAVAILABLE"
+        assert "Traceback" not in answer.text
+
+
+def test_reasons_name_the_mend(server):
+    rows = states(server)
+    assert "line 1" in rows["syntaxerr"]["reason"]
+    assert "within 2 s" in rows["hanger"]["reason"]
+    assert "later-dist[heavy]" in rows["later"]["reason"]
+    assert "[plugins.absent] enabled = true" in rows["needy"]["reason"]
+    assert "greeting" in rows["misconfigured"]["reason"]
+    assert "must be async" in rows["wrongkind"]["reason"]
+    assert "not installed" in rows["ghost"]["reason"]
+
+
+def test_a_view_that_raises_is_a_clean_500(server):
+    answer = httpx.get(f"{server.url}/good/raise")
+    assert answer.status_code == 500
+    assert answer.json()["error"] == "INTERNAL_ERROR"
+    assert "secret detail" not in answer.text
+
+
+def test_a_view_that_hangs_is_a_504(server):
+    answer = httpx.get(f"{server.url}/good/slow")
+    assert answer.status_code == 504
+
+
+def test_health_is_degraded_and_in_time(server):
+    answer = httpx.get(f"{server.url}/health", timeout=10)
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+
+
+def test_a_required_plugin_that_fails_stops_the_server(tmp_path):
+    site = tmp_path / "site"
+    probe(site, "raiser", body=STARTERS["raiser"])
+    config = {"plugins": {"raiser": {"enabled": True, "required": True}}}
+    (tmp_path / "s").mkdir()
+    server = Server(tmp_path / "s", config, env={"PYTHONPATH": str(site)})
+    process = server.spawn()
+    process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert "raiser" in server.stderr
+    assert "cannot start" in server.stderr
+    assert "Traceback" not in server.stderr.splitlines()[-1]
+
+
+def test_safe_mode_starts_without_it(tmp_path):
+    site = tmp_path / "site"
+    probe(site, "raiser", body=STARTERS["raiser"])
+    config = {"plugins": {"raiser": {"enabled": True, "required": True}}}
+    (tmp_path / "s").mkdir()
+    server = Server(tmp_path / "s", config, env={"PYTHONPATH": str(site)})
+    try:
+        server.start("--safe-mode")
+        assert httpx.get(f"{server.url}/raiser/greet").status_code == 404
+    finally:
+        assert server.stop() == 0
+
+
+def test_routes_that_collide_stop_the_server_and_name_both(tmp_path):
+    site = tmp_path / "site"
+    probe(site, "one")
+    probe(site, "two")
+    config = {"plugins": {"one": {"enabled": True, "mount": "/x"}, "two": {"enabled": True, "mount": "/x"}}}
+    (tmp_path / "s").mkdir()
+    server = Server(tmp_path / "s", config, env={"PYTHONPATH": str(site)})
+    process = server.spawn()
+    process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "GET /x/greet" in server.stderr
+    assert '[plugins.two] mount = "/two"' in server.stderr
+
+
+def test_a_route_without_an_access_rule_stops_the_server(tmp_path):
+    site = tmp_path / "site"
+    probe(site, "open", routes='@routes.get("/open")\nasync def opened():\n    return ""')
+    (tmp_path / "s").mkdir()
+    server = Server(tmp_path / "s", {"plugins": {"open": {"enabled": True}}}, env={"PYTHONPATH": str(site)})
+    process = server.spawn()
+    process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert "/open declares no access rule" in server.stderr
+
+
+def test_a_veto_denies_and_never_grants(tmp_path):
+    site = tmp_path / "site"
+    veto = """
+    @hookimpl
+    def moorage_authorize(self, actor, permission):
+        if permission == "good:thing:read":
+            return "not on Sundays"
+        if permission == "good:thing:write":
+            raise RuntimeError("broken veto")
+        return None
+    """
+    probe(site, "vetoer", body=veto)
+    probe(site, "good")
+    (tmp_path / "s").mkdir()
+    config = {"plugins": {"good": {"enabled": True}, "vetoer": {"enabled": True}}}
+    with running(tmp_path / "s", config, env={"PYTHONPATH": str(site)}) as server:
+        server.add_user("ann")
+        server.add_user("vic", role="viewer")
+        with server.client("ann") as client:
+            assert client.get("/good/read").status_code == 403
+            assert client.post("/good/write", json={}).status_code == 403
+            assert client.get("/vetoer/read").status_code == 200
+        with server.client("vic") as client:
+            assert client.post("/vetoer/write", json={}).status_code == 403
