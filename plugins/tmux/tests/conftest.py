@@ -78,7 +78,7 @@ class TmuxServer:
         # The signal may pass the last bytes, which are still in the terminal's line: wait until they are drawn.
         before = None
         while before != (before := self.run("capture-pane", "-p", "-e", "-t", pane)):
-            time.sleep(0.05)
+            time.sleep(0.02)
         return pane
 
 
