@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-
 from moorage.access import ANONYMOUS, NOTHING, Access, Actor, Credential, Method, Permission, UserInfo
 from moorage.errors import ConfigError, Forbidden, Unauthorized
 from moorage.routes import AUTHENTICATED, PUBLIC
@@ -189,7 +188,17 @@ def test_declare_and_withdraw(access: Access) -> None:
 def test_known_scopes(access: Access) -> None:
     for scope in ("*", "tmux:*", "tmux:session:*", "*:*:read", READ, READ + ":any", "core:key:read"):
         assert access.known(scope), scope
-    for scope in ("", "tmux", "tmux:", "tmux:session", "tmux:sessions:*", "nope:*", SERVER + ":any", READ + ":all", "**"):
+    for scope in (
+        "",
+        "tmux",
+        "tmux:",
+        "tmux:session",
+        "tmux:sessions:*",
+        "nope:*",
+        SERVER + ":any",
+        READ + ":all",
+        "**",
+    ):
         assert not access.known(scope), scope
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-
 from moorage.access import ANONYMOUS, Access, Actor, Credential, Method, Permission, UserInfo
 
 READ, KILL, SERVER = "tmux:session:read", "tmux:session:kill", "tmux:server:restart"
