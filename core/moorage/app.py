@@ -28,7 +28,7 @@ from moorage.observe.audit import Audit
 from moorage.observe.health import HealthMonitor
 from moorage.observe.metrics import Metrics
 from moorage.plugin import Health, PluginConfig
-from moorage.plugins import Record, State, discover
+from moorage.plugins import Find, Record, State, discover
 from moorage.plugins.manager import OfferedHooks, PluginManager
 from moorage.plugins.states import PluginFailed
 from moorage.server.accesslog import AccessLog
@@ -50,14 +50,14 @@ class App:
 
     gate: Gate
 
-    def __init__(self, loaded: Loaded, *, safe_mode: bool = False) -> None:
-        self.loaded, self.safe_mode = loaded, safe_mode
+    def __init__(self, loaded: Loaded, *, safe_mode: bool = False, find: Find = discover) -> None:
+        self.loaded, self.safe_mode, self._find = loaded, safe_mode, find
         settings = loaded.settings
         self.metrics = Metrics()
         self.bus = EventBus()
         self.registry = SocketRegistry()
         self.tasks = TaskSupervisor("app")
-        self.plugins = PluginManager(self._make_hub, self._changed)
+        self.plugins = PluginManager(self._make_hub, self._changed, find)
         self.access = Access(settings.access.roles, veto=self.plugins.veto)
         self.registry.allowed = self._still_allowed
         self.db = Database(
@@ -303,7 +303,7 @@ class App:
 
     def plugin_rows(self) -> list[dict[str, Any]]:
         """Every plugin, on or off, with its state and the reason for it."""
-        idle = self.plugins.idle(self.loaded, discover())
+        idle = self.plugins.idle(self.loaded, self._find())
         records = sorted([*self.plugins.records.values(), *idle], key=lambda record: record.name)
         return [
             {

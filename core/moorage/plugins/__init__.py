@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from moorage.plugin import Manifest
-from moorage.plugins.discover import Discovered, discover
+from moorage.plugins.discover import Discovered, Find, discover
 from moorage.plugins.loader import import_plugin
 from moorage.plugins.states import PluginFailed, Record, State
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Discovered",
+    "Find",
     "PluginFailed",
     "Record",
     "State",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
@@ -17,6 +17,10 @@ class Discovered:
     entry_point: EntryPoint
     distribution: str
     version: str
+
+
+Find = Callable[[], dict[str, Discovered]]
+"""How plugins are found: `discover`, or what a test puts in its place."""
 
 
 def discover() -> dict[str, Discovered]:

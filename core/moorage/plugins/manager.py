@@ -11,7 +11,7 @@ from moorage.access import Actor
 from moorage.config import Loaded, PluginSection
 from moorage.hub import Hub
 from moorage.plugin import Health, Plugin
-from moorage.plugins.discover import Discovered, discover, in_order
+from moorage.plugins.discover import Discovered, Find, discover, in_order
 from moorage.plugins.dispatch import Dispatcher
 from moorage.plugins.loader import in_thread, load
 from moorage.plugins.states import PluginFailed, Record, State
@@ -25,17 +25,17 @@ LAST = 1 << 30
 class PluginManager:
     """All plugins of one server. `records` holds the current generation, by name."""
 
-    def __init__(self, make_hub: Callable[[Record], Hub], on_change: Callable[[], None]) -> None:
+    def __init__(self, make_hub: Callable[[Record], Hub], on_change: Callable[[], None], find: Find = discover) -> None:
         self.dispatcher = Dispatcher()
         self.records: dict[str, Record] = {}
-        self._make_hub, self._on_change = make_hub, on_change
+        self._make_hub, self._on_change, self._find = make_hub, on_change, find
         self._vetoers: list[tuple[str, Plugin]] = []
 
     # -- loading ------------------------------------------------------------------------------------------------
 
     async def load(self, loaded: Loaded, names: Iterable[str] | None = None) -> list[Record]:
         """New records for the enabled plugins (or for `names` of them), loaded and in start order."""
-        found = discover()
+        found = self._find()
         sections = {n: s for n, s in loaded.settings.plugins.items() if s.enabled}
         wanted = set(sections) if names is None else set(names)
         enabled = dict.fromkeys(sections, True)
