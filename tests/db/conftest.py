@@ -7,11 +7,10 @@ import subprocess
 import sys
 import textwrap
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any
 
-import asyncpg
 import pytest
 from moorage.db.migrate import Source
 
@@ -94,63 +93,48 @@ def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture
-async def fresh_postgres(postgres_url: str) -> AsyncIterator[str]:
-    """The URL of an empty PostgreSQL database, dropped at the end."""
-    name = f"moorage_{uuid.uuid4().hex[:12]}"
-    admin = await asyncpg.connect(postgres_url.replace("postgres://", "postgresql://", 1))
-    try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        parts = urlsplit(postgres_url)
-        yield urlunsplit(parts._replace(path=f"/{name}"))
-        await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    finally:
-        await admin.close()
-
-
 @pytest.fixture(params=["sqlite", "postgres"])
 def url(request: pytest.FixtureRequest) -> str:
     """The URL of an empty database: the test runs once for each kind."""
     if request.param == "sqlite":
         return "sqlite://moorage.db"
-    found: str = request.getfixturevalue("fresh_postgres")
+    found: str = request.getfixturevalue("postgres_url")
     return found
 
 
-class Python:
-    """Scripts in processes of their own, with the made packages in reach; all are gone at the end of the test."""
+@pytest.fixture
+def start_python(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
+    """start_python(script, *arguments): a process with the made packages in reach, gone at the end of the test."""
+    running: list[subprocess.Popen[str]] = []
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "packages"), "PYTHONWARNINGS": "error"}
 
-    def __init__(self, path: Path) -> None:
-        self.env = {**os.environ, "PYTHONPATH": str(path), "PYTHONWARNINGS": "error"}
-        self.running: list[subprocess.Popen[str]] = []
-
-    def start(self, script: str, *arguments: object) -> subprocess.Popen[str]:
+    def start(script: str, *arguments: object, **options: Any) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(script), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self.env,
+            env=env,
+            **options,
         )
-        self.running.append(process)
+        running.append(process)
         return process
 
-    def run(self, script: str, *arguments: object) -> str:
-        process = self.start(script, *arguments)
+    yield start
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate(timeout=10)
+
+
+@pytest.fixture
+def run_python(start_python: Callable[..., subprocess.Popen[str]]) -> Callable[..., str]:
+    """run_python(script, *arguments): what it wrote; an error when it failed."""
+
+    def run(script: str, *arguments: object) -> str:
+        process = start_python(script, *arguments)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         return out
 
-    def end(self) -> None:
-        for process in self.running:
-            if process.poll() is None:
-                process.kill()
-            process.communicate(timeout=10)
-
-
-@pytest.fixture
-def python(tmp_path: Path) -> Iterator[Python]:
-    """Runs scripts in other processes."""
-    runner = Python(tmp_path / "packages")
-    yield runner
-    runner.end()
+    return run

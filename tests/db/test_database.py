@@ -211,14 +211,14 @@ async def test_two_databases_in_one_process(models: str, harbour: Any, tmp_path:
 
 
 async def test_the_same_models_on_two_dialects_at_once_are_refused(
-    lite: Database, models: str, fresh_postgres: str, data_dir: Path
+    lite: Database, models: str, postgres_url: str, data_dir: Path
 ) -> None:
     with pytest.raises(RuntimeError, match="SQLite and PostgreSQL"):
-        await Database(fresh_postgres, data_dir).open({"harbour": [models]})
+        await Database(postgres_url, data_dir).open({"harbour": [models]})
 
 
-async def test_one_dialect_after_the_other(models: str, harbour: Any, fresh_postgres: str, data_dir: Path) -> None:
-    for url in ("sqlite://a.db", fresh_postgres, "sqlite://b.db"):
+async def test_one_dialect_after_the_other(models: str, harbour: Any, postgres_url: str, data_dir: Path) -> None:
+    for url in ("sqlite://a.db", postgres_url, "sqlite://b.db"):
         database = Database(url, data_dir)
         with database.activate():
             await database.open({"harbour": [models]})
@@ -293,14 +293,14 @@ async def test_closing_ends_a_transaction_that_hangs(
 
 
 async def test_a_lost_connection_is_unavailable_and_comes_back(
-    fresh_postgres: str, data_dir: Path, models: str, harbour: Any
+    postgres_url: str, data_dir: Path, models: str, harbour: Any
 ) -> None:
-    database = Database(fresh_postgres, data_dir, pool_max=2)
+    database = Database(postgres_url, data_dir, pool_max=2)
     with database.activate():
         await database.open({"harbour": [models]})
         try:
             await database.create_tables()
-            other = await asyncpg.connect(fresh_postgres.replace("postgres://", "postgresql://", 1))
+            other = await asyncpg.connect(postgres_url)
 
             async def lose() -> None:
                 async with database.transaction():
@@ -320,10 +320,10 @@ async def test_a_lost_connection_is_unavailable_and_comes_back(
 
 
 async def test_a_pool_without_a_free_connection_says_so(
-    fresh_postgres: str, data_dir: Path, models: str, monkeypatch: pytest.MonkeyPatch
+    postgres_url: str, data_dir: Path, models: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("moorage.db.postgres.ACQUIRE_TIMEOUT", 0.2)
-    database = Database(fresh_postgres, data_dir, pool_max=1)
+    database = Database(postgres_url, data_dir, pool_max=1)
     with database.activate():
         await database.open({"harbour": [models]})
         taken, done = asyncio.Event(), asyncio.Event()

@@ -22,9 +22,7 @@ def _sqlite(error: BaseException, target: Target) -> str:
     path = target.file
     code = getattr(error, "sqlite_errorcode", -1) & 0xFF
     if isinstance(error, FileNotFoundError):
-        return (
-            f"The folder {path.parent} of the database {path.name} does not exist. Create it, or change database.url."
-        )
+        return f"The folder {path.parent} of the database does not exist. Create it, or change database.url."
     if isinstance(error, IsADirectoryError):
         return f"The database {path} is a folder. Change database.url to name a file."
     if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):

@@ -64,6 +64,9 @@ def _sqlite(rest: str, data_dir: Path) -> Target:
             "database.url: a database in memory would be lost at the end of each command; "
             "write sqlite://moorage.db, a file in the data folder."
         )
+    if name.startswith("/"):
+        # Some write four slashes for an absolute path.
+        name = "/" + name.lstrip("/")
     path = Path(data_dir, name).absolute()
     options = dict(parse_qsl(query, keep_blank_values=True))
     synchronous = options.pop("synchronous", "FULL").upper()
