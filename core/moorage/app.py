@@ -255,6 +255,7 @@ class App:
         return Controls(
             health=self.health.report,
             plugins=self.plugin_rows,
+            mounts=lambda: {name: r.mounts for name, r in self.plugins.records.items() if r.running},
             metrics=self.metrics.render,
             reload=self.reload,
             ready=lambda: self.ready,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -31,11 +31,13 @@ class Controls:
     """What the core's own views ask of the application.
 
     health: the report of the database and all plugins. plugins: rows for the list.
+    mounts: of the plugins that run, by name.
     metrics: (body, content type). reload: applies a changed configuration and says what was done.
     """
 
     health: Callable[[], Awaitable[HealthReport]]
     plugins: Callable[[], list[dict[str, Any]]]
+    mounts: Callable[[], Mapping[str, Sequence[str]]]
     metrics: Callable[[], tuple[bytes, str]]
     reload: Callable[[], Awaitable[dict[str, Any]]]
     ready: Callable[[], bool]
@@ -58,7 +60,7 @@ class CorePlugin(Plugin):
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
         """Routes at the root of each site; `everywhere` holds the ones at each mount."""
-        return [*console_routes(hub), *system_routes(hub, self.controls)]
+        return [*console_routes(hub, self.controls.mounts), *system_routes(hub, self.controls)]
 
     def everywhere(self, hub: Hub) -> list[Route]:
         """The account surfaces of the five contracts."""

@@ -1,0 +1,112 @@
+"""What the page is served by: itself, its files, and what it asks first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from quart import Response, request
+
+from moorage.access import UserInfo
+from moorage.console import assets
+from moorage.console.assets import Asset
+from moorage.context import current_actor, current_request
+from moorage.dialects import PROBLEM
+from moorage.errors import NotFound, Unavailable
+from moorage.hub import Hub
+from moorage.routes import PUBLIC, LimitClass, Route, Routes
+from moorage.server.sites import Mount
+from moorage.web import json_response
+
+Mounts = Callable[[], Mapping[str, Sequence[str]]]
+"""Gives the plugins that run, by name, with their mounts as the operator wrote them."""
+
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_FOREVER = "public, max-age=31536000, immutable"
+
+
+def routes(hub: Hub, mounts: Mounts) -> list[Route]:
+    """`/`, `/console/…` (the page, whatever the path), its files, and `/api/console/state`."""
+    found = Routes()
+    files = assets.load()
+    setup_open = True
+
+    # The page and its files are bytes in memory and say nothing of anybody: no limit, so that many people behind
+    # one address can open it at once.
+    @found.get("/", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM)
+    async def home() -> Response:
+        return _page(files)
+
+    @found.get("/console/{page:path}", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM)
+    async def page(page: str) -> Response:
+        return _page(files)
+
+    @found.get("/console/assets/{name:path}", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM)
+    async def asset(name: str) -> Response:
+        wanted = files.get(f"assets/{name}")
+        if wanted is None:
+            raise NotFound
+        return _answer(wanted, _FOREVER)  # Names hold a hash of the content.
+
+    @found.get("/api/console/state", access=PUBLIC, dialect=PROBLEM)
+    async def state() -> Response:
+        nonlocal setup_open
+        user = current_actor().user
+        # The last owner cannot be removed, so what was once set up stays so.
+        setup_open = setup_open and user is None and await hub.accounts.count_users() == 0
+        plugins = [] if user is None else _reachable(mounts(), _port(), current_request().host)
+        return json_response({"user": _user(user), "setup": setup_open, "plugins": plugins})
+
+    return list(found)
+
+
+def _page(files: Mapping[str, Asset]) -> Response:
+    page = files.get(assets.PAGE)
+    if page is None:
+        raise Unavailable("The console was not built into this installation; `make page` in the source tree builds it")
+    response = _answer(page, "no-cache")
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response
+
+
+def _answer(asset: Asset, cache_control: str) -> Response:
+    """The asset, compressed where the browser takes that, or 304 where it has it already."""
+    packed = asset.packed is not None and request.accept_encodings["gzip"] > 0
+    tag = f"{asset.tag}-gz" if packed else asset.tag
+    headers = {"Cache-Control": cache_control, "ETag": f'"{tag}"', "Vary": "Accept-Encoding"}
+    if request.if_none_match.contains_weak(tag):
+        return Response(b"", 304, headers=headers, content_type=asset.content_type)
+    if packed:
+        headers["Content-Encoding"] = "gzip"
+    body = asset.packed if packed and asset.packed is not None else asset.body
+    return Response(body, 200, headers=headers, content_type=asset.content_type)
+
+
+def _port() -> int | None:
+    """The port that the request came in by; None on a Unix socket."""
+    server = request.scope.get("server")
+    return server[1] if server else None
+
+
+def _user(user: UserInfo | None) -> dict[str, Any] | None:
+    if user is None:
+        return None
+    return {"id": user.pid, "username": user.username, "name": user.name, "email": user.email, "role": user.role}
+
+
+def _reachable(mounts: Mapping[str, Sequence[str]], port: int | None, host: str) -> list[dict[str, str]]:
+    """Plugins that the page can call: mounted at the site that it came from. A page may not call another origin."""
+    parsed = {name: [Mount.parse(text) for text in texts] for name, texts in mounts.items()}
+    named = {(mount.port, mount.host) for each in parsed.values() for mount in each}
+    hostname = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0].lower()
+    # The most particular site wins, and holds nothing of the others (see `moorage.server.sites`).
+    here = next((key for key in ((port, hostname), (port, None), (None, hostname)) if key in named), (None, None))
+    return [
+        {"name": name, "mount": mount.prefix}
+        for name in sorted(parsed)
+        for mount in parsed[name]
+        if (mount.port, mount.host) == here
+    ]
