@@ -212,7 +212,7 @@ def test_headers_of_every_answer(client):
         assert answer.headers["x-request-id"]
         assert "server" not in answer.headers
     assert client.get("/good/greet", headers={"X-Request-ID": "abc-1"}).headers["x-request-id"] == "abc-1"
-    assert client.get("/good/greet", headers={"X-Request-ID": "a b\t"}).headers["x-request-id"] != "a b"
+    assert client.get("/good/greet", headers={"X-Request-ID": "a b"}).headers["x-request-id"] != "a b"
     answer = client.get("/good/greet")
     assert answer.headers["x-ratelimit-limit"] == "100000"
     assert int(answer.headers["x-ratelimit-remaining"]) < 100_000

@@ -63,10 +63,12 @@ class {cls}(Plugin):
 
         @routes.get("/download", access="{name}:thing:read")
         async def download():
+            chunks, pause = int(request.args.get("chunks", "50")), float(request.args.get("pause", "0.02"))
+
             async def body():
-                for index in range(int(request.args.get("chunks", "50"))):
+                for index in range(chunks):
                     yield b"%08d" % index + b"." * 1016
-                    await asyncio.sleep(float(request.args.get("pause", "0.02")))
+                    await asyncio.sleep(pause)
             return Response(body(), content_type="application/octet-stream")
 
         @routes.socket("/echo", access="{name}:thing:read")

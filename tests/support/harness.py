@@ -106,14 +106,15 @@ class Server:
 
     def spawn(self, *args: str) -> subprocess.Popen[str]:
         """Start the process without waiting for it."""
-        self.process = subprocess.Popen(
-            [MOORAGE, "serve", "--config", str(self.config_file), *args],
-            env=environment(**self.env),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=(self.folder / "stderr.log").open("a"),
-            text=True,
-        )
+        with (self.folder / "stderr.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [MOORAGE, "serve", "--config", str(self.config_file), *args],
+                env=environment(**self.env),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+            )
         return self.process
 
     def start(self, *args: str, timeout: float = 30) -> Server:
@@ -192,11 +193,13 @@ class Server:
 
     def client(self, name: str | None = None, password: str = "correct horse battery") -> httpx.Client:
         """An HTTP client, logged in with a cookie if a name is given."""
-        client = httpx.Client(base_url=self.url, timeout=20)
+        cookies = None
         if name is not None:
-            answer = client.post("/api/auth/login", json={"username": name, "password": password})
-            assert answer.status_code == 200, answer.text
-        return client
+            with httpx.Client(base_url=self.url, timeout=20) as first:
+                answer = first.post("/api/auth/login", json={"username": name, "password": password})
+                assert answer.status_code == 200, answer.text
+                cookies = first.cookies
+        return httpx.Client(base_url=self.url, timeout=20, cookies=cookies)
 
     def cookie(self, name: str, password: str = "correct horse battery") -> str:
         """A Cookie header's value of a fresh login."""

@@ -21,12 +21,12 @@ from moorage.errors import (
     Forbidden,
     MethodNotAllowed,
     MoorageError,
-    PayloadTooLarge,
     TooManyRequests,
     Unauthorized,
     Unavailable,
 )
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, SocketRoute
+from moorage.server.body import Body
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
 from moorage.server.origin import OriginPolicy
 from moorage.server.reply import LiveStream, Message, Reply, spell
@@ -122,8 +122,11 @@ class Gate:
         reply = Reply(send, info)
         dialect: Dialect = PROBLEM
         entry: Entry | None = None
+        body: Body | None = None
         try:
             head = self._read(scope, info)
+            if head.has_body:
+                body = Body(receive, self.settings.max_body_bytes)
             entry, params, failure = self._match(scope, info, info.method, head)
             dialect = entry.dialect if entry else failure.dialect if failure else dialect
             public = entry is None or entry.route.access is PUBLIC
@@ -132,21 +135,24 @@ class Gate:
             if failure is not None:
                 await self._unmatched(failure, head, info, reply)
             elif entry is not None and isinstance(entry.route, HttpRoute):
-                await self._serve(entry, entry.route, params, head, info, reply, scope, receive)
+                await self._serve(entry, entry.route, params, head, info, reply, scope, body or receive)
         except MoorageError as error:
-            await self._answer(reply, error, dialect)
+            await self._answer(reply, error, dialect, body)
         except TimeoutError:
-            await self._answer(reply, DeadlineExceeded(), dialect)
+            await self._answer(reply, DeadlineExceeded(), dialect, body)
         except Exception:
             log.exception("request failed", template=info.template, plugin=info.plugin)
-            await self._answer(reply, MoorageError(), dialect)
+            await self._answer(reply, MoorageError(), dialect, body)
         finally:
             self._observe(info, entry, reply.status, reply.bytes_sent, perf_counter() - started)
 
-    async def _answer(self, reply: Reply, error: MoorageError, dialect: Dialect) -> None:
-        """An error as an answer; once the answer has begun, only breaking it off tells the client."""
-        if reply.status and not reply.whole:
-            raise ConnectionAbortedError(error.error_code)
+    async def _answer(self, reply: Reply, error: MoorageError, dialect: Dialect, body: Body | None) -> None:
+        """An error as an answer. Once an answer has begun, the engine's breaking it off tells the client."""
+        if reply.status:
+            return
+        if body is not None:
+            # A client that is still sending would see a reset connection instead of the answer.
+            await body.discard()
         await reply.error(error, dialect)
 
     async def _unmatched(self, failure: MatchFailed, head: Head, info: RequestInfo, reply: Reply) -> None:
@@ -178,9 +184,8 @@ class Gate:
         if route.limit is LimitClass.AUTH or (credential is not None and credential.csrf is not None):
             self.origins.check(info.method, head, info, credential.csrf if credential else None)
         self._authorize(route.access, info.actor)
-        limit = self.settings.max_body_bytes if route.max_body is None else route.max_body
-        if head.content_length and int(head.content_length) > limit:
-            raise PayloadTooLarge(f"The body may hold {limit} bytes")
+        if isinstance(receive, Body):
+            receive.allow(self.settings.max_body_bytes if route.max_body is None else route.max_body, head)
         scope["moorage.view"] = (route.view, params)
         scope["moorage.bodyless"] = not head.has_body
         bind_request(info)
@@ -198,13 +203,13 @@ class Gate:
             async with asyncio.timeout(timeout or None) as deadline:
                 # A deadline is for the answer to begin; a long download may then take its time.
                 reply.on_start = lambda: deadline.reschedule(None)
-                await self._views(scope, _bounded(receive, limit) if head.has_body else receive, reply.send)
+                await self._views(scope, receive, reply.send)
         except asyncio.CancelledError:
             if stream is None or not stream.revoked or task is None:
                 raise
             task.uncancel()
-            raise ConnectionAbortedError("revoked") from None
         finally:
+            reply.on_start = reply.on_stream = None
             if stream is not None:
                 self._registry.remove(stream)
 
@@ -403,21 +408,6 @@ def _without_csrf(actor: Actor) -> Actor:
     if credential is None or credential.csrf is None:
         return actor
     return Actor(actor.user, replace(credential, csrf=None))
-
-
-def _bounded(receive: Receive, limit: int) -> Receive:
-    """Count a body as it arrives: a chunked one announces no length."""
-    total = 0
-
-    async def bounded() -> Message:
-        nonlocal total
-        message = await receive()
-        total += len(message.get("body", b""))
-        if total > limit:
-            raise PayloadTooLarge(f"The body may hold {limit} bytes")
-        return message
-
-    return bounded
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -76,6 +76,8 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], max_bytes: int) -> Head:
         raise HeadersTooLarge
     if head.host and not _HOST.match(head.host):
         raise BadRequest("Malformed Host header")
+    if head.content_length and head.transfer_encoding:
+        raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
     if head.content_length and not head.content_length.isdigit():
         raise BadRequest("Malformed Content-Length header")
     return head
