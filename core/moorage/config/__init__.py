@@ -1,5 +1,6 @@
 """The configuration: one TOML file, the environment over it, and where each value came from."""
 
+from moorage.config.compare import ConfigDiff, diff
 from moorage.config.loader import load
 from moorage.config.plugin_options import validate_plugin
 from moorage.config.settings import (
@@ -20,6 +21,7 @@ from moorage.config.values import ConfigPath, Listen, parse_listen
 __all__ = [
     "AccessSettings",
     "AccountsSettings",
+    "ConfigDiff",
     "ConfigPath",
     "DatabaseSettings",
     "LimitsSettings",
@@ -32,6 +34,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "Source",
+    "diff",
     "load",
     "parse_listen",
     "validate_plugin",
