@@ -11,7 +11,7 @@ from moorage.access import Actor, Method, patterns
 from moorage.access.permissions import ANY, ROLES
 from moorage.accounts.actors import KeyInfo, key_actor, key_info
 from moorage.accounts.models import ApiKey, User
-from moorage.accounts.names import check_name, refuse
+from moorage.accounts.names import check_name, refuse, storable
 from moorage.accounts.secrets import NewKey, digest, new_api_key, new_pid
 from moorage.accounts.shared import Shared
 from moorage.accounts.touches import BATCH, WRITE_EVERY, Touches
@@ -81,9 +81,11 @@ class Keys:
         """The key with this id, string id or prefix, unless it was revoked."""
         if text.isascii() and text.isdigit() and len(text) < 10:
             return await self.get(int(text))
-        row = await ApiKey.filter(
-            revoked_at__isnull=True, **{"pid" if text.startswith("key_") else "prefix": text}
-        ).first()
+        # Tortoise refuses to look for what is longer than the column.
+        column, length = ("pid", 32) if text.startswith("key_") else ("prefix", 16)
+        if len(text) > length or not storable(text):
+            return None
+        row = await ApiKey.filter(revoked_at__isnull=True, **{column: text}).first()
         return None if row is None else self._info(row)
 
     async def page(self, *, user_id: int | None = None, offset: int = 0, limit: int = 100) -> tuple[list[KeyInfo], int]:

@@ -10,8 +10,8 @@ from moorage.errors import ValidationFailed
 MAX_USERNAME = 64
 MAX_EMAIL = 254
 MAX_NAME = 128
-MAX_LOGIN = 320
-"""Characters of the longest text that is looked up as a login name."""
+MAX_KEY = 255
+"""Characters of the longest folded name; folding can lengthen a text, up to eighteen times."""
 
 
 def folded(text: str) -> str:
@@ -22,7 +22,7 @@ def folded(text: str) -> str:
 
 def check_username(text: str) -> str:
     """The username as it is stored (NFKC). ValidationFailed with the reason."""
-    _check_encodable("username", text)
+    _check_storable("username", text)
     name = unicodedata.normalize("NFKC", text)
     if not 1 <= len(name) <= MAX_USERNAME:
         refuse("username", f"must have 1 to {MAX_USERNAME} characters")
@@ -38,13 +38,15 @@ def _in_username(char: str) -> bool:
 
 def check_email(text: str) -> str:
     """The e-mail address as it is stored. ValidationFailed with the reason."""
-    _check_encodable("email", text)
+    _check_storable("email", text)
     email = unicodedata.normalize("NFC", text)
     local, at, domain = email.rpartition("@")
     if len(email) > MAX_EMAIL:
         refuse("email", f"may have at most {MAX_EMAIL} characters")
     plain = all(char.isprintable() and not char.isspace() for char in email)
     labels = domain.split(".")
+    if len(folded(email)) > MAX_KEY:
+        refuse("email", "holds characters that stand for too many others")
     if not (at and local and plain) or "@" in local or not all(labels) or (len(labels) < 2 and domain != "localhost"):
         refuse("email", "is not an e-mail address")
     return email
@@ -52,7 +54,7 @@ def check_email(text: str) -> str:
 
 def check_name(text: str) -> str:
     """A display name as it is stored: one line, trimmed. ValidationFailed with the reason."""
-    _check_encodable("name", text)
+    _check_storable("name", text)
     name = unicodedata.normalize("NFC", text).strip()
     if not 1 <= len(name) <= MAX_NAME:
         refuse("name", f"must have 1 to {MAX_NAME} characters")
@@ -67,10 +69,11 @@ def refuse(field: str, reason: str) -> NoReturn:
     raise ValidationFailed(f"{field} {reason}", problems=[{"field": field, "message": reason}])
 
 
-def _check_encodable(field: str, text: str) -> None:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
+def storable(text: str) -> bool:
+    """False for what no database takes as text: half a surrogate pair, a NUL."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def _check_storable(field: str, text: str) -> None:
+    if not storable(text):
         refuse(field, "is not valid Unicode text")
-    if "\x00" in text:
-        refuse(field, "may not hold a NUL character")

@@ -14,7 +14,7 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from moorage.accounts.names import folded, refuse
+from moorage.accounts.names import folded, refuse, storable
 from moorage.config.settings import AccountsSettings
 from moorage.errors import Unavailable
 
@@ -56,12 +56,8 @@ def check_password(password: str, *, min_length: int, names: Iterable[str | None
     """ValidationFailed unless `password` may become somebody's. `names`: what it must not be equal to."""
     if too_long(password):
         refuse("password", f"may have at most {MAX_PASSWORD_BYTES} bytes")
-    try:
-        password.encode()
-    except UnicodeEncodeError:
-        refuse("password", "is not valid Unicode text")
-    if "\x00" in password:
-        refuse("password", "may not hold a NUL character")
+    if not storable(password):
+        refuse("password", "is not valid Unicode text, or holds a NUL character")
     if len(normalized(password)) < min_length:
         refuse("password", f"must have at least {min_length} characters")
     plain = folded(password)

@@ -9,7 +9,7 @@ from moorage.access.permissions import ROLES
 from moorage.accounts.actors import user_info
 from moorage.accounts.attempts import Attempts, login_keys
 from moorage.accounts.models import User
-from moorage.accounts.names import MAX_LOGIN, check_email, check_name, check_username, folded, refuse
+from moorage.accounts.names import MAX_KEY, check_email, check_name, check_username, folded, refuse, storable
 from moorage.accounts.passwords import Passwords, check_password
 from moorage.accounts.secrets import new_pid
 from moorage.accounts.sessions import Sessions
@@ -21,9 +21,8 @@ OWNER = ROLES[-1]
 
 async def find_row(login: str) -> User | None:
     """The user of a username or e-mail address. Usernames hold no "@", so it is never both."""
-    if len(login) > MAX_LOGIN:
+    if len(login) > MAX_KEY or not storable(login) or len(key := folded(login)) > MAX_KEY:
         return None
-    key = folded(login)
     return await (User.filter(email_key=key) if "@" in key else User.filter(username_key=key)).first()
 
 
