@@ -43,6 +43,8 @@ class RedisBackplane:
         self._pending: deque[tuple[str, str]] = deque()
         self._max_pending = max_pending
         self._wake = asyncio.Event()
+        self._sent = asyncio.Event()
+        self._sent.set()
         self._receivers: dict[str, list[Receiver]] = {}
         self._callbacks: list[Callable[[], None]] = []
         self._tasks = TaskSupervisor("backplane")
@@ -74,10 +76,9 @@ class RedisBackplane:
     async def stop(self) -> None:
         """Send what waits, for at most a second, and disconnect."""
         try:
-            async with asyncio.timeout(1):
-                while self._pending and self.connected:
-                    await self._flush()
-        except self._errors:
+            async with asyncio.timeout(1 if self.connected else 0):
+                await self._sent.wait()
+        except TimeoutError:
             pass
         if self._pending:
             _log.warning("events were not sent before the end", count=len(self._pending))
@@ -94,6 +95,7 @@ class RedisBackplane:
             self._pending.popleft()
             self._drop(1)
         self._pending.append((self._prefix + topic, text))
+        self._sent.clear()
         self._wake.set()
 
     def subscribe(self, topic: str, receiver: Receiver) -> None:
@@ -205,6 +207,7 @@ class RedisBackplane:
             while self._pending:
                 await self._flush()
                 connected()
+            self._sent.set()
 
     async def _flush(self) -> None:
         """Send one batch; what could not be sent waits at the front."""
@@ -238,10 +241,9 @@ def _connect(url: str) -> tuple[Any, tuple[type[Exception], ...]]:
     except ImportError as error:
         raise StartError("redis.url is set, but its library is missing: pip install 'moorage[redis]'") from error
     try:
-        # Without retries of its own: a silent reconnection would hide the gap.
-        client = Redis.from_url(
-            url, socket_timeout=_TIMEOUT, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0)
-        )
+        # Without retries of its own: a silent reconnection would hide the gap. Without its time-out for sockets,
+        # which is `asyncio.wait_for` and loses cancellations on Python 3.11; every call here has one around it.
+        client = Redis.from_url(url, socket_timeout=None, socket_connect_timeout=_TIMEOUT, retry=Retry(NoBackoff(), 0))
     except ValueError as error:
         # The URL may hold a password and is not repeated.
         raise ConfigError(["redis.url: not a URL that Redis understands (redis://host:port/db)"]) from error

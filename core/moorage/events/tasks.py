@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import structlog
 
 T = TypeVar("T")
+_RECANCEL_SECONDS = 0.5
 _log = structlog.get_logger("moorage.tasks")
 
 
@@ -40,13 +41,17 @@ class TaskSupervisor:
         """Cancel all tasks and wait at most `timeout` seconds. Returns the names of those that would not end."""
         self._stopped = True
         current = asyncio.current_task()
-        tasks = {task for task in self._tasks if task is not current}
-        for task in tasks:
-            task.cancel()
-        if not tasks:
-            return []
-        _, hanging = await asyncio.wait(tasks, timeout=timeout)
-        names = sorted(task.get_name() for task in hanging)
+        left = {task for task in self._tasks if task is not current}
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        while left:
+            # Again and again: libraries swallow cancellations (`asyncio.wait_for` does so on Python 3.11).
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=max(0.0, min(_RECANCEL_SECONDS, deadline - loop.time())))
+            if loop.time() >= deadline:
+                break
+        names = sorted(task.get_name() for task in left)
         if names:
             _log.error("tasks did not end in time", owner=self.name, tasks=names, timeout=timeout)
         return names

@@ -22,7 +22,7 @@ SharedCheck = tuple[RateLimitItem, tuple[str, ...]]
 _log = structlog.get_logger("moorage.limits")
 _CONNECTIONS = 64
 _WAIT = 0.5
-"""Seconds for a connection from the pool, to connect, and for an answer."""
+"""Seconds for a connection from the pool, and to connect; for a whole question, twice as long."""
 _FIRST_RETRY, _LAST_RETRY = 0.25, 5.0
 
 
@@ -122,7 +122,8 @@ def _connect(url: str) -> tuple[Any, Any]:
             url,
             max_connections=_CONNECTIONS,
             timeout=_WAIT,
-            socket_timeout=_WAIT,
+            # Its own is `asyncio.wait_for`, which loses cancellations on Python 3.11; `hit` has one around it all.
+            socket_timeout=None,
             socket_connect_timeout=_WAIT,
         )
         storage = RedisStorage(
