@@ -1,6 +1,7 @@
 """The configuration: one TOML file, the environment over it, and where each value came from."""
 
 from moorage.config.compare import ConfigDiff, diff
+from moorage.config.explaining import ExplainedValue, explain
 from moorage.config.loader import load
 from moorage.config.plugin_options import validate_plugin
 from moorage.config.settings import (
@@ -16,6 +17,7 @@ from moorage.config.settings import (
     Settings,
 )
 from moorage.config.sources import Loaded, Source
+from moorage.config.templating import template
 from moorage.config.values import ConfigPath, Listen, parse_listen
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "ConfigDiff",
     "ConfigPath",
     "DatabaseSettings",
+    "ExplainedValue",
     "LimitsSettings",
     "Listen",
     "Loaded",
@@ -35,7 +38,9 @@ __all__ = [
     "Settings",
     "Source",
     "diff",
+    "explain",
     "load",
     "parse_listen",
+    "template",
     "validate_plugin",
 ]

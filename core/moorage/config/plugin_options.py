@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from moorage.config.problems import Problem, as_lines, from_validation
-from moorage.config.schema import Loc, field_at, is_text
+from moorage.config.schema import Loc, field_at, fields, is_text
 from moorage.config.secret_files import SecretFiles
 from moorage.config.settings import CORE_PLUGIN_KEYS
 from moorage.config.sources import Loaded, Provenance
@@ -18,32 +19,43 @@ from moorage.errors import ConfigError
 M = TypeVar("M", bound=BaseModel)
 
 
+@dataclass(slots=True)
+class Reading:
+    """Options as far as they could be read. provenance: with the sources of secrets that came from files."""
+
+    options: BaseModel | None
+    problems: list[Problem]
+    provenance: Provenance
+
+
 def validate_plugin(model: type[M], name: str, loaded: Loaded) -> M:
     """The options of plugin `name` as its model. ConfigError has one line per problem, as for the core's keys."""
-    options, problems = _check(model, name, loaded)
-    if problems or options is None:
-        raise ConfigError(as_lines(problems, loaded.provenance))
-    return options
+    reading = read_options(model, name, loaded)
+    if reading.problems or not isinstance(reading.options, model):
+        raise ConfigError(as_lines(reading.problems, reading.provenance))
+    return reading.options
 
 
-def _check(model: type[M], name: str, loaded: Loaded) -> tuple[M | None, list[Problem]]:
+def read_options(model: type[BaseModel], name: str, loaded: Loaded) -> Reading:
+    """The options of plugin `name`, with every problem instead of an error."""
     at: Loc = ("plugins", name)
-    if reserved := [key for key in CORE_PLUGIN_KEYS if key in model.model_fields]:
-        return None, [Problem(at, f"the plugin declares {reserved[0]!r}, a key that is the core's own")]
     given = loaded.provenance
     provenance = Provenance(given.file, given.lines, dict(given.given), given.texts)
+    if reserved := [key for key in CORE_PLUGIN_KEYS if key in fields(model)]:
+        problem = Problem(at, f"the plugin declares {reserved[0]!r}, a key that is the core's own")
+        return Reading(None, [problem], provenance)
     data = copy.deepcopy(loaded.plugin(name).options)
     _texts_again(model, data, provenance, at)
     secrets = SecretFiles(provenance, loaded.base)
     secrets.resolve(model, data, at)
     problems = list(secrets.problems)
-    options: M | None = None
+    options: BaseModel | None = None
     try:
         options = model.model_validate(data, context={"base": loaded.base})
     except ValidationError as error:
         found = from_validation(error, model, data, provenance, at)
         problems += [_core_key(one) for one in found if one.loc not in secrets.broken]
-    return options, problems
+    return Reading(options, problems, provenance)
 
 
 def _core_key(problem: Problem) -> Problem:

@@ -17,7 +17,8 @@ from moorage.config.schema import Loc
 MASK = "********"
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 SECRET_NAME = re.compile(r"passw|secret|token|credential|private|api_?key|_key$|^key$|dsn", re.I)
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@]*):[^\s/]*@", re.I)
+# Up to the last @: a password that was not escaped may hold any of the characters that end it.
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@]*):\S*@", re.I)
 _SECRET_QUERY = re.compile(r"(?P<name>[?&](?:[a-z_]*(?:passw|secret|token|key)[a-z_]*)=)[^&#\s]+", re.I)
 
 

@@ -1,0 +1,117 @@
+"""Every value with its source: `moorage config explain`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from moorage.config.plugin_options import read_options
+from moorage.config.schema import Loc, fields, is_secret
+from moorage.config.settings import CORE_PLUGIN_KEYS, PluginSection, Settings
+from moorage.config.sources import DEFAULT, Loaded, Source
+from moorage.config.text import MASK, SECRET_NAME, key_text, mask_named, mask_url, toml_text
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedValue:
+    """One value. value_text: in TOML's spelling ("unset" for none); value: JSON-able. Secrets are masked in both."""
+
+    key: str
+    value_text: str
+    source_text: str
+    secret: bool
+    value: Any = None
+
+
+def explain(loaded: Loaded, plugin_models: Mapping[str, type[BaseModel]]) -> list[ExplainedValue]:
+    """All values of the core, and of each plugin that has a section or a model, in the order of the file.
+
+    plugin_models: name -> `Manifest.config`. Without its model, or with options that the model refuses, a plugin's
+    options are shown as they were written, masked by the names of the keys.
+    """
+    values: list[ExplainedValue] = []
+    sources = loaded.provenance.given
+    for name in fields(Settings):
+        if name != "plugins":
+            values += _model_value(Settings, loaded.settings, name, (), sources)
+    for name in sorted({*loaded.settings.plugins, *plugin_models}):
+        values += _plugin(loaded, name, plugin_models.get(name))
+    return values
+
+
+def _plugin(loaded: Loaded, name: str, model: type[BaseModel] | None) -> Iterator[ExplainedValue]:
+    section = loaded.plugin(name)
+    at: Loc = ("plugins", name)
+    for key in CORE_PLUGIN_KEYS:
+        yield from _model_value(PluginSection, section, key, at, loaded.provenance.given)
+    reading = read_options(model, name, loaded) if model is not None else None
+    if model is not None and reading is not None and reading.options is not None:
+        for key in fields(model):
+            yield from _model_value(model, reading.options, key, at, reading.provenance.given)
+        return
+    for key, value in section.options.items():
+        yield from _written(key, value, (*at, key), loaded.provenance.given)
+
+
+def _model_value(
+    model: type[BaseModel], instance: BaseModel, key: str, at: Loc, sources: Mapping[Loc, Source]
+) -> Iterator[ExplainedValue]:
+    """The value of one field, or the values within it when it is a table."""
+    info = fields(model)[key]
+    attribute = next(name for name, field in model.model_fields.items() if field is info)
+    value, loc = getattr(instance, attribute), (*at, key)
+    if is_secret(info) and value is not None:
+        as_url = isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("mask") == "url"
+        text = mask_url(value.get_secret_value()) if as_url else MASK
+        yield ExplainedValue(key_text(loc), toml_text(text), _source(loc, sources), True, text)
+        return
+    yield from _value(value, loc, sources)
+
+
+def _value(value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[ExplainedValue]:
+    if isinstance(value, BaseModel):
+        for key in fields(type(value)):
+            yield from _model_value(type(value), value, key, loc, sources)
+    elif isinstance(value, dict) and value:
+        for key, one in value.items():
+            yield from _value(one, (*loc, key), sources)
+    else:
+        yield ExplainedValue(key_text(loc), toml_text(value), _source(loc, sources), False, _plain(value))
+
+
+def _written(name: str, value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[ExplainedValue]:
+    """An option of which nothing but its name and text is known."""
+    if isinstance(value, dict) and value:
+        for key, one in value.items():
+            yield from _written(str(key), one, (*loc, str(key)), sources)
+    else:
+        masked = mask_named(name, value)
+        secret = bool(SECRET_NAME.search(name)) and masked == MASK
+        yield ExplainedValue(key_text(loc), toml_text(masked), _source(loc, sources), secret, _plain(masked))
+
+
+def _source(loc: Loc, sources: Mapping[Loc, Source]) -> str:
+    """The value's own source, or the one of the thing around it that was given as a whole."""
+    for length in range(len(loc), 0, -1):
+        if (found := sources.get(loc[:length])) is not None:
+            return str(found)
+    return str(DEFAULT)
+
+
+def _plain(value: Any) -> Any:
+    """The value for JSON."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case SecretStr() | SecretBytes():
+            return MASK
+        case BaseModel():
+            return {key: _plain(getattr(value, key)) for key in type(value).model_fields}
+        case dict():
+            return {str(key): _plain(one) for key, one in value.items()}
+        case list() | tuple() | set() | frozenset():
+            return [_plain(one) for one in value]
+    return str(value)

@@ -1,0 +1,141 @@
+"""The text of `config/moorage.toml`: every key with its default and a line of why, made from the models."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from moorage.config.schema import fields, is_secret, item_model, submodel
+from moorage.config.settings import PluginSection, RoleSettings, Settings
+from moorage.config.text import toml_text
+
+SHIPPED: dict[str, dict[str, Any]] = {"tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]}}
+"""What the shipped file sets for plugins, beside the defaults."""
+ACTIVE = ("data_dir", "server.listen")
+"""Defaults that stand in the file as settings, because everybody looks for them."""
+WIDTH = 100
+
+HEADER = """\
+# Moorage's configuration, with every key that there is.
+#
+# A line that begins with "#" and no space is a key at its default: take the "#" away and change the value.
+# A running server reads the file again on SIGHUP (`kill -HUP`); `moorage config check` says beforehand
+# whether it is right, `moorage config explain` where each value comes from.
+#
+# The environment goes before the file: MOORAGE__SERVER__LISTEN='["0.0.0.0:8000"]' (two underscores between
+# the parts; TOML, or plain text). A secret may stand in a file of its own: instead of `url`, set `url_file`.
+# Relative paths start at this file's folder.
+#
+# `moorage config template` wrote this text.
+"""
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+def template(plugin_models: Mapping[str, type[BaseModel]]) -> str:
+    """The whole text. plugin_models: name -> `Manifest.config` of the plugins to describe."""
+    lines = [HEADER.rstrip("\n"), ""]
+    sections: list[str] = []
+    for name, info in fields(Settings).items():
+        model = submodel(info.annotation)
+        if name == "access":
+            sections += _roles()
+        elif model is not None:
+            sections += _section(name, model, info.description or "")
+        elif name != "plugins":
+            lines += _entry(name, name, info)
+    sections += _plugins(plugin_models)
+    return "\n".join([*lines, *sections]).rstrip("\n") + "\n"
+
+
+def _section(path: str, model: type[BaseModel], why: str, values: Mapping[str, Any] | None = None) -> list[str]:
+    lines = ["", *_prose(why), f"[{path}]"]
+    tables: list[str] = []
+    for name, info in fields(model).items():
+        inner = submodel(info.annotation)
+        if inner is not None and item_model(info.annotation) is None:
+            tables += _section(f"{path}.{name}", inner, info.description or "")
+        else:
+            lines += _entry(name, f"{path}.{name}", info, values)
+    return [*lines, *tables]
+
+
+def _roles() -> list[str]:
+    lines = ["", *_prose("Roles of your own, one table each, beside owner > admin > operator > viewer.")]
+    lines.append("#[access.roles.builder]")
+    examples = {"includes": "viewer", "grants": ["tmux:session:write"], "denies": []}
+    for name, info in fields(RoleSettings).items():
+        lines += [*_prose(info.description or ""), f"#{name} = {toml_text(examples[name])}"]
+    return lines
+
+
+def _plugins(models: Mapping[str, type[BaseModel]]) -> list[str]:
+    why = "Plugins, one table each. Nothing runs that is not enabled; `moorage plugins list` shows what is installed."
+    lines = ["", *_prose(why)]
+    core = {name: info for name, info in fields(PluginSection).items() if name != "options"}
+    for plugin, model in sorted(models.items()):
+        section = _section(f"plugins.{plugin}", model, "")
+        head: list[str] = []
+        for name, info in core.items():
+            head += _entry(name, f"plugins.{plugin}.{name}", info, SHIPPED.get(plugin))
+        lines += [*section[:2], *head, *section[2:]]
+    return lines
+
+
+def _entry(name: str, path: str, info: FieldInfo, values: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """One key: why, then the key as a setting or, at its default, behind a `#`."""
+    yield from _prose(" ".join(filter(None, [info.description, _note(name, info)])))
+    if values and name in values:
+        yield f"{name} = {toml_text(values[name])}"
+        return
+    default = _default(info)
+    example = info.examples[0] if info.examples else None
+    mark = "" if path in ACTIVE else "#"
+    if default is not None:
+        yield f"{mark}{name} = {toml_text(default)}{_aside(name, default)}"
+    elif example is not None:
+        yield f"#{name} = {toml_text(example)}"
+    if is_secret(info):
+        yield f'#{name}_file = "/run/secrets/{path.replace(".", "_")}"'
+
+
+def _default(info: FieldInfo) -> Any:
+    value = info.get_default(call_default_factory=True, validated_data={})
+    if value is PydanticUndefined:
+        return None
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _note(name: str, info: FieldInfo) -> str:
+    """What the key's line cannot say itself."""
+    default = _default(info)
+    if info.is_required():
+        return "It is needed; an example:" if info.examples else "It is needed."
+    if default is None:
+        return "Unset; an example:" if info.examples else f"Unset: {name} has no default."
+    if default == [] and info.examples:
+        return f"An example: {toml_text(info.examples[0])}"
+    return ""
+
+
+def _aside(name: str, value: Any) -> str:
+    """A large number once more in a unit that people read."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if name.endswith("_bytes") and value % 1024 == 0:
+        kib = int(value) // 1024
+        return f"  # {kib // 1024} MiB" if kib % 1024 == 0 else f"  # {kib} KiB"
+    if name.endswith("_seconds"):
+        for unit, seconds in _UNITS:
+            if value >= 2 * seconds and value % seconds == 0:
+                return f"  # {int(value // seconds)} {unit}s"
+    return ""
+
+
+def _prose(text: str) -> list[str]:
+    return [f"# {line}" for line in textwrap.wrap(text, WIDTH - 2, break_long_words=False, break_on_hyphens=False)]
