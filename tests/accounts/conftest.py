@@ -56,9 +56,9 @@ class Desk:
     bus: EventBus
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
-    async def user(self, name: str = "ann", role: str = "operator", **more: Any) -> int:
+    async def user(self, username: str = "ann", /, role: str = "operator", **more: Any) -> int:
         more.setdefault("password", PASSWORD)
-        return (await self.accounts.create_user(name, role=role, by=SYSTEM, **more)).id
+        return (await self.accounts.create_user(username, role=role, by=SYSTEM, **more)).id
 
     async def login(self, name: str = "ann", password: str = PASSWORD, client: ClientInfo = HOME, **more: Any) -> Login:
         return await self.accounts.login(name, password, client, **more)

@@ -65,6 +65,7 @@ def test_addresses(email):
         "a@example.org\n",
         "a\x00@example.org",
         "a" * 250 + "@example.org",
+        "ﷺ" * 60 + "@example.org",
         "\ud800@example.org",
     ],
 )
