@@ -1,0 +1,114 @@
+// Calls to the server: JSON in and out, the CSRF token on what changes something, and errors in words.
+
+export class ApiError extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly body: Record<string, unknown>,
+  ) {
+    super(message);
+  }
+}
+
+export interface User {
+  id: string;
+  username: string;
+  name: string;
+  email: string | null;
+  role: string;
+}
+
+export interface Plugin {
+  name: string;
+  mount: string;
+}
+
+export interface State {
+  user: User | null;
+  setup: boolean;
+  plugins: Plugin[];
+}
+
+let csrfToken: string | null = null;
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What a server's error says, whichever of its dialects spelled it. */
+function words(status: number, body: Record<string, unknown>, retryAfter: string | null): string {
+  if (status === 429) {
+    const seconds = Number(retryAfter) || 60;
+    return `Too many attempts. Try again in ${seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`}.`;
+  }
+  for (const key of ["message", "detail", "error", "title"]) {
+    const text = body[key];
+    if (typeof text === "string" && text) return text;
+  }
+  if (status === 401) return "You are signed out. Sign in again.";
+  if (status === 403) return "You may not do this. Ask an administrator for the right.";
+  if (status === 404) return "There is no such thing (any more).";
+  if (status >= 500) return "The server cannot do this now. Try again in a moment.";
+  return `The server refused (${status}).`;
+}
+
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (method !== "GET") {
+    headers["X-CSRF-Token"] = await csrf(path);
+    headers["Content-Type"] = "application/json";
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      headers,
+      credentials: "same-origin",
+      signal: AbortSignal.timeout(30_000),
+      ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }),
+    });
+  } catch {
+    throw new ApiError(0, "OFFLINE", "The server does not answer. Check the connection and try again.", {});
+  }
+  const data: unknown = await response.json().catch(() => ({}));
+  const object = isObject(data) ? data : {};
+  if (!response.ok) {
+    if (response.status === 403 && (object["code"] === "CSRF_INVALID" || object["error"] === "CSRF_INVALID")) csrfToken = null;
+    const code = [object["code"], object["error"]].find((value) => typeof value === "string") as string | undefined;
+    throw new ApiError(response.status, code ?? "", words(response.status, object, response.headers.get("Retry-After")), object);
+  }
+  return data as T;
+}
+
+async function csrf(path: string): Promise<string> {
+  if (csrfToken !== null || path === "/api/auth/login" || path === "/api/auth/setup") return csrfToken ?? "";
+  const answer = await call<{ csrf_token: string | null }>("GET", "/api/auth/csrf").catch(() => ({ csrf_token: null }));
+  csrfToken = answer.csrf_token;
+  return csrfToken ?? "";
+}
+
+export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
+export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
+export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
+
+export const state = (): Promise<State> => get<State>("/api/console/state");
+
+export async function login(name: string, password: string): Promise<void> {
+  csrfToken = null;
+  csrfToken = (await post<{ csrf_token: string }>("/api/auth/login", { username: name, password })).csrf_token;
+}
+
+export async function setup(token: string, username: string, password: string): Promise<void> {
+  csrfToken = null;
+  csrfToken = (await post<{ csrf_token: string }>("/api/auth/setup", { token, username, password })).csrf_token;
+}
+
+export async function logout(): Promise<void> {
+  await post("/api/auth/logout");
+  csrfToken = null;
+}
+
+/** A WebSocket's address beside this page. */
+export function socketUrl(path: string): string {
+  return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${path}`;
+}

@@ -1,0 +1,114 @@
+// The frame of every page: who is signed in, where one is, and which page is shown.
+import type { ComponentChildren, JSX } from "preact";
+import { lazy, Suspense } from "preact/compat";
+import { useCallback, useEffect, useState } from "preact/hooks";
+import * as api from "./api";
+import { Home } from "./pages/home";
+import { Login } from "./pages/login";
+import { Setup } from "./pages/setup";
+import { after, usePath } from "./router";
+
+// The terminal emulator is most of the code: it is fetched when a terminal is opened.
+const TerminalPage = lazy(() => import("./pages/terminal"));
+
+export interface PageProps {
+  state: api.State & { user: api.User };
+  /** Ask the server again who is signed in; a page calls it when it was told 401. */
+  refresh: () => Promise<void>;
+}
+
+export function App({ setupToken }: { setupToken: string | null }): JSX.Element {
+  const [state, setState] = useState<api.State | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const path = usePath();
+
+  const refresh = useCallback(async () => {
+    try {
+      setState(await api.state());
+      setProblem(null);
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  }, []);
+  useEffect(() => void refresh(), [refresh]);
+
+  if (state === null) {
+    return (
+      <Frame>
+        {problem === null ? <p class="loading">Loading…</p> : <Trouble text={problem} retry={refresh} />}
+      </Frame>
+    );
+  }
+  if (state.user === null) {
+    const first = state.setup && setupToken !== null;
+    return <Frame>{first ? <Setup token={setupToken} done={refresh} /> : <Login setup={state.setup} done={refresh} />}</Frame>;
+  }
+  const props: PageProps = { state: { ...state, user: state.user }, refresh };
+  return (
+    <Frame user={state.user} refresh={refresh}>
+      {problem !== null && <Trouble text={problem} retry={refresh} />}
+      <Suspense fallback={<p class="loading">Loading…</p>}>{page(path, props)}</Suspense>
+    </Frame>
+  );
+}
+
+function page(path: string, props: PageProps): JSX.Element {
+  const session = after("/console/terminal/", path);
+  if (session !== null) return <TerminalPage key={session} session={session} {...props} />;
+  if (path === "/" || path === "/console" || path === "/console/") return <Home {...props} />;
+  return (
+    <main class="narrow">
+      <h1>Nothing is here</h1>
+      <p>
+        There is no page at this address. <a href="/">Go to the start</a>.
+      </p>
+    </main>
+  );
+}
+
+function Frame(props: { user?: api.User; refresh?: () => Promise<void>; children: ComponentChildren }): JSX.Element {
+  const [problem, setProblem] = useState<string | null>(null);
+  const signOut = async () => {
+    try {
+      await api.logout();
+      setProblem(null);
+      await props.refresh?.();
+    } catch (error) {
+      setProblem(error instanceof Error ? error.message : String(error));
+    }
+  };
+  return (
+    <>
+      <header class="top">
+        <a class="brand" href="/">
+          Moorage
+        </a>
+        {props.user && (
+          <div class="who">
+            <span title={props.user.role}>
+              {props.user.name || props.user.username} <small>{props.user.role}</small>
+            </span>
+            <button type="button" class="quiet" onClick={() => void signOut()}>
+              Sign out
+            </button>
+          </div>
+        )}
+      </header>
+      {problem !== null && <Trouble text={problem} />}
+      {props.children}
+    </>
+  );
+}
+
+export function Trouble({ text, retry }: { text: string; retry?: () => Promise<void> }): JSX.Element {
+  return (
+    <div class="trouble" role="alert">
+      <p>{text}</p>
+      {retry && (
+        <button type="button" onClick={() => void retry()}>
+          Try again
+        </button>
+      )}
+    </div>
+  );
+}

@@ -1,0 +1,37 @@
+// Which page the address bar names, and links that do not load the document anew.
+import { useEffect, useState } from "preact/hooks";
+
+export function go(path: string): void {
+  if (path !== location.pathname) history.pushState(null, "", path);
+  window.dispatchEvent(new PopStateEvent("popstate"));
+}
+
+export function usePath(): string {
+  const [path, setPath] = useState(location.pathname);
+  useEffect(() => {
+    const changed = () => setPath(location.pathname);
+    window.addEventListener("popstate", changed);
+    return () => window.removeEventListener("popstate", changed);
+  }, []);
+  return path;
+}
+
+/** The rest of `path` after `prefix`, decoded; null when it does not match. */
+export function after(prefix: string, path: string): string | null {
+  if (!path.startsWith(prefix) || path.length === prefix.length) return null;
+  try {
+    return decodeURIComponent(path.slice(prefix.length));
+  } catch {
+    return null;
+  }
+}
+
+/** A click on a link of ours, without modifier keys, changes the page in place. */
+export function followLinks(event: MouseEvent): void {
+  const link = event.target instanceof Element ? event.target.closest("a") : null;
+  if (!link || event.defaultPrevented || event.button !== 0) return;
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target) return;
+  if (link.origin !== location.origin || !(link.pathname === "/" || link.pathname.startsWith("/console/"))) return;
+  event.preventDefault();
+  go(link.pathname);
+}

@@ -1,0 +1,37 @@
+// What the tmux plugin says of its sessions.
+import * as api from "./api";
+
+export interface Claim {
+  userId: string;
+  userName?: string;
+  expiresAt: string;
+}
+
+export interface Session {
+  id: string;
+  name: string;
+  windows: number;
+  created: string;
+  attached: boolean;
+  claim: Claim | null;
+  viewers?: Viewer[];
+}
+
+export interface Viewer {
+  userId?: string;
+  id?: string;
+  name: string;
+}
+
+export const mountOf = (state: api.State): string | null =>
+  state.plugins.find((plugin) => plugin.name === "tmux")?.mount ?? null;
+
+export const sessionPath = (mount: string, id: string): string => `${mount}/api/sessions/${encodeURIComponent(id)}`;
+
+export const list = async (mount: string): Promise<Session[]> =>
+  (await api.get<{ sessions: Session[] }>(`${mount}/api/sessions`)).sessions;
+
+export const claim = async (mount: string, id: string): Promise<Claim> =>
+  (await api.post<{ claim: Claim }>(`${sessionPath(mount, id)}/claim`)).claim;
+
+export const release = (mount: string, id: string): Promise<unknown> => api.remove(`${sessionPath(mount, id)}/claim`);
