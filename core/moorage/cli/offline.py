@@ -18,7 +18,6 @@ from moorage.accounts import Accounts
 from moorage.config import Loaded, load
 from moorage.db import Database
 from moorage.db.migrate import CORE, upgrade
-from moorage.errors import MoorageError
 from moorage.events import EventBus
 from moorage.observe.audit import Audit
 from moorage.plugins import load_manifests
@@ -51,7 +50,7 @@ async def open_accounts(loaded: Loaded, access: Access) -> AsyncIterator[Account
 
 
 def with_accounts(*, permissions: bool = False) -> Callable[[Work[P]], Callable[..., None]]:
-    """Make a click callback of a coroutine function over accounts; adds `--config` and turns errors into one line.
+    """Make a click callback of a coroutine function over accounts, and add `--config`.
 
     permissions: the command names some, so the manifests of the enabled plugins are read (broken ones are left out).
     """
@@ -64,23 +63,21 @@ def with_accounts(*, permissions: bool = False) -> Callable[[Work[P]], Callable[
             loaded = load(config_path or (context.find_root().obj or {}).get("config"))
             access = Access(loaded.settings.access.roles)
             if permissions:
-                _declare(loaded, access)
+                declare_plugins(loaded, access)
 
             async def run() -> None:
                 async with open_accounts(loaded, access) as accounts:
                     await work(accounts, **arguments)  # type: ignore[call-arg]
 
-            try:
-                asyncio.run(run())
-            except MoorageError as error:
-                raise click.ClickException(error.message) from None
+            asyncio.run(run())
 
         return command
 
     return decorate
 
 
-def _declare(loaded: Loaded, access: Access) -> None:
+def declare_plugins(loaded: Loaded, access: Access) -> None:
+    """Make the permissions of the enabled plugins known; what cannot be read is told on stderr and left out."""
     for name, manifest in load_manifests(loaded).items():
         if isinstance(manifest, Exception):
             click.echo(f"Plugin {name} cannot be read, so its permissions are unknown: {manifest}", err=True)
