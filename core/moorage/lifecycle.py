@@ -8,6 +8,7 @@ import gc
 import signal
 import socket
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
@@ -22,6 +23,7 @@ from moorage.status import remove_status
 
 log = structlog.get_logger("moorage.server")
 Say = Callable[[str], None]
+ENGINE_GRACE = 0.3
 
 
 async def run(loaded: Loaded, *, safe_mode: bool, say: Say) -> None:
@@ -86,11 +88,32 @@ async def _live(app: App, sockets: list[socket.socket], addresses: list[str], sa
         log.info("stopping")
         stop.set()
         await app.drain()
-        await serving
+        await _finish(app, serving)
     finally:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(name)
         await app.stop()
+
+
+async def _finish(app: App, serving: asyncio.Task[None]) -> None:
+    """Let requests end within the drain time, then end the engine.
+
+    An engine waits for its connections; Hypercorn's outlive a closed WebSocket by up to one ping interval.
+    What counts is whether a request is under way, which the gate knows.
+    """
+    if left := await app.gate.wait_idle(app.loaded.settings.server.drain_timeout):
+        log.warning("cut off after the drain time", requests=left)
+    done, _ = await asyncio.wait([serving], timeout=ENGINE_GRACE)
+    if not done:
+        asyncio.get_running_loop().set_exception_handler(_ignore_cancelled)
+        serving.cancel()
+        await asyncio.wait([serving])
+
+
+def _ignore_cancelled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Python 3.11's stream callback reports a cancelled connection as an error, which at the end it is not."""
+    if not isinstance(context.get("exception"), asyncio.CancelledError):
+        loop.default_exception_handler(context)
 
 
 async def _announce(app: App, addresses: list[str], say: Say) -> None:

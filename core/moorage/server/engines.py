@@ -53,6 +53,11 @@ def check(settings: EngineSettings) -> None:
 async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
+    from hypercorn.protocol import ws_stream
+
+    # Hypercorn offers per-message deflate to everybody and has no switch for it. On terminals it doubles the CPU
+    # per message and the memory per viewer; uvicorn's is off by its own setting.
+    ws_stream.server_extensions_handshake = lambda requested, supported: None  # type: ignore[attr-defined]
 
     config = Config()
     for sock in sockets:

@@ -97,6 +97,8 @@ class Gate:
         self.proxies, self.origins = proxies, origins
         self.limiter = limiter
         self.draining = False
+        self._active = 0
+        self._idle: asyncio.Event | None = None
         self._accounts, self._holds, self._registry = accounts, holds, registry
         self._views, self._observe, self._activate = views, observe, activate
         self._serial = itertools.count()
@@ -108,11 +110,27 @@ class Gate:
         if kind == "lifespan":
             await _lifespan(receive, send)
             return
-        with self._activate():
-            if kind == "http":
-                await self._http(scope, receive, send)
-            elif kind == "websocket":
-                await self._websocket(scope, receive, send)
+        self._active += 1
+        try:
+            with self._activate():
+                if kind == "http":
+                    await self._http(scope, receive, send)
+                elif kind == "websocket":
+                    await self._websocket(scope, receive, send)
+        finally:
+            self._active -= 1
+            if self._idle is not None and not self._active:
+                self._idle.set()
+
+    async def wait_idle(self, timeout: float) -> int:
+        """Wait until nothing is under way, at most `timeout` seconds. Returns what still is."""
+        self._idle = asyncio.Event()
+        if self._active:
+            try:
+                await asyncio.wait_for(self._idle.wait(), timeout)
+            except TimeoutError:
+                pass
+        return self._active
 
     # -- HTTP ---------------------------------------------------------------------------------------------------
 
