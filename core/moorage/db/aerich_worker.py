@@ -11,6 +11,7 @@ import asyncio
 import json
 import shutil
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -41,7 +42,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
         try:
             asyncio.run(_generate(job, scratch))
         except NotSupportError as error:
-            return {"error": f"{error} Write this one by hand (--empty), as a new table that takes the old one's rows."}
+            hint = "Write this one by hand (--by-hand), as a new table that takes the old one's rows."
+            return {"error": f"{error} {hint}"}
         except ConfigurationError as error:
             return {"error": str(error)}
         new = set(folder.glob("*.py")) - before
@@ -67,4 +69,7 @@ async def _generate(job: dict[str, Any], location: str) -> None:
 
 
 if __name__ == "__main__":
-    json.dump(run(json.load(sys.stdin)), sys.stdout)
+    # aerich has things to print; the result must stand alone.
+    with redirect_stdout(sys.stderr):
+        result = run(json.load(sys.stdin))
+    json.dump(result, sys.stdout)

@@ -15,25 +15,36 @@ from moorage.errors import StartError
 TIMEOUT = 120.0
 """Seconds for one run of aerich."""
 
-_EMPTY = re.compile(r'(?s)async def (?:up|down)grade\(db: BaseDBAsyncClient\) -> str:\n    return """\s*(.*?)"""')
+_UPGRADE_SQL = re.compile(r'async def upgrade\(.*?"""\s*(.*?)\s*"""', re.DOTALL)
 
 
-def make_migration(source: Source, name: str = "update", *, empty: bool = False) -> list[Path]:
+class NotExpressible(StartError):
+    """aerich can make no migration of the change."""
+
+
+def make_migration(source: Source, name: str = "update", *, by_hand: bool = False) -> list[Path]:
     """Write the next migration of a source, if its models differ from its newest one; the new files.
 
     Every dialect gets the same number and name, so a change that concerns one only leaves an empty file for the other.
-    empty: write files without statements, to be filled in by hand. StartError when aerich cannot express the change;
-    then nothing is written.
+    by_hand: write files even when nothing changed, and empty ones where aerich cannot express the change; their SQL
+    is yours to write. Without it that is NotExpressible, and nothing is written. StartError for broken models.
     """
     if not re.fullmatch(r"[a-z0-9_]{1,60}", name):
         raise StartError(f"{name!r} is no name for a migration: use a-z, 0-9 and _.")
     existing = {dialect: _existing(source, dialect) for dialect in DIALECTS}
-    texts = {dialect: _run(source, dialect, existing[dialect], name, empty) for dialect in DIALECTS}
-    if not any(texts.values()):
+    texts: dict[Dialect, str | None] = {}
+    for dialect in DIALECTS:
+        try:
+            texts[dialect] = _run(source, dialect, existing[dialect], name, empty=False)
+        except NotExpressible:
+            if not by_hand:
+                raise
+            texts[dialect] = None
+    if not any(texts.values()) and not by_hand:
         return []
     for dialect, text in texts.items():
         if text is None:
-            texts[dialect] = _run(source, dialect, existing[dialect], name, True)
+            texts[dialect] = _run(source, dialect, existing[dialect], name, empty=True)
     numbers = [migration.version.number for found in existing.values() for migration in found]
     stem = f"{max(numbers) + 1:04d}_{name}" if numbers else "0001_init"
     written = []
@@ -49,10 +60,11 @@ def make_migration(source: Source, name: str = "update", *, empty: bool = False)
 
 def difference(source: Source, dialect: Dialect) -> str:
     """What the next migration would hold, as SQL; "" when the newest one agrees with the models."""
-    text = _run(source, dialect, migrations(source, dialect), "check", False)
+    text = _run(source, dialect, migrations(source, dialect), "check", empty=False)
     if text is None:
         return ""
-    return _EMPTY.search(text).group(1).strip() or text  # type: ignore[union-attr]
+    sql = _UPGRADE_SQL.search(text)
+    return sql.group(1) if sql else text
 
 
 def _existing(source: Source, dialect: Dialect) -> list[Migration]:
@@ -60,7 +72,7 @@ def _existing(source: Source, dialect: Dialect) -> list[Migration]:
     return migrations(source, dialect) if any(folder.glob("[0-9]*.py")) else []
 
 
-def _run(source: Source, dialect: Dialect, existing: list[Migration], name: str, empty: bool) -> str | None:
+def _run(source: Source, dialect: Dialect, existing: list[Migration], name: str, *, empty: bool) -> str | None:
     job = {
         "label": source.label,
         "models": list(source.models),
@@ -84,6 +96,6 @@ def _run(source: Source, dialect: Dialect, existing: list[Migration], name: str,
         raise StartError(f"aerich failed for {source.label} on {dialect}:\n{done.stderr.strip()}")
     result = json.loads(done.stdout)
     if "error" in result:
-        raise StartError(f"No migration of {source.label} can be made for {dialect}: {result['error']}")
+        raise NotExpressible(f"No migration of {source.label} can be made for {dialect}: {result['error']}")
     text: str | None = result["text"]
     return text
