@@ -1,0 +1,81 @@
+# make serve: install what is needed and start the server.  make test: install what tests need, check and test.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help serve test test-all lint bench build page config clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+WEB := core/moorage/console/web
+PAGE := core/moorage/console/static/index.html
+PAGE_SOURCES := $(shell find $(WEB) -name node_modules -prune -o -type f -print)
+CODE := core plugins tests bench hatch_build.py conftest.py
+
+help:
+	@echo "make serve     install and start on http://127.0.0.1:8000"
+	@echo "make test      check and test (make test-all: also the slow tests)"
+	@echo "make lint      ruff, mypy, import rules, types of the page"
+	@echo "make bench     benchmarks against peers, see bench/README.md"
+	@echo "make build     wheel and source distribution, in dist/"
+
+serve: $(VENV)/.serve $(PAGE) moorage.toml
+	@scripts/parts want tmux=tmux
+	@exec $(BIN)/moorage serve
+
+test: lint
+	@exec $(BIN)/pytest -m "not slow" $(ARGS)
+
+test-all: lint
+	@scripts/parts want dockerd=docker.io debootstrap=debootstrap
+	@exec env MOORAGE_REQUIRE_PARTS=1 $(BIN)/pytest $(ARGS)
+
+lint: $(VENV)/.dev $(PAGE)
+	@scripts/parts want tmux=tmux initdb=postgresql redis-server=redis-server chromium=chromium font=fonts-dejavu-core
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(WEB)/node_modules/.checked; fi
+
+bench: $(VENV)/.dev $(PAGE)
+	@$(BIN)/pip install -q -e ".[bench]"
+	@$(BIN)/python bench/run.py $(ARGS)
+
+build: $(VENV)/.dev
+	@$(BIN)/python -m build
+
+page: $(PAGE)
+
+config: $(VENV)/.serve
+	@$(BIN)/moorage config template > config/moorage.toml
+
+clean:
+	rm -rf $(VENV) dist build core/moorage/console/static $(WEB)/node_modules
+
+$(BIN)/python:
+	@python=$$(scripts/parts python) && "$$python" -m venv $(VENV)
+
+# An editable install also builds the page. The development install holds everything that serving needs.
+$(VENV)/.serve: pyproject.toml | $(BIN)/python
+	@echo "Installing Moorage into $(VENV)"
+	@$(BIN)/pip install -q -e ".[fast]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing Moorage and what its tests need into $(VENV)"
+	@$(BIN)/pip install -q -e ".[dev]"
+	@touch $@ $(VENV)/.serve
+
+$(PAGE): $(PAGE_SOURCES) hatch_build.py | $(BIN)/python
+	@echo "Building the page"
+	@$(BIN)/pip install -q --no-deps -e .
+	@touch $@
+
+moorage.toml:
+	@cp config/moorage.toml $@
+	@echo "Made moorage.toml from config/moorage.toml: it is yours to change."
+
+$(WEB)/node_modules/.checked: $(PAGE_SOURCES)
+	@cd $(WEB) && npm ci --ignore-scripts --silent && npm run --silent check
+	@touch $@
