@@ -33,18 +33,18 @@ def find(path: Path | None, env: Mapping[str, str]) -> tuple[Path | None, str]:
     return None, ""
 
 
-def read(path: Path, named_by: str) -> tuple[dict[str, Any], str]:
-    """The file's tables and its text. ConfigError when it cannot be read or is not TOML."""
-    text = _text(path, named_by)
+def parse(path: Path, text: str) -> dict[str, Any]:
+    """The text's tables. ConfigError with line and column when it is not TOML; `path` is for that error."""
     try:
-        return tomllib.loads(text), text
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax(path, text, str(error))]) from None
     except RecursionError:
         raise ConfigError([f"{short_path(path)}: not valid TOML: nested too deeply"]) from None
 
 
-def _text(path: Path, named_by: str) -> str:
+def read_text(path: Path, named_by: str) -> str:
+    """The file's text with `\\n` line ends. ConfigError when it cannot be read or is no text."""
     name = short_path(path)
     by = f" (named by {named_by})" if named_by else ""
     try:

@@ -30,7 +30,8 @@ def load(path: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Lo
     data: dict[str, Any] = {}
     provenance = Provenance(found)
     if found is not None:
-        data, text = files.read(found, named_by)
+        text = files.read_text(found, named_by)
+        data = files.parse(found, text)
         provenance.lines = locate(text)
         provenance.given = {loc: Source(found, provenance.line(loc)) for loc in _leaves(data)}
     problems = environ.overlay(data, env, provenance)

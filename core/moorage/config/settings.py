@@ -127,8 +127,8 @@ class ServerSettings(Section):
     plugin_start_timeout: Seconds = Field(30.0, description="Seconds that the start of one plugin may take.")
     plugin_stop_timeout: Seconds = Field(10.0, description="Seconds that draining or stopping one plugin may take.")
     access_log: bool = Field(True, description="Write one line per request. It never holds tokens or query strings.")
-    ws_ping_interval: Seconds = Field(
-        15.0, description="Seconds between pings on WebSockets; a client that misses two is let go."
+    ws_ping_interval: Annotated[float, Field(ge=0, le=86400, allow_inf_nan=False)] = Field(
+        15.0, description="Seconds between pings on WebSockets, to find clients that have gone; 0 sends none."
     )
 
 
@@ -171,10 +171,10 @@ class LimitsSettings(Section):
         "60/minute", description="Logins and other requests that prove an identity, of one address."
     )
     user: Rate | None = Field(
-        None, description="Requests of one user over all addresses; unset, the general rate.", examples=["600/minute"]
+        None, description="Requests of one user over all addresses, if not the general rate.", examples=["600/minute"]
     )
     key: Rate | None = Field(
-        None, description="Requests with one API key; unset, the general rate.", examples=["600/minute"]
+        None, description="Requests with one API key, counted beside its user's.", examples=["600/minute"]
     )
 
 

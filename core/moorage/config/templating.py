@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from moorage.config.schema import fields, is_secret, item_model, submodel
+from moorage.config.schema import bare_types, fields, is_list, is_secret, item_model, submodel
 from moorage.config.settings import PluginSection, RoleSettings, Settings
 from moorage.config.text import toml_text
 
@@ -54,7 +55,7 @@ def template(plugin_models: Mapping[str, type[BaseModel]]) -> str:
 
 
 def _section(path: str, model: type[BaseModel], why: str, values: Mapping[str, Any] | None = None) -> list[str]:
-    lines = ["", *_prose(why), f"[{path}]"]
+    lines = [*_prose(why), f"[{path}]"]
     tables: list[str] = []
     for name, info in fields(model).items():
         inner = submodel(info.annotation)
@@ -66,42 +67,45 @@ def _section(path: str, model: type[BaseModel], why: str, values: Mapping[str, A
 
 
 def _roles() -> list[str]:
-    lines = ["", *_prose("Roles of your own, one table each, beside owner > admin > operator > viewer.")]
+    lines = [*_prose("Roles of your own, one table each, beside owner > admin > operator > viewer.")]
     lines.append("#[access.roles.builder]")
-    examples = {"includes": "viewer", "grants": ["tmux:session:write"], "denies": []}
+    examples: dict[str, Any] = {"includes": "viewer", "grants": ["tmux:session:write"], "denies": []}
     for name, info in fields(RoleSettings).items():
-        lines += [*_prose(info.description or ""), f"#{name} = {toml_text(examples[name])}"]
+        lines += [*_prose(info.description or ""), f"#{name} = {toml_text(examples[name])}", ""]
     return lines
 
 
 def _plugins(models: Mapping[str, type[BaseModel]]) -> list[str]:
     why = "Plugins, one table each. Nothing runs that is not enabled; `moorage plugins list` shows what is installed."
-    lines = ["", *_prose(why)]
+    lines = [*_prose(why)]
     core = {name: info for name, info in fields(PluginSection).items() if name != "options"}
     for plugin, model in sorted(models.items()):
         section = _section(f"plugins.{plugin}", model, "")
         head: list[str] = []
         for name, info in core.items():
             head += _entry(name, f"plugins.{plugin}.{name}", info, SHIPPED.get(plugin))
-        lines += [*section[:2], *head, *section[2:]]
+        lines += ["", section[0], *head, *section[1:]]
     return lines
 
 
 def _entry(name: str, path: str, info: FieldInfo, values: Mapping[str, Any] | None = None) -> Iterator[str]:
     """One key: why, then the key as a setting or, at its default, behind a `#`."""
-    yield from _prose(" ".join(filter(None, [info.description, _note(name, info)])))
-    if values and name in values:
-        yield f"{name} = {toml_text(values[name])}"
-        return
     default = _default(info)
-    example = info.examples[0] if info.examples else None
-    mark = "" if path in ACTIVE else "#"
-    if default is not None:
-        yield f"{mark}{name} = {toml_text(default)}{_aside(name, default)}"
-    elif example is not None:
-        yield f"#{name} = {toml_text(example)}"
+    chosen = values is not None and name in values
+    note = ""
+    if default is None and not chosen:
+        note = "It is needed; an example:" if info.is_required() else "Unset; an example:"
+    yield from _prose(" ".join(filter(None, [info.description, note])))
+    if values is not None and chosen:
+        yield f"{name} = {toml_text(values[name])}"
+    elif default is not None:
+        mark = "" if path in ACTIVE else "#"
+        yield f"{mark}{name} = {toml_text(default)}{_aside(name, default, info)}"
+    else:
+        yield f"#{name} = {toml_text(_example(info))}"
     if is_secret(info):
         yield f'#{name}_file = "/run/secrets/{path.replace(".", "_")}"'
+    yield ""
 
 
 def _default(info: FieldInfo) -> Any:
@@ -111,20 +115,19 @@ def _default(info: FieldInfo) -> Any:
     return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
-def _note(name: str, info: FieldInfo) -> str:
-    """What the key's line cannot say itself."""
-    default = _default(info)
-    if info.is_required():
-        return "It is needed; an example:" if info.examples else "It is needed."
-    if default is None:
-        return "Unset; an example:" if info.examples else f"Unset: {name} has no default."
-    if default == [] and info.examples:
-        return f"An example: {toml_text(info.examples[0])}"
-    return ""
+def _example(info: FieldInfo) -> Any:
+    """What a value looks like: the field's own example, else one of its type."""
+    if info.examples:
+        return info.examples[0]
+    kinds = list(bare_types(info.annotation))
+    by_type: dict[Any, Any] = {bool: True, int: 1, float: 1.0, Path: "/path/to/it"}
+    return [] if is_list(info) else by_type.get(kinds[0] if kinds else str, "text")
 
 
-def _aside(name: str, value: Any) -> str:
-    """A large number once more in a unit that people read."""
+def _aside(name: str, value: Any, info: FieldInfo) -> str:
+    """A large number once more in a unit that people read; an example for an empty list."""
+    if value == [] and info.examples:
+        return f"  # for example {toml_text(info.examples[0])}"
     if isinstance(value, bool) or not isinstance(value, int | float):
         return ""
     if name.endswith("_bytes") and value % 1024 == 0:

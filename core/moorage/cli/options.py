@@ -1,0 +1,25 @@
+"""What several commands share: which configuration file, and how a table is printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+config_option = click.option(
+    "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The configuration file."
+)
+
+
+def chosen_config(config_path: Path | None) -> Path | None:
+    """The file that this command, or `moorage --config`, was given; None when neither was."""
+    return config_path or (click.get_current_context().find_root().obj or {}).get("config")
+
+
+def echo_table(rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns; the last column may be as long as it likes."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
+        click.echo("  ".join([*cells, row[-1]]).rstrip())
