@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -37,8 +38,10 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
     Returns {"added", "removed", "changed", "failed", "needs_restart"}.
     """
     changed = set(changes.plugins_changed)
-    touched = changed | set(changes.plugins_added)
     gone = set(changes.plugins_removed)
+    # What did not run is tried again: the mend may have been outside of the configuration.
+    idle = {r.name for r in app.plugins.records.values() if not r.running}
+    touched = changed | set(changes.plugins_added) | (idle - gone)
     old_loaded = app.loaded
     app.access.check(new.settings.access.roles)
     kept = [r for r in app.plugins.records.values() if r.name not in touched | gone]
@@ -55,6 +58,7 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
         with app.db.activate():
             await app.start_plugins(fresh, kept)
         await _fall_back(app, fresh, kept)
+        _block_dependants(kept, fresh)
         sites = app.sites([*kept, *fresh])
     except StartError:
         app.loaded = old_loaded
@@ -97,6 +101,23 @@ async def _fall_back(app: App, fresh: list[Record], kept: list[Record]) -> None:
         await app.plugins.stop(record, app.loaded.settings.server.plugin_stop_timeout)
         fresh.remove(record)
         kept.append(old)
+
+
+def _block_dependants(kept: list[Record], fresh: list[Record]) -> None:
+    """Plugins that go on only with another one that is gone become blocked ones, and theirs in turn."""
+    while True:
+        running = {r.name for r in (*kept, *fresh) if r.running}
+        stranded = [r for r in kept if r.running and r.manifest and set(r.manifest.requires) - running]
+        if not stranded:
+            return
+        for record in stranded:
+            missing = ", ".join(sorted(set(record.manifest.requires) - running)) if record.manifest else ""
+            kept.remove(record)
+            fresh.append(
+                replace(
+                    record, state=State.BLOCKED, reason=f"requirements: {missing} does not run", plugin=None, hub=None
+                )
+            )
 
 
 def _check_ports(app: App, new: Loaded, ports: set[int]) -> None:

@@ -16,6 +16,7 @@ def server(tmp_path):
     site = tmp_path / "site"
     for name in ("one", "two", "three"):
         probe(site, name)
+    probe(site, "leaner", manifest='requires=("two",),')
     folder = tmp_path / "server"
     folder.mkdir()
     config = {"plugins": {"one": {"enabled": True}, "two": {"enabled": True}, "three": {"enabled": False}}}
@@ -115,6 +116,15 @@ async def test_a_collision_is_refused_and_named(server):
         while "is claimed by" not in server.stderr:
             await asyncio.sleep(0.02)
     assert httpx.get(f"{server.url}/one/greet").status_code == 200
+
+
+async def test_dependants_follow_and_what_failed_is_tried_again(server):
+    server.write_config({"plugins": {"leaner": {"enabled": True}}})
+    await reload(server, status_is("/leaner/greet", 200))
+    server.write_config({"plugins": {"two": {"enabled": False}}})
+    await reload(server, status_is("/leaner/greet", 503))
+    server.write_config({"plugins": {"two": {"enabled": True}}})
+    await reload(server, status_is("/leaner/greet", 200))
 
 
 async def test_roles_and_limits_change_live(server):
