@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sqlite3
 from contextlib import closing
@@ -13,8 +14,10 @@ from moorage.errors import StartError
 
 
 def default_name(data_dir: Path, suffix: str) -> Path:
-    """`data_dir/backups/moorage-20260131T235959Z` and the suffix."""
-    return data_dir / "backups" / f"moorage-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{suffix}"
+    """`data_dir/backups/moorage-20260131T235959Z` and the suffix, numbered where a second brings two of them."""
+    stem = f"moorage-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    names = (f"{stem}{suffix}" if n == 1 else f"{stem}-{n}{suffix}" for n in itertools.count(1))
+    return next(path for name in names if not (path := data_dir / "backups" / name).exists())
 
 
 def backup_before_migration(database: Path, data_dir: Path, name: str) -> Path | None:
