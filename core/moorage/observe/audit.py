@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any
 
 from moorage.access import Actor, Method
@@ -88,20 +89,19 @@ def _line(text: str, length: int) -> str:
 
 
 def _bounded(data: dict[str, Any]) -> dict[str, Any]:
-    text = json.dumps(data)
-    if len(text) > MAX_DATA:
-        return {"truncated": True, "bytes": len(text)}
-    if "\\u0000" in text or "\\ud" in text:
-        # PostgreSQL stores neither NUL nor half a surrogate pair in JSON.
-        return {str(key): _clean(value) for key, value in data.items()}
-    return data
+    """`data` without what PostgreSQL cannot store in JSON (NUL, half a surrogate pair, NaN), and not too long."""
+    clean: dict[str, Any] = _clean(data)
+    size = len(json.dumps(clean))
+    return clean if size <= MAX_DATA else {"truncated": True, "bytes": size}
 
 
 def _clean(value: Any) -> Any:
     if isinstance(value, str):
-        return _line(value, MAX_DATA)
+        return _line(value, len(value))
     if isinstance(value, dict):
-        return {_line(str(key), 255): _clean(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
+        return {_line(key, 255): _clean(inner) for key, inner in value.items()}
+    if isinstance(value, list):
         return [_clean(inner) for inner in value]
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)
     return value

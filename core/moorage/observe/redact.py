@@ -20,7 +20,7 @@ _VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
     (
         re.compile(
-            r"\b((?:[a-z0-9]+[_-])*(?:password|passwd|token|secret|api[_-]?key|authorization|cookie|csrf)"
+            r"((?:password|passwd|token|secret|api[_-]?key|authorization|cookie|csrf)"
             r"""["']?\s*[=:]\s*["']?)(?!(?:bearer|basic)\b)[^\s"',;&}]+""",
             re.I,
         ),
