@@ -88,7 +88,9 @@ class Reply:
         if self.info.scheme == "https":
             headers.append(_HSTS)
         headers.append((b"x-request-id", self.info.id.encode()))
-        headers += self.extra
+        # A login's fresh cookie must not be undone by the clearing of the stale one that came with the request.
+        fresh = b"set-cookie" in names
+        headers += [pair for pair in self.extra if not (fresh and pair[0] == b"set-cookie")]
         return headers
 
     async def error(self, error: MoorageError, dialect: Dialect) -> None:
