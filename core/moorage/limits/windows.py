@@ -1,7 +1,7 @@
 """Moving windows in memory: exact, synchronous, and bounded whatever the number of addresses.
 
-The decisions are those of the moving-window strategy of the `limits` library. Its own memory storage has no
-bound and walks over all keys every ten milliseconds of traffic, which many addresses turn into a stalled loop.
+The decisions are those of the moving-window strategy of the `limits` library. Its own memory storage for asyncio has
+no bound, and each of its sweeps hands every key to a thread: 60 000 addresses keep two thirds of a core busy.
 """
 
 from __future__ import annotations
