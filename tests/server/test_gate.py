@@ -346,3 +346,15 @@ def test_secrets_stay_out_of_the_log(server, key, cookie):
     text = server.stderr
     for secret in (key, cookie.partition("=")[2], PASSWORD):
         assert secret not in text
+
+
+def test_no_compression_on_sockets(server, cookie):
+    """Hypercorn has no switch for it, see docs/adr/0006."""
+    asked = (
+        f"GET /good/echo HTTP/1.1\r\nHost: x\r\nCookie: {cookie}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        "Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n"
+    )
+    answer = raw(server, asked.encode())
+    assert answer.startswith(b"HTTP/1.1 101"), answer[:100]
+    assert b"permessage-deflate" not in answer
