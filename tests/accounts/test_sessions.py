@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from moorage.access import ANONYMOUS, Method
-from moorage.accounts import SYSTEM
+from moorage.accounts import SYSTEM, ClientInfo
 from moorage.accounts.actors import BEARER
 from moorage.accounts.cache import CredentialCache
 from moorage.accounts.models import ApiKey, AuthAttempt, Session, User
@@ -269,18 +269,12 @@ async def test_a_bearer_session_is_no_cookie(desk):
     with desk.db.activate():
         row = await User.get(id=await desk.user())
         async with desk.db.transaction():
-            login = await desk.accounts._sessions.create(row, desk_client(), kind=BEARER)
+            login = await desk.accounts._sessions.create(row, ClientInfo("192.0.2.1"), kind=BEARER)
         actor = await desk.accounts.authenticate(login.token)
         assert actor.method is Method.BEARER
         assert actor.credential.csrf is None
         await desk.accounts.logout(actor)
         assert await desk.accounts.authenticate(login.token) is None
-
-
-def desk_client():
-    from moorage.accounts import ClientInfo
-
-    return ClientInfo("192.0.2.1")
 
 
 async def test_the_cache_is_bounded_and_lets_the_oldest_go(desk):
@@ -313,5 +307,4 @@ async def test_the_look_up_of_every_request_is_quick(desk):
             for _ in range(500):
                 cached(token)
             best = min(best, (time.perf_counter() - started) / 500)
-        assert desk.accounts.cached(token) or best
         assert best < 5e-6, f"{best * 1e6:.2f} µs"
