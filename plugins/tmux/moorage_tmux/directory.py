@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from moorage_tmux.background import Background
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone
 from moorage_tmux.protocol import Event, Notice, Reply
 from moorage_tmux.sessions import LIST_SESSIONS, SessionInfo, find, parse_sessions
-from moorage_tmux.viewers import Spawn
 
 POLL_SECONDS = 2.0
 """How often a tmux server is looked for while there is none and somebody waits for one."""
@@ -39,13 +39,13 @@ class Directory:
         self,
         tmux: Tmux,
         *,
-        spawn: Spawn,
+        background: Background,
         timeout: float,
         linger: float,
         own_pids: Callable[[], set[int]],
         on_change: Callable[[list[SessionInfo]], None],
     ) -> None:
-        self._tmux, self._spawn = tmux, spawn
+        self._tmux, self._background = tmux, background
         self._timeout, self._linger = timeout, linger
         self._own_pids, self._on_change = own_pids, on_change
         self._client: ControlClient | None = None
@@ -90,7 +90,7 @@ class Directory:
         self._cancel_timer()
         if not self._keeping and not self._closed:
             self._keeping = True
-            self._spawn(self._keep(), "directory")
+            self._background.spawn(self._keep(), "directory")
 
     def drop(self, who: object) -> None:
         """`who` does not need it any more."""
@@ -125,7 +125,7 @@ class Directory:
                     on_event=self._event,
                     on_exit=self._exited,
                 )
-                await client.start()
+                await self._background.start(client.start())
                 self._client = client
             self._release()
             return self._client
@@ -138,7 +138,7 @@ class Directory:
                 try:
                     await self.sessions()
                 except TmuxError:
-                    self._learn([])
+                    pass  # Known to whoever asks; here it only means that there is nothing to tell.
                 connected = self._client is not None and self._client.alive
                 try:
                     await asyncio.wait_for(self._wake.wait(), None if connected else POLL_SECONDS)
@@ -152,7 +152,7 @@ class Directory:
 
     def _event(self, event: Event) -> None:
         if isinstance(event, Notice) and event.name in _CHANGES and self._relist is None:
-            self._relist = asyncio.get_running_loop().call_later(DEBOUNCE_SECONDS, self._list_again)
+            self._relist = self._background.later(DEBOUNCE_SECONDS, self._list_again)
 
     def _list_again(self) -> None:
         self._relist = None
@@ -181,13 +181,13 @@ class Directory:
             return
         self._wake.set()
         if self._client is not None:
-            self._timer = asyncio.get_running_loop().call_later(self._linger, self._let_go)
+            self._timer = self._background.later(self._linger, self._let_go)
 
     def _let_go(self) -> None:
         client, self._client = self._client, None
         self._known = None
         if client is not None:
-            self._spawn(client.stop(), "directory-end")
+            self._background.spawn(client.stop(), "directory-end")
 
     def _cancel_timer(self) -> None:
         if self._timer is not None:

@@ -99,6 +99,8 @@ def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes, pending: bool) -
     screen, saved = replies[2].lines, replies[3].lines
     cols, rows = state["pane_width"], state["pane_height"]
     visible = _rows(screen)
+    while visible and not visible[-1] and not history:
+        visible.pop()  # Blank rows at the end are there already, unless scrollback has to be pushed out.
     # Leave an alternate screen, reset, forget the scrollback; line drawing is in G1 as terminfo's screen has it.
     out = [b"\x1b[?1049l\x1bc\x1b[3J\x1b[H\x1b[2J\x1b)0"]
     if state["alternate_on"]:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from moorage_tmux.background import Background
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.feed import Feed
 from moorage_tmux.filters import Clipboard
 from moorage_tmux.protocol import Event, Notice, Output, Reply, unescape
 from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, list_panes, parse_panes
-from moorage_tmux.viewers import Spawn, Viewer
+from moorage_tmux.viewers import Viewer
 
 ATTEMPTS = (0.05, 0.5, 2.0)
 """Seconds before each try to attach again to a session that lives on."""
@@ -87,7 +88,7 @@ class SessionWatch:
         session: SessionInfo,
         settings: WatchSettings,
         *,
-        spawn: Spawn,
+        background: Background,
         lives: Callable[[SessionInfo], Awaitable[bool]],
         on_idle: Callable[[SessionWatch], None],
         on_end: Callable[[SessionWatch], None],
@@ -96,12 +97,13 @@ class SessionWatch:
         self.name = session.name
         self.subscriptions: set[Subscription] = set()
         self.ended = False
-        self._tmux, self._settings, self._spawn = tmux, settings, spawn
+        self._tmux, self._settings, self._background = tmux, settings, background
         self._lives, self._on_idle, self._on_end = lives, on_idle, on_end
         self._client = self._new_client()
         self._attached = False
         self._feeds: dict[str, Feed] = {}
         self._busy: set[Feed] = set()
+        self._typing: dict[str, asyncio.Lock] = {}
         self._asked = False
         self._ask_again = False
 
@@ -154,6 +156,10 @@ class SessionWatch:
             )
         return feed
 
+    def typing(self, pane: str) -> asyncio.Lock:
+        """Held by whoever types into a pane."""
+        return self._typing.setdefault(pane, asyncio.Lock())
+
     def add(self, subscription: Subscription) -> None:
         """Count a subscription in; `show` it next."""
         self.subscriptions.add(subscription)
@@ -183,7 +189,7 @@ class SessionWatch:
                 self._paused(event.text)
             elif event.name == "session-changed" and event.text.partition(" ")[0] != self.session.id:
                 # Our session was destroyed and tmux moved the client to another one (detach-on-destroy off).
-                self._spawn(self.stop(), "watch-end")
+                self._background.spawn(self.stop(), "watch-end")
 
     def _batch(self) -> None:
         for feed in self._busy:
@@ -233,11 +239,13 @@ class SessionWatch:
             else:
                 del self._feeds[pane_id]
                 feed.close("Pane closed")
+        for pane_id in self._typing.keys() - there.keys():
+            del self._typing[pane_id]
 
     def _exited(self, reason: str) -> None:
         attached, self._attached = self._attached, False
         if attached and not self.ended:
-            self._spawn(self._revive(), "watch-revive")
+            self._background.spawn(self._revive(), "watch-revive")
 
     async def _revive(self) -> None:
         """Our client ended. If the session did not, attach again and show everything anew."""
@@ -277,10 +285,10 @@ class WatchPool:
         tmux: Tmux,
         settings: WatchSettings,
         *,
-        spawn: Spawn,
+        background: Background,
         lives: Callable[[SessionInfo], Awaitable[bool]],
     ) -> None:
-        self._tmux, self._settings, self._spawn, self._lives = tmux, settings, spawn, lives
+        self._tmux, self._settings, self._background, self._lives = tmux, settings, background, lives
         self._watches: dict[str, SessionWatch] = {}
         self._starting: dict[str, asyncio.Task[SessionWatch]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -307,7 +315,7 @@ class WatchPool:
         if watch is None:
             task = self._starting.get(session.key)
             if task is None:
-                task = self._starting[session.key] = asyncio.create_task(self._start(session), name="tmux:watch-start")
+                task = self._starting[session.key] = self._background.start(self._start(session))
                 task.add_done_callback(lambda done: self._started(session.key, done))
             # Shielded: whoever else waits for this watch must not lose it when this caller goes away.
             watch = await asyncio.shield(task)
@@ -331,7 +339,7 @@ class WatchPool:
             self._tmux,
             session,
             self._settings,
-            spawn=self._spawn,
+            background=self._background,
             lives=self._lives,
             on_idle=self._idle,
             on_end=self._forget,
@@ -351,12 +359,12 @@ class WatchPool:
         if old is not None:
             old.cancel()
         if not self._closed:
-            self._timers[key] = asyncio.get_running_loop().call_later(self._settings.linger, self._expire, watch)
+            self._timers[key] = self._background.later(self._settings.linger, lambda: self._expire(watch))
 
     def _expire(self, watch: SessionWatch) -> None:
         self._timers.pop(watch.session.key, None)
         if not watch.subscriptions and not watch.ended:
-            self._spawn(watch.stop(), "watch-end")
+            self._background.spawn(watch.stop(), "watch-end")
 
     def _forget(self, watch: SessionWatch) -> None:
         if self._watches.get(watch.session.key) is watch:

@@ -10,11 +10,13 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from moorage.api import TaskSupervisor
+from moorage_tmux.background import Background
 from moorage_tmux.client import Tmux
 from moorage_tmux.directory import Directory
 from moorage_tmux.sessions import SessionInfo, resolve
@@ -143,18 +145,20 @@ class Engine:
     """Directory and watches over one tmux server, without the server around them."""
 
     def __init__(self, tmux: Tmux, settings: WatchSettings) -> None:
-        self.tasks: set[asyncio.Task[None]] = set()
+        self.tasks = TaskSupervisor("tmux")
+        self.background = Background(self.tasks)
+        self.background.open()
         self.changes: list[list[SessionInfo]] = []
-        self.pool = WatchPool(tmux, settings, spawn=self.spawn, lives=self.lives)
+        self.pool = WatchPool(tmux, settings, background=self.background, lives=self.lives)
         self.directory = Directory(
-            tmux, spawn=self.spawn, timeout=5, linger=5, own_pids=self.pool.pids, on_change=self.changes.append
+            tmux,
+            background=self.background,
+            timeout=5,
+            linger=5,
+            own_pids=self.pool.pids,
+            on_change=self.changes.append,
         )
         self.lost: list[tuple[Subscription, str]] = []
-
-    def spawn(self, coro: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(coro, name=name)
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
 
     async def lives(self, session: SessionInfo) -> bool:
         return any(other.key == session.key for other in await self.directory.sessions())
@@ -171,7 +175,7 @@ class Engine:
         watch = await self.watch(name)
         found = resolve(await watch.panes(), pane)
         assert found is not None, f"no pane {pane}"
-        viewer = Viewer(socket, limit=1 << 20, spawn=self.spawn, on_recovered=lambda: subscription.show())
+        viewer = Viewer(socket, limit=1 << 20, spawn=self.background.spawn, on_recovered=lambda: subscription.show())
         subscription = Subscription(
             watch,
             viewer,
@@ -187,9 +191,7 @@ class Engine:
     async def close(self) -> None:
         await self.pool.close()
         await self.directory.close()
-        for task in list(self.tasks):
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        assert await self.tasks.stop() == []
 
 
 @pytest.fixture

@@ -1,0 +1,93 @@
+"""The plugin: its manifest, and the hooks by which the core calls it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable
+
+from moorage.api import CHROTE, Health, Hub, Manifest, Plugin, Route, hookimpl
+
+from moorage_tmux import sockets, views
+from moorage_tmux.client import Tmux
+from moorage_tmux.config import TmuxConfig
+from moorage_tmux.rights import PERMISSIONS
+from moorage_tmux.service import Terminals
+
+OLDEST = (3, 2)
+_VERSION = re.compile(r"tmux (?:next-)?(\d+)\.(\d+)")
+
+
+class TmuxPlugin(Plugin):
+    """Shared terminals over tmux's control mode."""
+
+    manifest = Manifest(
+        name="tmux",
+        version="0.1.0",
+        summary="Shared terminals: watch and drive tmux sessions together",
+        mounts=("/tmux", ":3000/"),
+        config=TmuxConfig,
+        permissions=PERMISSIONS,
+        models="moorage_tmux.models",
+        migrations="moorage_tmux.migrations",
+        dialect=CHROTE,
+    )
+
+    terminals: Terminals
+    _version = ""
+
+    @hookimpl
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:
+        """Build the service, and the routes over it."""
+        if not isinstance(hub.config, TmuxConfig):
+            raise TypeError("the tmux plugin was given another plugin's settings")
+        self.terminals = Terminals(hub, hub.config)
+        return [*views.routes(self.terminals), *sockets.routes(self.terminals)]
+
+    @hookimpl
+    async def moorage_startup(self, hub: Hub) -> None:
+        """Check that there is a tmux that can do what is needed, and take claims up again."""
+        self._version = await tmux_version(self.terminals.tmux)
+        await self.terminals.start()
+
+    @hookimpl
+    async def moorage_shutdown(self, hub: Hub) -> None:
+        """Detach from every session; tmux and what runs in it go on."""
+        await self.terminals.close()
+
+    @hookimpl
+    async def moorage_health(self, hub: Hub) -> Health:
+        """What is being watched; that no tmux server runs is no fault."""
+        terminals = self.terminals
+        return Health(
+            "ok",
+            data={
+                "tmux": self._version,
+                "watched_sessions": len(terminals.pool),
+                "sockets": len(terminals.connections),
+                "claims": len(terminals.claims),
+            },
+        )
+
+
+async def tmux_version(tmux: Tmux) -> str:
+    """What `tmux -V` says. RuntimeError for the operator when there is none, or it is too old."""
+    try:
+        process = await asyncio.create_subprocess_exec(
+            tmux.binary, "-V", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=tmux.environment()
+        )
+        async with asyncio.timeout(5):
+            out, _ = await process.communicate()
+    except OSError as error:
+        raise RuntimeError(
+            f"{tmux.binary} cannot be run ({error.strerror}): install tmux 3.2 or newer "
+            "(Debian: apt install tmux), or set [plugins.tmux] tmux_binary"
+        ) from error
+    except TimeoutError as error:
+        process.kill()
+        raise RuntimeError(f"{tmux.binary} -V did not end within 5 s") from error
+    said = out.decode("utf-8", "replace").strip()
+    match = _VERSION.match(said)
+    if match and (int(match[1]), int(match[2])) < OLDEST:
+        raise RuntimeError(f"{said} is too old: tmux 3.2 or newer is needed for control mode's flow control")
+    return said
