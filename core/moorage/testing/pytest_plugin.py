@@ -6,7 +6,7 @@ import the code whose coverage somebody measures.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +33,29 @@ class MakeServer(Protocol):
 
 
 @pytest.fixture
-def moorage_server(tmp_path: Path) -> MakeServer:
+def _moorage_logs() -> Iterator[None]:
+    """Send the server's log to the standard library's, where pytest (and `caplog`) captures it."""
+    import structlog
+
+    if structlog.is_configured():
+        yield
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=False, pad_event_to=0),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def moorage_server(tmp_path: Path, _moorage_logs: None) -> MakeServer:
     """Make servers: `async with moorage_server("hello", config={...}) as server`. All share one data folder.
 
     Plugins are names of installed ones, or `Plugin` classes.

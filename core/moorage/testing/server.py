@@ -73,12 +73,12 @@ class Server:
         port = self._sockets[0].getsockname()[1]
         self._base = _base(port, self._plugins)
         self._write_config()
-        self.app = App(load(self._config_file, env={}), find=finder(p for p in self._plugins if isinstance(p, type)))
-        self.app.addresses = [f"127.0.0.1:{port}"]
         try:
-            await self.app.start()
+            given = [plugin for plugin in self._plugins if isinstance(plugin, type)]
+            self.app = App(load(self._config_file, env={}), find=finder(given))
+            self.app.addresses = [f"127.0.0.1:{port}"]
+            await self._start_app()
         except BaseException:
-            await self.app.stop()
             self._close_sockets()
             raise
         for sock in self._sockets:
@@ -87,6 +87,13 @@ class Server:
         self._serving = asyncio.create_task(engines.serve(self.app.gate, self._sockets, settings, self._stop))
         self.url = f"http://127.0.0.1:{port}"
         self.anonymous = self._client()
+
+    async def _start_app(self) -> None:
+        try:
+            await self.app.start()
+        except BaseException:
+            await self.app.stop()
+            raise
 
     async def stop(self) -> None:
         """Close the clients, then stop as the real server does on SIGTERM."""
@@ -98,8 +105,9 @@ class Server:
                 await self.app.drain()
                 await self.app.gate.wait_idle(self.app.loaded.settings.server.drain_timeout)
                 await self._serving
-                await self.app.stop()
         finally:
+            # Whatever went wrong before: an open SQLite connection keeps the process from ending.
+            await self.app.stop()
             self._close_sockets()
 
     async def reload(self, config: Config) -> dict[str, Any]:
