@@ -71,7 +71,7 @@ def test_anonymous_is_told_in_the_dialect_of_the_mount(server):
     assert answer.status_code == 401
     assert answer.json() == {"error": "UNAUTHORIZED", "message": "Authentication required", "details": {}}
     assert answer.headers["www-authenticate"] == "Bearer"
-    assert httpx.get(f"{server.url}/prox/read").json() == {"detail": "Authentication required"}
+    assert httpx.get(f"{server.url}/prox/read").json() == {"detail": "Not authenticated"}
 
 
 def test_cookie_key_and_bearer_session(server, client, cookie, key):

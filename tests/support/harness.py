@@ -147,7 +147,10 @@ class Server:
         """What it has printed since the start (access log)."""
         assert self.process is not None
         assert self.process.stdout is not None
-        return self.process.stdout.read() or ""
+        try:
+            return self.process.stdout.read() or ""
+        except TypeError:  # A text wrapper over a pipe that has nothing to read now.
+            return ""
 
     def signal(self, number: int) -> None:
         assert self.process is not None

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 
 import click
+
 from moorage.config import load
 from moorage.observe import logs
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from moorage.dialects.base import Dialect, milliseconds
-from moorage.errors import MoorageError, TooManyRequests
+from moorage.errors import Forbidden, MoorageError, TooManyRequests, Unauthorized
 
 
 def _two_roles(role: str) -> str:
@@ -60,13 +60,16 @@ class _Octoprox(Dialect):
 
     name = "octoprox"
     validation_status = 422
+    _texts: ClassVar[dict[type[MoorageError], str]] = {
+        Unauthorized: "Not authenticated",
+        Forbidden: "Not authorized to access this resource",
+    }
 
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
         if isinstance(error, TooManyRequests):
             return {"error": "Rate limit exceeded", "retry_after": error.retry_after}
-        return {"detail": error.message} | (
-            {"errors": error.details["problems"]} if "problems" in error.details else {}
-        )
+        text = self._texts.get(type(error), error.message) if error.message == error.default_message else error.message
+        return {"detail": text} | ({"errors": error.details["problems"]} if "problems" in error.details else {})
 
     def role(self, role: str) -> str:
         return _two_roles(role)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from realparts import ports
+from realparts.docker_engine import DockerEngine
 from realparts.postgres import Postgres, find_bindir
 from realparts.redis_server import RedisServer
 from realparts.tmux import TmuxServer
@@ -91,3 +92,19 @@ def chromium() -> Path:
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     need(None if found else "no Chromium is installed (Debian: chromium)")
     return Path(str(found))
+
+
+@pytest.fixture(scope="session")
+def docker_engine() -> Iterator[DockerEngine]:
+    """A Docker engine without any image. Tests that use it are slow."""
+    need(DockerEngine.missing())
+    engine = DockerEngine()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(scope="session")
+def debian_image(docker_engine: DockerEngine) -> str:
+    """The name of a minimal Debian image in the engine."""
+    need(None if shutil.which("debootstrap") else "debootstrap is not installed (Debian: debootstrap)")
+    return docker_engine.import_debian()
