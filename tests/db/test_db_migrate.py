@@ -178,6 +178,19 @@ async def test_no_migration_without_its_backup(data_dir: Path, source: MakeSourc
     assert "harbour_boats" in await tables(url, data_dir)
 
 
+async def test_a_damaged_database(data_dir: Path, source: MakeSource) -> None:
+    harbour = source("harbour", {"0001_init": FIRST})
+    await upgrade("sqlite://moorage.db", data_dir, [harbour])
+    file = data_dir / "moorage.db"
+    content = bytearray(file.read_bytes())
+    for page in range(1, len(content) // 4096):
+        content[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    file.write_bytes(content)
+    with pytest.raises(StartError, match=r"is damaged .*moorage db restore") as caught:
+        await upgrade("sqlite://moorage.db", data_dir, [harbour])
+    assert caught.value.exit_code == 4
+
+
 async def test_a_newer_schema_is_refused(url: str, data_dir: Path, source: MakeSource) -> None:
     await upgrade(url, data_dir, [source("harbour", {"0001_init": FIRST, "0002_new": "SELECT 1"})])
     older = source("harbour", {"0001_init": FIRST})

@@ -45,8 +45,10 @@ def backup_sqlite(database: Path, copy: Path, *, replace: bool = False) -> None:
     if copy.exists() and not replace:
         raise StartError(f"{copy} exists already; give another name.", exit_code=4)
     make_folder(copy.parent)
-    partial = copy.with_name(f".{copy.name}.{os.getpid()}.part")
+    partial = copy.with_name(f".{copy.name}.part")
     try:
+        # One that a killed process left.
+        partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         with closing(_connect(database)) as source, closing(sqlite3.connect(partial)) as target:
             source.backup(target)

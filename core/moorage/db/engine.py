@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import os
@@ -214,13 +215,16 @@ class Database:
         """The connection for SQL by hand; within a transaction, that transaction's."""
         return self._require().connections.get(self.dialect)
 
-    async def ping(self) -> float:
-        """Ask the database for an answer; milliseconds that it took. Unavailable when there is none."""
+    async def ping(self, timeout: float = 5.0) -> float:
+        """Ask the database for an answer; milliseconds that it took. Unavailable when there is none in `timeout` s."""
         if not self._open:
             raise Unavailable("The database is closed")
         started = time.perf_counter()
-        with self.activate():
-            await self.connection().execute_query("SELECT 1")
+        try:
+            async with asyncio.timeout(timeout):
+                await self.connection().execute_query("SELECT 1")
+        except TimeoutError as error:
+            raise Unavailable("The database did not answer in time") from error
         return (time.perf_counter() - started) * 1000
 
     async def create_tables(self) -> None:

@@ -113,6 +113,8 @@ async def _opened(db_url: str, data_dir: Path) -> AsyncIterator[Database]:
     try:
         with db.activate():
             yield db
+    except Unavailable as error:
+        raise opening_failed(error, db.target) from error
     finally:
         await db.close()
 

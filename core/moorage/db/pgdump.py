@@ -28,8 +28,9 @@ def backup_postgres(target: Target, copy: Path) -> None:
     if copy.exists():
         raise StartError(f"{copy} exists already; give another name.", exit_code=4)
     make_folder(copy.parent)
-    partial = copy.with_name(f".{copy.name}.{os.getpid()}.part")
+    partial = copy.with_name(f".{copy.name}.part")
     try:
+        partial.unlink(missing_ok=True)
         os.close(os.open(partial, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         _run("pg_dump", target, ["--format=custom", "--no-owner", "--no-privileges", f"--file={partial}"])
         partial.rename(copy)
