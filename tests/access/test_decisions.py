@@ -174,9 +174,12 @@ def test_a_broken_veto_denies() -> None:
 
 
 def test_declare_and_withdraw(access: Access) -> None:
+    everything = user("viewer", scopes={"*"})
     assert access.holds(user("viewer"), READ)
+    assert access.holds(everything, READ)
     access.declare("tmux", [Permission(KILL, "End", default="viewer", owned=True)])
     assert not access.holds(user("viewer"), READ), "a new declaration replaces the old one"
+    assert not access.holds(everything, READ), "whatever was decided before"
     assert access.holds(user("viewer"), KILL)
     access.withdraw("tmux")
     access.withdraw("never-declared")
