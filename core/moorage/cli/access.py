@@ -17,6 +17,12 @@ config_option = click.option("--config", "config_path", type=click.Path(path_typ
 json_option = click.option("--json", "as_json", is_flag=True, help="For programs.")
 
 
+class CannotSay(click.ClickException):
+    """There is no such user: neither allowed (0) nor denied (1)."""
+
+    exit_code = 2
+
+
 @click.group()
 def access() -> None:
     """Say who may do what, and why. Reads the configuration and the manifests of the enabled plugins."""
@@ -38,8 +44,7 @@ def explain(
     try:
         said = asyncio.run(_explain(loaded, decisions, user, permission, owner))
     except click.ClickException as error:
-        error.exit_code = 2
-        raise
+        raise CannotSay(error.message) from None
     if as_json:
         click.echo(json.dumps({"allowed": said.allowed, "reasons": list(said.lines)}, indent=2))
     else:
