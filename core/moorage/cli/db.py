@@ -11,6 +11,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
+from moorage.cli.options import chosen_config, config_option
 from moorage.config import Loaded, load
 from moorage.db import backup as sqlite_copies
 from moorage.db import generate, migrate, pgdump
@@ -31,11 +32,10 @@ def db() -> None:
 def _configured(work: Callable[Concatenate[Loaded, P], None]) -> Callable[..., None]:
     """Give a command the configuration and the option `--config`."""
 
-    @click.option("--config", "config_path", type=click.Path(path_type=Path), help="The configuration file.")
-    @click.pass_context
+    @config_option
     @wraps(work)
-    def command(context: click.Context, /, *args: Any, config_path: Path | None, **options: Any) -> None:
-        work(load(config_path or (context.find_root().obj or {}).get("config")), *args, **options)
+    def command(*args: Any, config_path: Path | None, **options: Any) -> None:
+        work(load(chosen_config(config_path)), *args, **options)
 
     return command
 
