@@ -15,29 +15,42 @@ from moorage.config.sources import Provenance, Source, short_path
 _PASSWORD_IN_URL = re.compile(r"://[^/\s@]*:[^/\s@]+@|[?&]password=", re.I)
 
 
-def conflicts(settings: Settings) -> list[Problem]:
-    """Keys that are right alone and wrong together."""
+def conflicts(settings: Settings) -> list[tuple[Problem, Loc]]:
+    """Keys that are right alone and wrong together: what to say of the one, and the other."""
     server, accounts, database = settings.server, settings.accounts, settings.database
-    problems: list[Problem] = []
+    found: list[tuple[Problem, Loc]] = []
 
-    def wrong(section: str, key: str, reason: str) -> None:
-        problems.append(Problem((section, key), reason))
+    def wrong(key: str, other: str, reason: str) -> None:
+        found.append((Problem(tuple(key.split(".")), reason), tuple(other.split("."))))
 
     if server.tls_cert is not None and server.tls_key is None:
-        wrong("server", "tls_cert", "needs server.tls_key beside it")
+        wrong("server.tls_cert", "server.tls_key", "needs server.tls_key beside it")
     if server.tls_key is not None and server.tls_cert is None:
-        wrong("server", "tls_key", "needs server.tls_cert beside it")
+        wrong("server.tls_key", "server.tls_cert", "needs server.tls_cert beside it")
     if settings.limits.storage == "redis" and settings.redis.url is None:
-        wrong("limits", "storage", 'is "redis", which needs redis.url (or redis.url_file)')
-    if database.pool_min > database.pool_max:
-        wrong("database", "pool_min", f"is more than database.pool_max ({database.pool_max})")
-    if accounts.session_idle_seconds > accounts.session_max_seconds:
-        wrong("accounts", "session_idle_seconds", f"is more than session_max_seconds ({accounts.session_max_seconds})")
-    if accounts.lockout_base_seconds > accounts.lockout_max_seconds:
-        wrong("accounts", "lockout_base_seconds", f"is more than lockout_max_seconds ({accounts.lockout_max_seconds})")
+        wrong("limits.storage", "redis.url", 'is "redis", which needs redis.url (or redis.url_file)')
+    for low, high, least, most in (
+        ("database.pool_min", "database.pool_max", database.pool_min, database.pool_max),
+        (
+            "accounts.session_idle_seconds",
+            "accounts.session_max_seconds",
+            accounts.session_idle_seconds,
+            accounts.session_max_seconds,
+        ),
+        (
+            "accounts.lockout_base_seconds",
+            "accounts.lockout_max_seconds",
+            accounts.lockout_base_seconds,
+            accounts.lockout_max_seconds,
+        ),
+    ):
+        if least > most:
+            wrong(low, high, f"is more than {high} ({most:g})")
     if accounts.argon2_memory_kib < 8 * accounts.argon2_parallelism:
-        wrong("accounts", "argon2_memory_kib", "must be at least 8 times argon2_parallelism")
-    return problems
+        wrong(
+            "accounts.argon2_memory_kib", "accounts.argon2_parallelism", "must be at least 8 times argon2_parallelism"
+        )
+    return found
 
 
 def warnings_of(settings: Settings, provenance: Provenance) -> list[str]:

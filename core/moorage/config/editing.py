@@ -6,6 +6,7 @@ import contextlib
 import copy
 import fcntl
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, MutableMapping
@@ -17,6 +18,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable
 
 from moorage.config import files
+from moorage.config.lines import locate
 from moorage.config.secret_files import reason_of
 from moorage.config.sources import short_path
 from moorage.config.text import key_text
@@ -47,21 +49,29 @@ def _with_enabled(path: Path, text: str, data: dict[str, Any], plugin: str, enab
     """The text with the one key set, proven to differ in nothing else."""
     wanted = copy.deepcopy(data)
     wanted.setdefault("plugins", {}).setdefault(plugin, {})["enabled"] = enabled
-    for attempt in (_edited, _appended):
+    for attempt in (_under_header, _edited, _appended):
         with contextlib.suppress(TOMLKitError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError):
             edited = attempt(text, plugin, enabled)
             if tomllib.loads(edited) == wanted:
                 return edited
     key = key_text(("plugins", plugin, "enabled"))
-    raise ConfigError(
-        [
-            f"{short_path(path)}: {key}: is written in a way that a program cannot edit; set it to {_word(enabled)} by hand"
-        ]
-    )
+    reason = f"is written in a way that a program cannot edit; set it to {_word(enabled)} by hand"
+    raise ConfigError([f"{short_path(path)}: {key}: {reason}"])
 
 
 def _word(enabled: bool) -> str:
     return "true" if enabled else "false"
+
+
+def _under_header(text: str, plugin: str, enabled: bool) -> str:
+    """The key as the first one of a section that has none yet: below the header, not behind the section's comments."""
+    number = locate(text)["plugins", plugin]
+    lines = text.split("\n")
+    header = re.compile(rf"""\s*\[\s*plugins\s*\.\s*["']?{re.escape(plugin)}["']?\s*\]""")
+    if not header.match(lines[number - 1]):
+        raise ValueError("no header of its own")
+    lines.insert(number, f"enabled = {_word(enabled)}")
+    return "\n".join(lines)
 
 
 def _edited(text: str, plugin: str, enabled: bool) -> str:

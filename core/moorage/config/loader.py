@@ -41,7 +41,9 @@ def load(path: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Lo
     settings, invalid = _validate(data, provenance, base)
     problems += [*secrets.problems, *(one for one in invalid if one.loc not in secrets.broken)]
     wrong = {one.loc for one in problems} | secrets.broken
-    problems += [one for one in conflicts(settings) if not _touches(one.loc, wrong)]
+    problems += [
+        one for one, other in conflicts(settings) if not _touches(one.loc, wrong) and not _touches(other, wrong)
+    ]
     if problems:
         raise ConfigError(as_lines(problems, provenance))
     return Loaded(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from moorage.config.problems import Problem, as_lines, from_validation
-from moorage.config.schema import Loc, field_at, fields, is_text
+from moorage.config.schema import Loc, field_at, fields, is_text, known_keys
 from moorage.config.secret_files import SecretFiles
 from moorage.config.settings import CORE_PLUGIN_KEYS
 from moorage.config.sources import Loaded, Provenance
@@ -54,16 +54,16 @@ def read_options(model: type[BaseModel], name: str, loaded: Loaded) -> Reading:
         options = model.model_validate(data, context={"base": loaded.base})
     except ValidationError as error:
         found = from_validation(error, model, data, provenance, at)
-        problems += [_core_key(one) for one in found if one.loc not in secrets.broken]
+        problems += [_core_key(one, model) for one in found if one.loc not in secrets.broken]
     return Reading(options, problems, provenance)
 
 
-def _core_key(problem: Problem) -> Problem:
+def _core_key(problem: Problem, model: type[BaseModel]) -> Problem:
     """`enable = true` was meant for the core."""
     if problem.reason.startswith("unknown key") and len(problem.loc) == 3:
-        meant = nearest(str(problem.loc[-1]), CORE_PLUGIN_KEYS)
-        if meant and "did you mean" not in problem.reason:
-            return Problem(problem.loc, f'unknown key; did you mean "{meant}"?', problem.value, problem.source)
+        meant = nearest(str(problem.loc[-1]), [*CORE_PLUGIN_KEYS, *known_keys(model)])
+        if meant in CORE_PLUGIN_KEYS:
+            return replace(problem, reason=f'unknown key; did you mean "{meant}"?')
     return problem
 
 
