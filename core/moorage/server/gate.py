@@ -397,6 +397,8 @@ class Gate:
         if cls is LimitClass.EXEMPT:
             return
         state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
+        if not state.counted:
+            return
         reply.extra += (
             (b"x-ratelimit-limit", b"%d" % state.limit),
             (b"x-ratelimit-remaining", b"%d" % state.remaining),
