@@ -11,6 +11,7 @@ import click
 
 from moorage.cli.doctor import Report, examine
 from moorage.cli.options import chosen_config, config_option, echo_table
+from moorage.cli.scaffold import new
 from moorage.config import Loaded, load
 from moorage.config import files as config_files
 from moorage.config.editing import plugin_tables, set_enabled
@@ -26,6 +27,9 @@ MAX_STATUS = 1024 * 1024
 @click.group()
 def plugins() -> None:
     """Switch plugins on and off, and see what is wrong with them."""
+
+
+plugins.add_command(new)
 
 
 @plugins.command("list")

@@ -1,5 +1,3 @@
 """Greets, and keeps greetings: an example of a plugin that somebody else wrote."""
 
-from moorage_hello.plugin import HelloPlugin
-
-__all__ = ["HelloPlugin"]
+__version__ = "0.1.0"

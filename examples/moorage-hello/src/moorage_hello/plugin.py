@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 
 from moorage.api import Health, Hub, Manifest, Plugin, Route, Topic, hookimpl
 
+from moorage_hello import __version__
 from moorage_hello.config import CREATE, DELETE, READ, HelloConfig
 from moorage_hello.greetings import Greetings
 from moorage_hello.routes import routes
@@ -16,7 +17,7 @@ class HelloPlugin(Plugin):
 
     manifest = Manifest(
         name="hello",
-        version="0.1.0",
+        version=__version__,
         summary="Greets, and keeps greetings",
         config=HelloConfig,
         permissions=(READ, CREATE, DELETE),
