@@ -213,6 +213,7 @@ class App:
                 max_url_bytes=server.max_url_bytes,
                 max_body_bytes=server.max_body_bytes,
                 max_frame_bytes=server.max_frame_bytes,
+                max_json_depth=server.max_json_depth,
                 request_timeout=server.request_timeout,
                 cookie_name=accounts.cookie_name,
                 public_url=server.public_url,

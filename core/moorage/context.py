@@ -29,7 +29,7 @@ class RequestInfo:
     template: str = ""
     plugin: str = "core"
     actor: Actor = field(default=ANONYMOUS)
-    token: str = field(default="", repr=False)
+    max_json_depth: int = 64
 
 
 _current: ContextVar[RequestInfo] = ContextVar("moorage_request")

@@ -25,6 +25,7 @@ LIVE = ("limits.", "access.", "server.trusted_proxies", "server.trusted_origins"
 LIVE_SERVER = (
     "server.max_body_bytes",
     "server.max_frame_bytes",
+    "server.max_json_depth",
     "server.request_timeout",
     "server.access_log",
     "server.plugin_",
@@ -138,6 +139,7 @@ async def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) ->
     gate.settings.public_url = server.public_url
     gate.settings.max_body_bytes = server.max_body_bytes
     gate.settings.max_frame_bytes = server.max_frame_bytes
+    gate.settings.max_json_depth = server.max_json_depth
     gate.settings.request_timeout = server.request_timeout
     app.access_log.enabled = server.access_log
     logs.set_level(new.settings.log.level)

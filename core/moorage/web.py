@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 from quart import Response, request
 
+from moorage.context import optional_request
 from moorage.errors import BadRequest, UnsupportedMediaType, ValidationFailed
 
 T = TypeVar("T", bound=BaseModel)
@@ -39,11 +40,17 @@ def read_query(model: type[T]) -> T:
     return validate(model, request.args.to_dict())
 
 
-def parse_json(body: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
-    """Parse JSON with a bound on nesting. An empty body is an empty object. BadRequest otherwise."""
+def parse_json(body: bytes | str, *, max_depth: int | None = None) -> Any:
+    """Parse JSON with a bound on nesting (`[server] max_json_depth`). An empty body is an empty object.
+
+    BadRequest otherwise.
+    """
     if not body.strip():
         return {}
-    if _depth(body) > max_depth:
+    if max_depth is None:
+        info = optional_request()
+        max_depth = info.max_json_depth if info is not None else MAX_DEPTH
+    if _depth(body, max_depth) > max_depth:
         raise BadRequest(f"JSON is nested deeper than {max_depth} levels")
     try:
         value = json.loads(body, parse_constant=_no_constant)
@@ -64,10 +71,10 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _depth(body: bytes | str) -> int:
+def _depth(body: bytes | str, enough: int) -> int:
     """An upper bound of the nesting, found before the parser recurses: brackets opened and not yet closed."""
     data = body.encode() if isinstance(body, str) else body
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+    if data.count(b"[") + data.count(b"{") <= enough:
         return 0
     depth = deepest = 0
     in_string = escaped = False

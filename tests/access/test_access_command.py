@@ -37,13 +37,13 @@ def moorage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Command:
 
 
 def test_explain_names_the_reason_and_tells_by_its_exit_code(moorage: Command) -> None:
-    code, out, _ = moorage("access", "explain", "ann", "core:key:read", "--owner", "bob")
+    code, out, _ = moorage("access", "explain", "ann", "core:key:read", "user:bob")
     assert code == 0, out
     assert "the object is another user's, so core:key:read:any is needed" in out
     assert "granted by 'core:key:read:any' in [access.roles.helper]" in out
     assert out.endswith("allowed\n")
 
-    code, out, _ = moorage("access", "explain", "bob", "core:key:read", "--owner", "ann")
+    code, out, _ = moorage("access", "explain", "bob", "core:key:read", "user:ann")
     assert code == 1
     assert out.endswith("denied\n")
 

@@ -31,16 +31,21 @@ def access() -> None:
 @access.command("explain")
 @click.argument("user")
 @click.argument("permission")
-@click.option("--owner", metavar="USER", help="About an object of this user; unset, about USER's own objects.")
+@click.argument("resource", required=False)
 @config_option
 @json_option
 @click.pass_context
 def explain(
-    context: click.Context, user: str, permission: str, owner: str | None, config_path: Path | None, as_json: bool
+    context: click.Context, user: str, permission: str, resource: str | None, config_path: Path | None, as_json: bool
 ) -> None:
-    """Say whether USER may do PERMISSION, and each reason. Exit code 0 = allowed, 1 = denied, 2 = cannot be said."""
+    """Say whether USER may do PERMISSION, and each reason.
+
+    RESOURCE is what it is about: `user:NAME` for a thing that belongs to that user; without it, USER's own things.
+    Exit code 0 = allowed, 1 = denied, 2 = cannot be said.
+    """
     loaded, decisions = _prepare(context, config_path)
     _require_permission(decisions, permission)
+    owner = _owner(resource)
     try:
         said = asyncio.run(_explain(loaded, decisions, user, permission, owner))
     except click.ClickException as error:
@@ -99,6 +104,16 @@ async def _explain(loaded: Loaded, decisions: Access, user: str, permission: str
         actor = Actor(await required_user(accounts, user))
         owner_id = (await required_user(accounts, owner)).id if owner is not None else None
     return decisions.explain(actor, permission, owner_id)
+
+
+def _owner(resource: str | None) -> str | None:
+    """The user's name in `user:NAME`."""
+    if resource is None:
+        return None
+    kind, colon, name = resource.partition(":")
+    if kind != "user" or not colon or not name:
+        raise click.UsageError(f"RESOURCE is `user:NAME`, the owner of the thing; {resource!r} is not.")
+    return name
 
 
 def _require_permission(decisions: Access, permission: str) -> None:

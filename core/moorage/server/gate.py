@@ -29,8 +29,9 @@ from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass,
 from moorage.server.body import Body
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
 from moorage.server.origin import OriginPolicy
-from moorage.server.reply import LiveStream, Message, Reply, spell
+from moorage.server.reply import Message, Reply, spell
 from moorage.server.router import WEBSOCKET, Entry
+from moorage.server.running import Registry, Running
 from moorage.server.sites import MatchFailed, Sites
 from moorage.server.socket import Receive, Send, Socket, SocketClosed, close_reason
 
@@ -50,13 +51,6 @@ class Limiter(Protocol):
     async def hit(self, cls: LimitClass, *, address: str, actor: Actor) -> Any: ...
 
 
-class Registry(Protocol):
-    """The part of the socket registry that the gate needs."""
-
-    def add(self, entry: Any) -> None: ...
-    def remove(self, entry: Any) -> None: ...
-
-
 @dataclass(slots=True)
 class GateSettings:
     """The gate's numbers; see `[server]` in the configuration."""
@@ -65,6 +59,7 @@ class GateSettings:
     max_url_bytes: int
     max_body_bytes: int
     max_frame_bytes: int
+    max_json_depth: int
     request_timeout: float
     cookie_name: str
     public_url: str | None = None
@@ -207,29 +202,17 @@ class Gate:
         scope["moorage.view"] = (route.view, params)
         scope["moorage.bodyless"] = not head.has_body
         bind_request(info)
-        stream: LiveStream | None = None
-
-        def on_stream() -> None:
-            nonlocal stream
-            stream = LiveStream(info.actor, info.plugin, route.access, task)
-            self._registry.add(stream)
-
-        task = asyncio.current_task()
-        reply.on_stream = on_stream
         timeout = self.settings.request_timeout if route.timeout is None else route.timeout
+        running = reply.running = Running(info.actor, info.plugin, route.access, self._registry, timeout)
         try:
-            async with asyncio.timeout(timeout or None) as deadline:
-                # A deadline is for the answer to begin; a long download may then take its time.
-                reply.on_start = lambda: deadline.reschedule(None)
-                await self._views(scope, receive, reply.send)
+            await self._views(scope, receive, reply.send)
         except asyncio.CancelledError:
-            if stream is None or not stream.revoked or task is None:
-                raise
-            task.uncancel()
-        finally:
-            reply.on_start = reply.on_stream = None
-            if stream is not None:
-                self._registry.remove(stream)
+            running.end(cancelled=True)
+            raise
+        except BaseException:
+            running.end()
+            raise
+        running.end()
 
     # -- WebSocket ----------------------------------------------------------------------------------------------
 
@@ -340,6 +323,7 @@ class Gate:
         info.address, info.scheme, info.host = self.proxies.resolve(peer, head, scheme)
         info.base_url = self.settings.public_url or f"{info.scheme}://{info.host}"
         info.user_agent = head.user_agent[:256]
+        info.max_json_depth = self.settings.max_json_depth
         return head
 
     def _match(
@@ -369,7 +353,6 @@ class Gate:
             if scheme.lower() == "bearer" and token:
                 actor = await self._actor(token.strip())
                 if actor is not None:
-                    info.token = token
                     return _without_csrf(actor)
             if not public:
                 raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
@@ -386,7 +369,6 @@ class Gate:
             cleared = f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
             reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
             return ANONYMOUS
-        info.token = token
         return actor
 
     async def _actor(self, token: str) -> Actor | None:
