@@ -1,8 +1,9 @@
 // Which page the address bar names, and links that do not load the document anew.
 import { useEffect, useState } from "preact/hooks";
 
-export function go(path: string): void {
-  if (path !== location.pathname) history.pushState(null, "", path);
+export function go(path: string, replace = false): void {
+  if (replace) history.replaceState(null, "", path);
+  else if (path !== location.pathname) history.pushState(null, "", path);
   window.dispatchEvent(new PopStateEvent("popstate"));
 }
 

@@ -8,7 +8,7 @@ import { ago, full } from "../time";
 import * as tmux from "../tmux";
 
 const ASK_EVERY = 15_000;
-const CHANGES = new Set(["sessions", "sessionCreated", "sessionDestroyed", "claimed", "released", "presence"]);
+const CHANGES = new Set(["sessions", "sessionCreated", "sessionDestroyed", "sessionRenamed", "claimed", "released", "presence"]);
 
 export function Home({ state, refresh }: PageProps): JSX.Element {
   const mount = tmux.mountOf(state);

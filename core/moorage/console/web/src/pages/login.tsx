@@ -20,7 +20,7 @@ export function Login({ setup, done }: { setup: boolean; done: () => Promise<voi
       await api.login(String(form.get("username")), String(form.get("password")));
       await done();
     } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
+      setProblem(refusal(error));
       setBusy(false);
     }
   };
@@ -54,4 +54,9 @@ export function Login({ setup, done }: { setup: boolean; done: () => Promise<voi
       </form>
     </main>
   );
+}
+
+function refusal(error: unknown): string {
+  if (error instanceof api.ApiError && error.status === 401) return "The name or the password is wrong.";
+  return error instanceof Error ? error.message : String(error);
 }

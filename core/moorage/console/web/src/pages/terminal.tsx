@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, socketUrl } from "../api";
 import type { PageProps } from "../app";
 import { Live, type Phase } from "../live";
+import { go } from "../router";
 import { isToggle, Screen } from "../terminal/screen";
 import { full } from "../time";
 import * as tmux from "../tmux";
@@ -46,7 +47,9 @@ function Shared({ session, mount, state, refresh }: PageProps & { session: strin
 
   const mine = claim?.userId === me;
   const typing = mine && phase === "open";
+  // A guess from the built-in roles, for what is offered; the server decides, and says why not.
   const mayTake = state.user.role !== "viewer";
+  const mayOverride = mayTake && state.user.role !== "operator";
 
   const change = async (take: boolean) => {
     try {
@@ -78,7 +81,7 @@ function Shared({ session, mount, state, refresh }: PageProps & { session: strin
       },
       (event) => {
         const { mayTake, claim, change } = now.current;
-        if (isToggle(event) || (event.key === "Enter" && mayTake && claim === null)) {
+        if (claim === null ? mayTake && event.key === "Enter" : isToggle(event)) {
           void change(true);
           return true;
         }
@@ -143,6 +146,12 @@ function Shared({ session, mount, state, refresh }: PageProps & { session: strin
         case "released":
           setClaim(null);
           break;
+        case "claimExpiring":
+          setNotice(`Your control ends in ${Math.round(Number(message["secondsLeft"]) / 60)} minutes: type, or take it again.`);
+          break;
+        case "sessionRenamed":
+          go(`/console/terminal/${encodeURIComponent(String(message["name"]))}`, true);
+          break;
         case "presence":
           setPeople(message["users"] as Person[]);
           break;
@@ -192,7 +201,7 @@ function Shared({ session, mount, state, refresh }: PageProps & { session: strin
             Release
           </button>
         ) : (
-          mayTake && (
+          (claim === null ? mayTake : mayOverride) && (
             <button ref={control} type="button" onClick={() => void change(true)}>
               {claim === null ? "Take control" : "Take over"}
             </button>

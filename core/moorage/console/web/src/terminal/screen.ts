@@ -1,5 +1,4 @@
 // The terminal emulator in its box: as many columns and rows as the session has, in letters that fit the width.
-import { FitAddon } from "@xterm/addon-fit";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import "@xterm/xterm/css/xterm.css";
 import { adoptStyles } from "./csp";
@@ -11,7 +10,6 @@ adoptStyles();
 
 export class Screen {
   private readonly terminal: Terminal;
-  private readonly fitted = new FitAddon();
   private readonly watch: ResizeObserver;
   private readonly dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -26,10 +24,10 @@ export class Screen {
       disableStdin: true,
       fontFamily: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace",
       fontSize: LARGEST,
+      minimumContrastRatio: 4.5,
       scrollback: 5_000,
       theme: this.theme(),
     });
-    this.terminal.loadAddon(this.fitted);
     this.terminal.open(box);
     this.terminal.onData(onInput);
     // Mouse reports of old protocols are bytes, one per character.
@@ -53,15 +51,6 @@ export class Screen {
     if (cols < 1 || rows < 1 || (cols === this.terminal.cols && rows === this.terminal.rows)) return;
     this.terminal.resize(cols, rows);
     this.fit();
-  }
-
-  /** Columns and rows that would fill the box in the largest letters; null while it is not laid out. */
-  wanted(): { cols: number; rows: number } | null {
-    const size = this.terminal.options.fontSize;
-    this.terminal.options.fontSize = LARGEST;
-    const proposed = this.fitted.proposeDimensions();
-    this.terminal.options.fontSize = size ?? LARGEST;
-    return proposed && proposed.cols > 0 && proposed.rows > 0 ? proposed : null;
   }
 
   set typing(on: boolean) {
