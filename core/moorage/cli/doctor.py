@@ -11,8 +11,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
-START_SECONDS = 10.0
-"""What the process itself may take, beside the import of the plugin."""
+START_SECONDS = 20.0
+"""What the process itself may take, beside the import of the plugin, before it is ended."""
 MAX_REPORT = 256 * 1024
 
 
@@ -29,7 +29,7 @@ class Report:
 
 def examine(name: str, config_path: Path | None, import_timeout: float) -> Report:
     """Import and check a plugin, enabled or not. Never raises for what the plugin does; takes seconds at most."""
-    command = [sys.executable, "-m", "moorage.cli.probe", name]
+    command = [sys.executable, "-m", "moorage.cli.probe", name, "--timeout", str(import_timeout)]
     if config_path is not None:
         command += ["--config", str(config_path)]
     with tempfile.TemporaryFile() as report, tempfile.TemporaryFile() as noise:

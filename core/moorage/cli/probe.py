@@ -7,25 +7,28 @@ import importlib
 import importlib.util
 import json
 import os
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
 
+import moorage
 from moorage.config import load
 from moorage.config.plugin_options import read_options
 from moorage.config.problems import as_lines
 from moorage.config.text import nearest
 from moorage.errors import ConfigError
-from moorage.plugin import Manifest
-from moorage.plugins.discover import discover
+from moorage.plugin import Manifest, Plugin
+from moorage.plugins.discover import Discovered, discover
 from moorage.plugins.loader import check_manifest, import_plugin
 from moorage.plugins.states import PluginFailed
 
 MAX_PROBLEMS, MAX_PROBLEM = 50, 2000
+CORE = Path(moorage.__file__).parent
 DIALECTS = ("sqlite", "postgres")
 
 
-def examine(name: str, config: Path | None) -> dict[str, Any]:
+def examine(name: str, config: Path | None, timeout: float) -> dict[str, Any]:
     """The fields of `moorage.cli.doctor.Report`."""
     report: dict[str, Any] = {"name": name, "problems": []}
     problems: list[str] = report["problems"]
@@ -36,11 +39,11 @@ def examine(name: str, config: Path | None) -> dict[str, Any]:
         problems.append(f"is not installed; {hint}")
         return report
     report["version"] = found[name].version
-    try:
-        manifest = import_plugin(found[name]).manifest
-    except BaseException as error:
-        problems.append(f"import: {described(error)}")
+    imported = _import(found[name], timeout)
+    if not isinstance(imported, Plugin):
+        problems.append(f"import: {imported}")
         return report
+    manifest = imported.manifest
     report |= {"version": manifest.version, "summary": manifest.summary, "mounts": list(manifest.mounts)}
     try:
         loaded = load(config)
@@ -58,6 +61,22 @@ def examine(name: str, config: Path | None) -> dict[str, Any]:
     problems += as_lines(reading.problems, reading.provenance)
     problems += _database_problems(manifest)
     return report
+
+
+def _import(found: Discovered, timeout: float) -> Plugin | str:
+    """The plugin, or why there is none. A hang costs `timeout` seconds."""
+    outcome: list[Plugin | str] = []
+
+    def run() -> None:
+        try:
+            outcome.append(import_plugin(found))
+        except BaseException as error:
+            outcome.append(described(error))
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(timeout)
+    return outcome[0] if outcome else f"did not end within {timeout:g} s"
 
 
 def _database_problems(manifest: Manifest) -> list[str]:
@@ -84,10 +103,14 @@ def _database_problems(manifest: Manifest) -> list[str]:
 
 
 def described(error: BaseException) -> str:
-    """The error on one line, with the place in the code that raised it."""
+    """The error on one line, with the place in the plugin's code that raised it."""
     if isinstance(error, SyntaxError):
         return f"SyntaxError: {error.msg} ({error.filename}:{error.lineno})"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "importlib" not in frame.filename]
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "importlib" not in frame.filename and not Path(frame.filename).is_relative_to(CORE)
+    ]
     place = f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}".strip().rstrip(":") + place
 
@@ -97,9 +120,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="moorage.cli.probe")
     parser.add_argument("name")
     parser.add_argument("--config", type=Path)
+    parser.add_argument("--timeout", type=float, required=True)
     parser.add_argument("--report", type=int, required=True)
     arguments = parser.parse_args()
-    report = examine(arguments.name, arguments.config)
+    report = examine(arguments.name, arguments.config, arguments.timeout)
     report["problems"] = [problem[:MAX_PROBLEM] for problem in report["problems"][:MAX_PROBLEMS]]
     text = json.dumps(report)
     with os.fdopen(arguments.report, "w") as file:

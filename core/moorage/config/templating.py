@@ -24,7 +24,9 @@ WIDTH = 100
 HEADER = """\
 # Moorage's configuration, with every key that there is.
 #
-# A line that begins with "#" and no space is a key at its default: take the "#" away and change the value.
+# A line that begins with "#" and no space is a key at its default (or an example, where it says so):
+# take the "#" away and change the value.
+#
 # A running server reads the file again on SIGHUP (`kill -HUP`); `moorage config check` says beforehand
 # whether it is right, `moorage config explain` where each value comes from.
 #
