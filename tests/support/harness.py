@@ -119,7 +119,13 @@ class Server:
 
     def start(self, *args: str, timeout: float = 30) -> Server:
         """Start and wait until it says that it is ready."""
-        process = self.spawn(*args)
+        self.spawn(*args)
+        return self.wait_started(timeout)
+
+    def wait_started(self, timeout: float = 30) -> Server:
+        """Wait until a spawned process says that it is ready."""
+        process = self.process
+        assert process is not None
         assert process.stdout is not None
         deadline = time.monotonic() + timeout
         os.set_blocking(process.stdout.fileno(), False)
