@@ -168,6 +168,10 @@ def problems(text: str | bytes, **env: str) -> list[str]:
         ("[log]\n[server]\n[log]\n", "m.toml:3:5: not valid TOML: the table [log] is there already; "
          "put its keys together"),
         (b'a = "caf\xe9"\n', "m.toml:1:9: not UTF-8 text: byte 0xe9; save the file as UTF-8"),
+        (
+            "[plugins.x]\n" + ".".join("a" * 3000) + " = 1",
+            "m.toml: plugins.x.a: tables are nested too deeply",
+        ),
         ("a = " + "[" * 100_000, "m.toml: not valid TOML: nested too deeply"),
     ],
 )  # fmt: skip

@@ -70,7 +70,9 @@ def test_every_value_knows_its_place(folder: Path) -> None:
         "log.level": "environment MOORAGE__LOG__LEVEL",
     }
     assert loaded.where("data_dir") == "moorage.toml:2"
-    assert loaded.where("server.engine") == "moorage.toml"
+    assert loaded.where("server.engine") == "moorage.toml:4"
+    assert loaded.where("plugins.tmux") == "moorage.toml:10"
+    assert loaded.where("redis.url") == "moorage.toml"
 
 
 def test_a_plugin_section_keeps_options_apart(folder: Path) -> None:

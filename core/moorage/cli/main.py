@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -42,6 +43,7 @@ class LazyGroup(click.Group):
         module_name, _, attribute = COMMANDS[cmd_name][0].partition(":")
         try:
             command = getattr(importlib.import_module(module_name), attribute)
+            _logs_to_stderr()
         except Exception as error:
             _show_traceback(error)
             raise click.ClickException(
@@ -65,6 +67,21 @@ class LazyGroup(click.Group):
         """The table, without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@dataclass(frozen=True, slots=True)
+class CommandLogs:
+    """How commands log; `serve` sets up what the configuration says."""
+
+    level: str = "warning"
+    format: str = "console"
+
+
+def _logs_to_stderr() -> None:
+    """What a command prints is for programs too: nothing else may come between."""
+    from moorage.observe import logs
+
+    logs.setup(CommandLogs())
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

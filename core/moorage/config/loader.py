@@ -16,9 +16,12 @@ from moorage.config.problems import Problem, as_lines, from_validation
 from moorage.config.schema import Loc
 from moorage.config.secret_files import SecretFiles
 from moorage.config.settings import Settings
-from moorage.config.sources import Loaded, Provenance, Source
+from moorage.config.sources import Loaded, Provenance, Source, short_path
 from moorage.config.text import key_text
 from moorage.errors import ConfigError
+
+MAX_DEPTH = 50
+"""Tables within tables, in the file."""
 
 
 def load(path: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Loaded:
@@ -32,8 +35,12 @@ def load(path: Path | None = None, *, env: Mapping[str, str] = os.environ) -> Lo
     if found is not None:
         text = files.read_text(found, named_by)
         data = files.parse(found, text)
+        try:
+            leaves = list(_leaves(data))
+        except RecursionError as error:
+            raise ConfigError([f"{short_path(found)}: {error}: tables are nested too deeply"]) from None
         provenance.lines = locate(text)
-        provenance.given = {loc: Source(found, provenance.line(loc)) for loc in _leaves(data)}
+        provenance.given = {loc: Source(found, provenance.line(loc)) for loc in leaves}
     problems = environ.overlay(data, env, provenance)
     base = found.parent if found is not None else Path.cwd()
     secrets = SecretFiles(provenance, base)
@@ -88,6 +95,8 @@ def _leaves(value: Mapping[str, Any], at: Loc = ()) -> Iterator[Loc]:
     """The places of all values; an empty table is one."""
     for key, one in value.items():
         if isinstance(one, dict) and one:
+            if len(at) >= MAX_DEPTH:
+                raise RecursionError(key_text(at[:3]))
             yield from _leaves(one, (*at, key))
         else:
             yield (*at, key)

@@ -103,8 +103,9 @@ class Loaded:
         return self.sources.get(key, DEFAULT)
 
     def where(self, key: str) -> str:
-        """The place of a key for an error's text: "moorage.toml:12", a variable, or the file alone."""
-        if found := self.source(key).where:
+        """The place of a key, or of the table around it, for an error's text: "moorage.toml:12", or a variable."""
+        source = self.sources.get(key) or self.provenance.place(tuple(key.split(".")))
+        if found := source.where:
             return found
         return short_path(self.path) if self.path is not None else "configuration"
 

@@ -73,6 +73,8 @@ def mask_named(name: str, value: Any) -> Any:
         return {key: mask_named(str(key), one) for key, one in value.items()}
     if isinstance(value, list):
         return [mask_named(name, one) for one in value]
+    if isinstance(value, int | float) and re.search("passw|secret", name, re.I):
+        return MASK
     if isinstance(value, str):
         return MASK if SECRET_NAME.search(name) and not name.endswith("_file") else mask_url(value)
     return value
