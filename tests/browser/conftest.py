@@ -1,0 +1,84 @@
+"""A real Chromium, driven by Playwright, and a server with shared terminals behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import Server, running
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from realparts.tmux import TmuxServer
+
+PASSWORD = "correct horse battery"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+expect.set_options(timeout=15_000)
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    """Module-scoped: Playwright's loop must be gone before other modules' async tests run."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path, tmux_server: TmuxServer) -> Iterator[Server]:
+    """A server over a tmux of its own, without any user."""
+    plugin = {"enabled": True, "mount": "/tmux", "socket_name": tmux_server.socket_name}
+    with running(tmp_path, {"plugins": {"tmux": plugin}}) as server:
+        yield server
+
+
+class Faults(list[str]):
+    """What went wrong inside a page: exceptions, refused styles and scripts, console errors."""
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+def open_page(browser: Browser, server: Server, faults: Faults) -> Iterator[Callable[..., Page]]:
+    """`open_page(path, **context options)`: a page in a profile of its own."""
+    contexts = []
+
+    def open_one(path: str = "/", **options: object) -> Page:
+        context = browser.new_context(**options)
+        context.set_default_timeout(15_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(f"exception: {error}"))
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.goto(server.url + path)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture
+def sign_in(open_page: Callable[..., Page]) -> Callable[..., Page]:
+    """`sign_in(name, path, **context options)`: a page of somebody who typed name and password."""
+
+    def sign_in_as(name: str, path: str = "/", **options: object) -> Page:
+        page = open_page(path, **options)
+        page.get_by_label("Username or e-mail").fill(name)
+        page.get_by_label("Password").fill(PASSWORD)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+        return page
+
+    return sign_in_as
