@@ -118,7 +118,7 @@ def test_list_shows_what_the_running_server_says(work: Path, site: Path) -> None
     assert rows["two"]["state"] == "discovered"
     assert "has not read yet" in rows["two"]["reason"]
     assert rows["three"]["state"] == "started"
-    assert "has not read yet" in rows["three"]["reason"]
+    assert rows["three"]["reason"] == "disabled in the file, which the running server has not read yet"
 
 
 @pytest.mark.parametrize("left", ['{"pid": %d, "plugins": {"one": {"state": "started"}}}', "{", "[]", '{"pid": "x"}'])

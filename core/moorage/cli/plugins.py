@@ -166,8 +166,9 @@ def _state(enabled: bool, installed: bool, status: dict[str, Any], name: str) ->
     """The server's word, or what can be known without one."""
     told = status.get("plugins", {}).get(name)
     if told is not None and (told["state"] != "disabled" or not enabled):
-        late = "" if enabled else "; disabled in the file, which the server has not read yet"
-        return told["state"], (told.get("reason") or "") + late if told["state"] != "disabled" else ""
+        late = "disabled in the file, which the running server has not read yet" if not enabled else ""
+        reasons = [told.get("reason"), late if told["state"] != "disabled" else ""]
+        return told["state"], "; ".join(filter(None, reasons))
     if not installed:
         return ("blocked" if enabled else "disabled"), "is not installed; pip install the package that brings it"
     if enabled and status:
