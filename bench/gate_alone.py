@@ -1,0 +1,138 @@
+"""What the gate itself costs: called in a loop without a server, so that the numbers hold on a busy machine."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import statistics
+from collections.abc import Callable
+from time import process_time
+from typing import Any
+
+from bench.parts import ASGI, PATH, TOKEN, gate, lane_hello, quart_hello, raw_hello
+
+SCOPE = {
+    "type": "http",
+    "asgi": {"spec_version": "2.3", "version": "3.0"},
+    "http_version": "1.1",
+    "method": "GET",
+    "scheme": "http",
+    "path": PATH,
+    "raw_path": PATH.encode(),
+    "query_string": b"",
+    "root_path": "",
+    "client": ("127.0.0.1", 40000),
+    "server": ("127.0.0.1", 8000),
+    "extensions": {},
+    "headers": [
+        (b"host", b"127.0.0.1:8000"),
+        (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"),
+        (b"accept", b"*/*"),
+        (b"accept-language", b"en-GB,en;q=0.9"),
+        (b"accept-encoding", b"gzip, deflate, br, zstd"),
+        (b"cookie", f"theme=dark; moorage_session={TOKEN}".encode()),
+    ],
+}
+
+
+class _Request:
+    """One request without a body; after it, the client stays connected and silent."""
+
+    __slots__ = ("told",)
+
+    def __init__(self) -> None:
+        self.told = False
+
+    async def receive(self) -> Any:
+        if self.told:
+            await asyncio.Event().wait()
+        self.told = True
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+
+class _Sink:
+    """Takes answers, and remembers the last status so that a broken set-up is noticed."""
+
+    status = 0
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+
+
+async def _batch(app: ASGI, sink: _Sink, requests: int) -> float:
+    send = sink.send
+    started = process_time()
+    for turn in range(requests):
+        if turn % 8 == 0:
+            await asyncio.sleep(0)  # The loop's own work (cancelled timers) belongs to what a request costs.
+        await app(SCOPE.copy(), _Request().receive, send)
+    spent = process_time() - started
+    if sink.status != 200:
+        raise AssertionError(f"the answer was {sink.status}")
+    return spent / requests * 1e6
+
+
+def variants() -> dict[str, tuple[ASGI, Callable[[], None]]]:
+    """Name -> application, and what is to be done (and counted) after each batch."""
+    nothing = lambda: None  # noqa: E731
+    made: dict[str, tuple[ASGI, Callable[[], None]]] = {
+        "raw ASGI": (raw_hello, nothing),
+        "raw ASGI behind the gate": (gate(raw_hello)[0], nothing),
+        "  with limits": (gate(raw_hello, limits=True)[0], nothing),
+    }
+    logged, log = gate(raw_hello, log=True)
+    made["  with access log"] = (logged, log.flush)
+    everything, log = gate(raw_hello, limits=True, log=True)
+    made["  with both"] = (everything, log.flush)
+    made["bare Quart"] = (quart_hello(), nothing)
+    made["lane of views"] = (lane_hello(), nothing)
+    made["lane of views behind the gate"] = (gate()[0], nothing)
+    return made
+
+
+async def measure(rounds: int, requests: int) -> dict[str, list[float]]:
+    """CPU µs per request, one number a round, all variants in each round."""
+    apps = variants()
+    sinks = {name: _Sink() for name in apps}
+    found: dict[str, list[float]] = {name: [] for name in apps}
+    gc.collect()
+    gc.freeze()
+    for turn in range(rounds + 1):
+        for name, (app, after) in apps.items():
+            cost = await _batch(app, sinks[name], requests)
+            started = process_time()
+            after()
+            cost += (process_time() - started) / requests * 1e6
+            if turn:
+                found[name].append(cost)
+    return found
+
+
+def run(rounds: int = 15, requests: int = 2000) -> dict[str, dict[str, float]]:
+    """Measure on the loop that `moorage serve` takes."""
+    try:
+        import uvloop
+
+        factory: Callable[[], asyncio.AbstractEventLoop] | None = uvloop.new_event_loop
+    except ImportError:
+        factory = None
+    with asyncio.Runner(loop_factory=factory) as runner:
+        found = runner.run(measure(rounds, requests))
+    raw = statistics.median(found["raw ASGI"])
+    return {
+        name: {
+            "cpu_us": statistics.median(costs),
+            "cpu_us_min": min(costs),
+            "over_raw_us": statistics.median(costs) - raw,
+        }
+        for name, costs in found.items()
+    }
+
+
+if __name__ == "__main__":
+    for title, numbers in run().items():
+        print(
+            f"{title:32} {numbers['cpu_us']:7.1f} µs  min {numbers['cpu_us_min']:6.1f}  "
+            f"over raw {numbers['over_raw_us']:6.1f}"
+        )
