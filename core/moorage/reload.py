@@ -78,6 +78,8 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
         "failed": {r.name: r.reason for r in app.plugins.records.values() if r.reason},
         "needs_restart": app.needs_restart,
     }
+    for warning in new.warnings:
+        log.warning("configuration", warning=warning)
     log.info("configuration reloaded", **report)
     return report
 

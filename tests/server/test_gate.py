@@ -136,7 +136,15 @@ def test_cross_site_rules_leave_bearers_alone_and_cover_login(server, key):
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"{", 400), (b'{"a": NaN}', 400), (b'"\\ud800"', 400), (b"[" * 21 + b"]" * 21, 400), (b"[" * 20 + b"]" * 20, 200), (b"\xff", 400), (b"1", 200)],
+    [
+        (b"{", 400),
+        (b'{"a": NaN}', 400),
+        (b'"\\ud800"', 400),
+        (b"[" * 21 + b"]" * 21, 400),
+        (b"[" * 20 + b"]" * 20, 200),
+        (b"\xff", 400),
+        (b"1", 200),
+    ],
 )
 def test_bad_json(client, body, status):
     answer = client.post("/good/write", content=body, headers={"Content-Type": "application/json"})

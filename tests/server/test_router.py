@@ -1,7 +1,6 @@
 """The router and the start-up audit of sites."""
 
 import pytest
-
 from moorage.dialects import CHROTE, OCTO, PROBLEM
 from moorage.errors import BadRequest, MethodNotAllowed, NotFound, Unavailable
 from moorage.routes import PUBLIC, HttpRoute, SocketRoute

@@ -7,9 +7,12 @@ import importlib.util
 from pathlib import Path
 
 import click
+import structlog
 
 from moorage.config import load
 from moorage.observe import logs
+
+log = structlog.get_logger("moorage.serve")
 
 
 @click.command()
@@ -26,6 +29,8 @@ def serve(context: click.Context, config_path: Path | None, safe_mode: bool) -> 
 
     loaded = load(config_path or (context.obj or {}).get("config"))
     logs.setup(loaded.settings.log)
+    for warning in loaded.warnings:
+        log.warning("configuration", warning=warning)
     factory = None
     if importlib.util.find_spec("uvloop") is not None:
         import uvloop
