@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,22 @@ class _Work:
     def __init__(self) -> None:
         self.callbacks: list[Callable[[], None]] = []
         self.over = False
+
+
+class _Activation(AbstractContextManager[None]):
+    """What `activate` gives: a class, since every request passes here and a generator costs three times as much."""
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: TortoiseContext) -> None:
+        self._context = context
+
+    def __enter__(self) -> None:
+        # Not `with context:`, which keeps its token on the shared object: two tasks would mix theirs up.
+        self._token = _current_context.set(self._context)
+
+    def __exit__(self, *exc: object) -> None:
+        _current_context.reset(self._token)
 
 
 class Database:
@@ -162,15 +178,9 @@ class Database:
                 raise StartError(f"The models of {label} are wrong: {error}", exit_code=4) from error
         self._modules[label] = names
 
-    @contextmanager
-    def activate(self) -> Iterator[None]:
+    def activate(self) -> AbstractContextManager[None]:
         """Make this the database of the models for the current task and those that it starts; also before `open`."""
-        # Not `with context:`, which keeps its token on the shared object: two tasks would mix theirs up.
-        token = _current_context.set(self._context)
-        try:
-            yield
-        finally:
-            _current_context.reset(token)
+        return _Activation(self._context)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[TransactionalDBClient]:
