@@ -235,6 +235,8 @@ class ControlClient:
             return
         errors = self._stderr.decode("utf-8", "replace").strip()
         self._ended.set()
+        if self._transport is not None:
+            self._transport.close()
         self._end(self._reason or errors or "the tmux client has ended")
 
     def _noticed(self, notice: Notice) -> None:

@@ -47,7 +47,7 @@ class Feed:
         clipboard: Clipboard,
     ) -> None:
         self.pane = pane
-        self.size: tuple[int, int] | None = None
+        self.size: tuple[int, int] | None = None  # As the last snapshot had it.
         self.stream = PaneStream(self._emit, ring_bytes=ring_bytes, clipboard=clipboard)
         self._client, self._session = client, session
         self._lines = max(1, lines)
@@ -97,8 +97,8 @@ class Feed:
 
     def resized(self, cols: int, rows: int) -> None:
         """tmux says that the pane has this size."""
-        before, self.size = self.size, (cols, rows)
-        if before is not None and before != self.size:
+        if self.size is not None and self.size != (cols, rows):
+            self.size = (cols, rows)
             self.refresh()
 
     def close(self, reason: str) -> None:
@@ -166,6 +166,7 @@ class Feed:
             self._refuse(TmuxError(f"tmux described the pane in an unknown way: {error}"))
             return
         # While nothing is written the screen stays, but for what tmux does by itself (a respawned pane).
+        self.size = (shot.cols, shot.rows)
         self._cached = (stream.received, asyncio.get_running_loop().time() + CACHE_SECONDS, shot)
         self._share(shot)
 

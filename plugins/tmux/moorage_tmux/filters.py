@@ -103,7 +103,8 @@ class StreamFilter:
             return self._skip(data, match.end())
         end = _STRING_END.search(data, match.end())
         if end is None or (end.group() == _ESC and end.end() == len(data)):
-            if len(data) - match.start() > MAX_SEQUENCE:
+            refused = self._clipboard == "deny" and data.startswith(b"52;", match.end())
+            if refused or len(data) - match.start() > MAX_SEQUENCE:
                 self._skipping = kind
                 return self._skip(data, match.end())
             self._held = data[match.start() :]

@@ -5,30 +5,44 @@ from __future__ import annotations
 from moorage_tmux.client import is_id
 from moorage_tmux.watch import SessionWatch
 
-CHUNK = 1024
-"""Bytes of one `send-keys` command, which spells each with three characters."""
-BATCH = 16
-"""Commands that go to tmux at once: a large paste must not stand in everybody's way."""
+SHORT = 256
+"""Characters up to which a text is typed key by key; tmux needs some 5 us for each."""
+CHUNK = 8192
+"""Characters of a longer text that go to tmux at once: a large paste must not stand in everybody's way."""
+BUFFER = "moorage"
+"""The paste buffer that longer texts pass through. It is there for one command line only, which nothing interrupts."""
+
+_ESCAPES = {code: f"\\{code:03o}" for code in (*range(1, 0x20), 0x7F, *map(ord, '"\\$~#;'))}
+"""What tmux's parser would not take literally in double quotes."""
 
 
-def to_bytes(keys: str, *, raw: bool) -> bytes:
-    """What is typed: UTF-8, with line ends as Enter sends them unless raw. ValueError for half a surrogate pair."""
-    if not raw:
-        keys = keys.replace("\r\n", "\r").replace("\n", "\r")
-    return keys.encode()
+def to_text(keys: str, *, raw: bool) -> str:
+    """What is typed, with line ends as Enter sends them unless raw. ValueError for half a surrogate pair."""
+    keys.encode()
+    return keys if raw else keys.replace("\r\n", "\r").replace("\n", "\r")
 
 
-async def type_into(watch: SessionWatch, pane: str, data: bytes) -> None:
-    """Type `data` into a pane of a watched session; returns when tmux has it. TmuxError.
+async def type_into(watch: SessionWatch, pane: str, text: str) -> None:
+    """Type `text`, as UTF-8, into a pane of a watched session; returns when tmux has it. TmuxError.
 
     What one call types is not mixed with what another one does.
     """
     if not is_id(pane):
         raise ValueError(f"{pane!r} is not a tmux id")
-    commands = [
-        f"send-keys -t '{pane}' -H {data[start : start + CHUNK].hex(' ')}" for start in range(0, len(data), CHUNK)
-    ]
     async with watch.typing(pane):
-        for start in range(0, len(commands), BATCH):
-            batch = commands[start : start + BATCH]
-            await watch.client.call(" ; ".join(batch), blocks=len(batch))
+        if len(text) <= SHORT:
+            await _press(watch, pane, text)
+            return
+        for start in range(0, len(text), CHUNK):
+            chunk = text[start : start + CHUNK]
+            if "\0" in chunk:
+                # No buffer can hold it. Nobody pastes NULs, so that this is slow is no harm.
+                for short in range(0, len(chunk), SHORT):
+                    await _press(watch, pane, chunk[short : short + SHORT])
+            else:
+                buffer = f'set-buffer -b {BUFFER} "{chunk.translate(_ESCAPES)}"'
+                await watch.client.call(f"{buffer} ; paste-buffer -d -r -b {BUFFER} -t '{pane}'", blocks=2)
+
+
+async def _press(watch: SessionWatch, pane: str, text: str) -> None:
+    await watch.client.call(f"send-keys -t '{pane}' -H {text.encode().hex(' ')}")

@@ -89,7 +89,7 @@ class Terminals:
         )
         metrics.gauge("claims", "Sessions that are claimed.").set_function(lambda: float(len(self.claims)))
         self.lagged = metrics.counter("viewers_lagged_total", "Viewers that fell behind and were sent a snapshot.")
-        self.typed = metrics.counter("typed_bytes_total", "Bytes typed into panes.")
+        self.typed = metrics.counter("typed_characters_total", "Characters typed into panes.")
 
     async def start(self) -> None:
         """Take up what was stored, listen for changes of users."""

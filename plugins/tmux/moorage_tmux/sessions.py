@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ LIST_SESSIONS = (
 _PANE = (
     "#{window_id} #{window_index} #{window_active} #{pane_id} #{pane_index} #{pane_active} #{pane_width} #{pane_height}"
 )
+_ESCAPED = re.compile(r"\\([\\$])")
 _SPEC = re.compile(r"(?:(?P<id>%\d{1,9})|(?:(?P<window>\d{1,9})\.)?(?P<pane>\d{1,9}))\Z", re.ASCII)
 
 
@@ -75,11 +76,17 @@ def parse_sessions(replies: Sequence[Reply], own_pids: Collection[int]) -> list[
 
 
 def find(sessions: Sequence[SessionInfo], name: str) -> SessionInfo | None:
-    """The session of that name, or of that id (`$3`) if no name is spelled so."""
-    for session in sessions:
-        if session.name == name:
-            return session
-    return next((session for session in sessions if session.id == name), None)
+    """The session of that name; else of that id (`$3`); else that tmux spells with a backslash (`\\$x` for `$x`)."""
+    spellings: tuple[Callable[[SessionInfo], str], ...] = (
+        lambda session: session.name,
+        lambda session: session.id,
+        lambda session: _ESCAPED.sub(r"\1", session.name),
+    )
+    for spelling in spellings:
+        for session in sessions:
+            if spelling(session) == name:
+                return session
+    return None
 
 
 def list_panes(session_id: str) -> str:

@@ -201,7 +201,7 @@ class Connection:
         text = data.get("keys")
         if not isinstance(text, str) or not text:
             raise Refused("INVALID_MESSAGE", "keys must be a text that is not empty")
-        typed = keys.to_bytes(text, raw=_flag(data, "raw"))
+        typed = keys.to_text(text, raw=_flag(data, "raw"))
         await keys.type_into(watch, pane, typed)
         self.terminals.typed.inc(len(typed))
         claim = self.terminals.claims.get(watch.session.key)

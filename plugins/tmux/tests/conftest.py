@@ -89,6 +89,7 @@ class FakeSocket:
 
     def __init__(self, *, capacity: int = 1 << 20) -> None:
         self.texts: list[str] = []
+        self._parsed: list[dict[str, Any]] = []
         self.pending = 0
         self.closed = False
         self.stuck = False
@@ -117,7 +118,8 @@ class FakeSocket:
 
     @property
     def messages(self) -> list[dict[str, Any]]:
-        return [json.loads(text) for text in self.texts]
+        self._parsed += map(json.loads, self.texts[len(self._parsed) :])
+        return self._parsed
 
     async def until(self, condition: Callable[[list[dict[str, Any]]], Any], timeout: float = 10) -> Any:
         """Wait until the messages so far satisfy `condition`; returns what it returned."""
@@ -128,8 +130,15 @@ class FakeSocket:
         return result
 
     async def until_text(self, text: str, timeout: float = 10) -> None:
-        """Wait until the stream holds `text`."""
-        await self.until(lambda messages: text in stream_of(messages), timeout)
+        """Wait until the stream holds `text`, if only cut in two."""
+        seen = 0
+
+        def arrived(messages: list[dict[str, Any]]) -> bool:
+            nonlocal seen
+            new, seen = messages[max(0, seen - 1) :], len(messages)
+            return text in "".join(message.get("data", "") for message in new)
+
+        await self.until(arrived, timeout)
 
 
 def stream_of(messages: list[dict[str, Any]]) -> str:
