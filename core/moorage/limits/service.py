@@ -48,13 +48,14 @@ class _Class:
 
     def local(self, address: str, actor: Actor) -> list[Check]:
         """The counters of a request, narrowest first."""
-        checks = [(self.addresses, address)]
-        if actor.user is not None:
-            checks.insert(0, (self.users, str(actor.user.id)))
-            credential = actor.credential
-            if self.keys is not None and credential is not None and credential.method is Method.API_KEY:
-                checks.insert(0, (self.keys, str(credential.id)))
-        return checks
+        by_address = (self.addresses, address)
+        user, credential = actor.user, actor.credential
+        if user is None:
+            return [by_address]
+        by_user = (self.users, str(user.id))
+        if self.keys is None or credential is None or credential.method is not Method.API_KEY:
+            return [by_user, by_address]
+        return [(self.keys, str(credential.id)), by_user, by_address]
 
     def shared(self, address: str, actor: Actor) -> list[SharedCheck]:
         """As `local`, for Redis."""
@@ -102,15 +103,22 @@ class RateLimiter:
 
     async def hit(self, cls: LimitClass, *, address: str, actor: Actor) -> LimitState:
         """Count one request. Never raises; the state says whether it may pass."""
+        state = self.hit_here(cls, address, actor)
+        if state is None:
+            limits = self._auth if cls is LimitClass.AUTH else self._general
+            state = self._told(limits, await self._hit_shared(limits, _counted_as(address), actor))
+        return state
+
+    def hit_here(self, cls: LimitClass, address: str, actor: Actor) -> LimitState | None:
+        """As `hit`, and without a coroutine, where the counters are this process's own; None where they are shared."""
         if not self._enabled or cls is LimitClass.EXEMPT:
             return UNLIMITED
+        if self._shared is not None:
+            return None
         limits = self._auth if cls is LimitClass.AUTH else self._general
-        if ":" in address:
-            address = network(address)
-        if self._shared is None:
-            state = hit(limits.local(address, actor))
-        else:
-            state = await self._hit_shared(limits, address, actor)
+        return self._told(limits, hit(limits.local(_counted_as(address), actor)))
+
+    def _told(self, limits: _Class, state: LimitState) -> LimitState:
         if not state.allowed:
             self._rejected.labels(limits.name).inc()
         return state
@@ -136,6 +144,10 @@ class RateLimiter:
             return _uncounted(limits.address)
         wait = 0 if allowed else max(1, ceil(reset - time.time()))
         return LimitState(allowed, item.amount, remaining, ceil(reset), wait)
+
+
+def _counted_as(address: str) -> str:
+    return network(address) if ":" in address else address
 
 
 @lru_cache(4096)

@@ -94,17 +94,20 @@ def hit(checks: Sequence[Check], *, wall: Callable[[], float] = time.time) -> Li
     if not checks:
         return UNLIMITED
     now = checks[0][0].clock()
-    found = [window.peek(key, now) for window, key in checks]
-    for (window, key), hits in zip(checks, found, strict=True):
+    found: list[deque[float]] = []
+    for window, key in checks:
+        hits = window.peek(key, now)
         if len(hits) >= window.limit:
             window.touch(key)
             wait = hits[0] + window.seconds - now if hits else float(window.seconds)
             return LimitState(False, window.limit, 0, ceil(wall() + wait), max(1, ceil(wait)))
-    least: LimitState | None = None
+        found.append(hits)
+    nearest: MovingWindow | None = None
+    least, first = 0, now
     for (window, key), hits in zip(checks, found, strict=True):
         window.add(key, hits, now)
         remaining = window.limit - len(hits)
-        if least is None or remaining < least.remaining:
-            reset = ceil(wall() + hits[0] + window.seconds - now)
-            least = LimitState(True, window.limit, remaining, reset, 0)
-    return least or UNLIMITED
+        if nearest is None or remaining < least:
+            nearest, least, first = window, remaining, hits[0]
+    assert nearest is not None
+    return LimitState(True, nearest.limit, least, ceil(wall() + first + nearest.seconds - now), 0)

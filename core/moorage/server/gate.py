@@ -48,6 +48,7 @@ class Authenticator(Protocol):
 class Limiter(Protocol):
     """The part of limits that the gate needs."""
 
+    def hit_here(self, cls: LimitClass, address: str, actor: Actor) -> Any: ...
     async def hit(self, cls: LimitClass, *, address: str, actor: Actor) -> Any: ...
 
 
@@ -351,7 +352,8 @@ class Gate:
         if head.authorization:
             scheme, _, token = head.authorization.partition(" ")
             if scheme.lower() == "bearer" and token:
-                actor = await self._actor(token.strip())
+                token = token.strip()
+                actor = self._accounts.cached(token) or await self._accounts.authenticate(token)
                 if actor is not None:
                     return _without_csrf(actor)
             if not public:
@@ -363,7 +365,7 @@ class Gate:
         token = cookie_value(head.cookie, name) if head.cookie else ""
         if not token:
             return ANONYMOUS
-        actor = await self._actor(token)
+        actor = self._accounts.cached(token) or await self._accounts.authenticate(token)
         if actor is None or actor.method is not Method.SESSION:
             secure = "; Secure" if info.scheme == "https" else ""
             cleared = f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
@@ -371,14 +373,13 @@ class Gate:
             return ANONYMOUS
         return actor
 
-    async def _actor(self, token: str) -> Actor | None:
-        return self._accounts.cached(token) or await self._accounts.authenticate(token)
-
     async def _limit(self, entry: Entry | None, info: RequestInfo, reply: Reply) -> None:
         cls = entry.route.limit if entry is not None else LimitClass.GENERAL
         if cls is LimitClass.EXEMPT:
             return
-        state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
+        state = self.limiter.hit_here(cls, info.address, info.actor)
+        if state is None:
+            state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
         if not state.counted:
             return
         reply.extra += (
