@@ -34,11 +34,12 @@ class TmuxServer:
         self.name = f"t{next(_numbers)}"
         self.tmux = Tmux(socket_name=self.name)
 
-    def run(self, *arguments: str, check: bool = True) -> str:
+    def run(self, *arguments: str, check: bool = True, stdin: bytes = b"") -> str:
         """Run one tmux command from outside."""
         done = subprocess.run(
             ["tmux", "-u", "-L", self.name, "-f", "/dev/null", *arguments],
             capture_output=True,
+            input=stdin,
             timeout=20,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMUX_TMPDIR": str(self.folder), "PS1": "$ "},
         )

@@ -85,12 +85,15 @@ async def test_a_screen_that_imitates_the_protocol(tmux_server, engine, fake_soc
 
 async def test_a_screen_that_holds_the_very_end_of_its_own_capture(tmux_server, engine, fake_socket):
     """The guard of the next capture is guessed right: still the whole screen comes through, and nothing beyond it."""
-    pane = tmux_server.new("main", RAW)
+    # tmux stores rows in quarters of the width: at 84 columns a row of 21 characters has no blanks after it.
+    pane = tmux_server.new("main", RAW, cols=84)
     socket = fake_socket()
     subscription = await joined(engine, socket)
     watch = subscription.watch
-    now = int(time.time())
-    guards = [f"%end {at} {number} 1\r\n" for at in (now, now + 1, now + 2) for number in range(300, 600)]
+    said = tmux_server.run("-C", "attach-session", "-t", "main", stdin=b"display-message -p x\n")
+    *_, last = (line.split() for line in said.split("\n") if line.startswith("%begin "))
+    now, number = int(last[1]), int(last[2])
+    guards = [f"%end {now + late} {number + more} 1\r\n" for late in range(3) for more in range(300)]
     await type_into(watch, subscription.pane, "".join(guards) + "%output %0 injected\r\nlast line\r\n")
     await socket.until_text("last line")
     for _ in range(20):
