@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, MutableMapping
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
@@ -29,12 +28,16 @@ _WANTED = {
 }
 _ONCE = {"authorization", "host", "origin", "content_length"}
 _HOST = re.compile(r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$")
+MAX_HOST = 262
+"""A domain name and a port."""
 _REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 
 
-@dataclass(slots=True)
 class Head:
-    """Headers that the gate cares for, as text; "" where absent."""
+    """Headers that the gate cares for, as text; "" where absent.
+
+    The class holds the "" of absent ones, so that a request pays for those that it has.
+    """
 
     cookie: str = ""
     authorization: str = ""
@@ -63,9 +66,9 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], max_bytes: int) -> Head:
     size = 0
     for name, value in headers:
         size += len(name) + len(value) + 4
-        field = _WANTED.get(name)
-        if field is None:
+        if name not in _WANTED:
             continue
+        field = _WANTED[name]
         text = value.decode("latin-1")
         if earlier := getattr(head, field):
             if field in _ONCE:
@@ -74,13 +77,18 @@ def read_head(headers: Iterable[tuple[bytes, bytes]], max_bytes: int) -> Head:
         setattr(head, field, text)
     if size > max_bytes:
         raise HeadersTooLarge
-    if head.host and not _HOST.match(head.host):
+    if head.host and not _is_host(head.host):
         raise BadRequest("Malformed Host header")
     if head.content_length and head.transfer_encoding:
         raise BadRequest("Content-Length and Transfer-Encoding exclude each other")
-    if head.content_length and not head.content_length.isdigit():
+    if head.content_length and not head.content_length.isdecimal():
         raise BadRequest("Malformed Content-Length header")
     return head
+
+
+@lru_cache(1024)
+def _is_host(text: str) -> bool:
+    return len(text) <= MAX_HOST and _HOST.match(text) is not None
 
 
 def request_id(head: Head, fresh: str) -> str:
@@ -137,7 +145,7 @@ class TrustedProxies:
         return (
             address,
             proto if proto in ("http", "https") else scheme,
-            host if host and _HOST.match(host) else head.host,
+            host if host and _is_host(host) else head.host,
         )
 
 
