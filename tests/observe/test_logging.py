@@ -85,7 +85,7 @@ def test_the_request_in_hand_is_named(lines: Lines) -> None:
     actor = Actor(info, Credential(Method.SESSION, 1, "ses_1"))
 
     def handle() -> None:
-        bind_request(RequestInfo(id="req-1", address="192.0.2.1", plugin="tmux", actor=actor, token=TOKEN))
+        bind_request(RequestInfo(id="req-1", address="192.0.2.1", plugin="tmux", actor=actor))
         structlog.get_logger("x").info("inside")
         logging.getLogger("library").warning("inside too")
 
