@@ -159,15 +159,17 @@ class Terminals:
         }
 
     async def claim(self, name: str, actor: Actor) -> tuple[SessionInfo, Claim]:
-        """Claim a session for the actor. NotFound, Forbidden."""
+        """Claim a session for the actor; it is stored when this returns. NotFound, Forbidden."""
         session = await self.find(name)
         claim = self.claims.claim(session, actor)
         self._hold_for_claims()
+        await self.store.flush()
         return session, claim
 
     async def release(self, name: str, actor: Actor) -> None:
         """End a session's claim. NotFound, Forbidden."""
         self.claims.release(await self.find(name), actor)
+        await self.store.flush()
 
     async def watch(self, session: SessionInfo) -> SessionWatch:
         """The watch of a session. NotFound when it ended meanwhile, Unavailable."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ class ClaimStore:
     def __init__(self, db: Any, background: Background, log: Any) -> None:
         self._db, self._background, self._log = db, background, log
         self._waiting: dict[str, Claim | None] = {}
-        self._writing = False
+        self._scheduled = False
+        self._writing = asyncio.Lock()
 
     async def load(self) -> list[TmuxClaim]:
         """What was stored; what has expired meanwhile is deleted."""
@@ -36,25 +38,24 @@ class ClaimStore:
 
     async def flush(self) -> None:
         """Write everything that waits; an error is logged, and what could not be written is dropped."""
-        while self._waiting:
-            key = next(iter(self._waiting))
-            claim = self._waiting.pop(key)
-            try:
-                await self._write(key, claim)
-            except Exception:
-                self._log.exception("a claim could not be stored: it will not outlive a restart", session=key)
+        async with self._writing:
+            while self._waiting:
+                key = next(iter(self._waiting))
+                claim = self._waiting.pop(key)
+                try:
+                    await self._write(key, claim)
+                except Exception:
+                    self._log.exception("a claim could not be stored: it will not outlive a restart", session=key)
 
     def _put(self, key: str, claim: Claim | None) -> None:
         self._waiting[key] = claim
-        if not self._writing:
-            self._writing = True
+        if not self._scheduled:
+            self._scheduled = True
             self._background.spawn(self._run(), "claims")
 
     async def _run(self) -> None:
-        try:
-            await self.flush()
-        finally:
-            self._writing = False
+        self._scheduled = False
+        await self.flush()
 
     async def _write(self, key: str, claim: Claim | None) -> None:
         async with self._db.transaction():

@@ -216,6 +216,12 @@ def tmux_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TmuxServer]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def tmux_servers() -> type[TmuxServer]:
+    """The class of a tmux server, for fixtures that live longer than a test."""
+    return TmuxServer
+
+
 @pytest.fixture
 async def engine(tmux_server: TmuxServer) -> AsyncIterator[Engine]:
     """The engine over that server."""
