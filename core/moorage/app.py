@@ -96,6 +96,7 @@ class App:
             await self._open(records)
             await self.prepare(records)
             self.sites(records)  # Its faults stop the server before anything has been started.
+            self.plugins.records = {record.name: record for record in records}  # So that `stop` ends what has started.
             await self.start_plugins(records)
             self._require(records)
         sites = self.sites(records)

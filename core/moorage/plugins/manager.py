@@ -102,7 +102,7 @@ class PluginManager:
                 if other is None or not other.running:
                     raise PluginFailed(record.name, "requirements", f"plugin {name!r} does not run", State.BLOCKED)
             await self.dispatcher.await_one("moorage_startup", plugin, timeout, hub=record.hub)
-            record.state, record.reason = State.STARTED, ""
+            record.state, record.reason, record.started = State.STARTED, "", True
             log.info("plugin started", plugin=record.name, version=record.version)
         except PluginFailed as failure:
             self._failed(record, failure)
@@ -141,7 +141,7 @@ class PluginManager:
             self.dispatcher.unregister(record.plugin)
 
     async def _end(self, record: Record, hook: str, timeout: float) -> None:
-        if record.plugin is None or record.hub is None or not self.dispatcher.implements(hook, record.plugin):
+        if not record.started or record.plugin is None or not self.dispatcher.implements(hook, record.plugin):
             return
         try:
             await self.dispatcher.await_one(hook, record.plugin, timeout, hub=record.hub)

@@ -51,6 +51,8 @@ class Record:
     hub: Hub | None = None
     routes: Sequence[Route] | None = None
     order: int = 0
+    started: bool = False
+    """True once `moorage_startup` succeeded: what was never started is not shut down."""
     kept: bool = False
     """True when a reload wanted other settings, and they did not do: it goes on with its old ones."""
 
