@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 TIMEOUT = 120
 
 
-def run(*command: object, cwd: Path, **env: str) -> str:
+def execute(*command: object, cwd: Path, **env: str) -> str:
     """Run to the end; what it said. Fails with that if it fails."""
     done = subprocess.run(
         [str(part) for part in command],
@@ -39,7 +38,13 @@ class Project:
 
     def python(self, *args: object) -> str:
         """Run Python in the project, with the installed plugins."""
-        return run(sys.executable, *args, cwd=self.folder, PYTHONPATH=str(self.site), PYTHONDONTWRITEBYTECODE="1")
+        return execute(sys.executable, *args, cwd=self.folder, PYTHONPATH=str(self.site), PYTHONDONTWRITEBYTECODE="1")
+
+
+@pytest.fixture(scope="session")
+def run():
+    """`execute`, for tests."""
+    return execute
 
 
 @pytest.fixture(scope="session")
@@ -49,17 +54,17 @@ def site(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def mypy_cache(tmp_path_factory):
-    """Shared by the projects, so that Moorage is read once."""
-    return tmp_path_factory.mktemp("mypy-cache")
+def mypy_cache(pytestconfig):
+    """Shared by the projects, and kept from run to run, so that Moorage is read once."""
+    return pytestconfig.cache.mkdir("mypy-thirdparty")
 
 
 def installed(folder: Path, site: Path, wheels: Path) -> Project:
     """Build the project's wheel with its own backend and install it with pip."""
-    run(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels, cwd=folder)
+    execute(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", wheels, cwd=folder)
     (wheel,) = wheels.glob("*.whl")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", "--no-deps", "--no-index"]
-    run(*pip, "--target", site, wheel, cwd=folder)
+    execute(*pip, "--target", site, wheel, cwd=folder)
     return Project(folder, site)
 
 
@@ -67,7 +72,7 @@ def installed(folder: Path, site: Path, wheels: Path) -> Project:
 def hello(site, tmp_path_factory):
     """The example, from a copy of its folder."""
     folder = tmp_path_factory.mktemp("hello") / "moorage-hello"
-    tracked = run("git", "ls-files", "-z", "examples/moorage-hello", cwd=ROOT).split("\0")
+    tracked = execute("git", "ls-files", "-z", "examples/moorage-hello", cwd=ROOT).split("\0")
     for name in filter(None, tracked):
         target = folder / Path(name).relative_to("examples/moorage-hello")
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +84,6 @@ def hello(site, tmp_path_factory):
 def scaffold(site, tmp_path_factory):
     """What `moorage plugins new` makes, under a name of two words."""
     folder = tmp_path_factory.mktemp("scaffold")
-    said = run(MOORAGE, "plugins", "new", "tide-table", cwd=folder)
+    said = execute(MOORAGE, "plugins", "new", "tide-table", cwd=folder)
     assert "moorage plugins enable tide-table" in said
     return installed(folder / "moorage-tide-table", site, tmp_path_factory.mktemp("scaffold-wheel"))
-
-
-@pytest.fixture(scope="session", params=["hello", "scaffold"])
-def project(request):
-    """Each of both."""
-    assert os.access(MOORAGE, os.X_OK), "the package is not installed"
-    return request.getfixturevalue(request.param)
