@@ -107,7 +107,7 @@ class ControlClient:
         self.tmux = tmux
         self.parser = Parser()
         self.timeout = timeout
-        self._arguments = ["-C", "attach-session", "-E", "-f", flags, *(("-t", target) if target else ())]
+        self._arguments = ["-N", "-C", "attach-session", "-E", "-f", flags, *(("-t", target) if target else ())]
         self._on_event, self._on_batch, self._on_exit = on_event, on_batch, on_exit
         self._queue: deque[_Pending] = deque()
         self._transport: asyncio.SubprocessTransport | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -81,6 +82,7 @@ class Terminals:
         self.presence = Presence(self.background, self._present)
         self.connections: set[Connection] = set()
         self._known: dict[str, SessionInfo] = {}
+        self._recording: list[asyncio.Task[Any]] = []
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
         metrics.gauge("sockets", "Open terminal sockets.").set_function(lambda: float(len(self.connections)))
@@ -159,17 +161,22 @@ class Terminals:
         }
 
     async def claim(self, name: str, actor: Actor) -> tuple[SessionInfo, Claim]:
-        """Claim a session for the actor; it is stored when this returns. NotFound, Forbidden."""
+        """Claim a session for the actor; it is stored and on record when this returns. NotFound, Forbidden."""
         session = await self.find(name)
         claim = self.claims.claim(session, actor)
         self._hold_for_claims()
-        await self.store.flush()
+        await self._stored()
         return session, claim
 
     async def release(self, name: str, actor: Actor) -> None:
-        """End a session's claim. NotFound, Forbidden."""
+        """End a session's claim, as above. NotFound, Forbidden."""
         self.claims.release(await self.find(name), actor)
-        await self.store.flush()
+        await self._stored()
+
+    async def _stored(self) -> None:
+        """Wait until what was just decided is in the database."""
+        recording, self._recording = self._recording, []
+        await asyncio.gather(self.store.flush(), *recording)
 
     async def watch(self, session: SessionInfo) -> SessionWatch:
         """The watch of a session. NotFound when it ended meanwhile, Unavailable."""
@@ -250,13 +257,13 @@ class Terminals:
                 connection.post(text)
 
     def record(self, action: str, actor: Actor | None, claim: Claim, data: dict[str, Any]) -> None:
-        """Written behind: the address and request are those of the caller's context."""
+        """Who acts waits for it (`_stored`); address and request are those of the caller's context."""
         target = f"tmux_session:{claim.session_name}"
         write = self.hub.audit.write(action, actor=actor or SYSTEM, target=target, data=data)
         if actor is None:
             self.background.spawn(write, "audit")
         else:
-            self.hub.tasks.spawn(write, "audit")
+            self._recording.append(self.hub.tasks.spawn(write, "audit"))
 
     # What the tmux server and the accounts tell.
 

@@ -7,7 +7,9 @@ import contextlib
 import json
 import re
 import shutil
+import sqlite3
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -534,6 +536,20 @@ def test_a_claim_outlives_the_server_but_not_its_session(own_tmux, tmp_path):
             listed = {entry["id"]: entry["claim"] for entry in client.get("/api/sessions").json()["sessions"]}
         assert listed["main"]["expiresAt"] == claims["main"]["expiresAt"]
         assert listed["other"] is None, "another session of the same name is not claimed"
+        made = [("tmux.claimed", f"tmux_session:{name}", "127.0.0.1") for name in ("main", "other")]
+        ended = ("tmux.claim_destroyed", "tmux_session:other", "")
+        deadline = time.monotonic() + 10
+        while (rows := audited(server))[:2] == made and ended not in rows and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert rows[:2] == made
+        assert ended in rows
+
+
+def audited(server):
+    """What the plugin put on record: action, target, address."""
+    with contextlib.closing(sqlite3.connect(f"file:{server.data_dir}/moorage.db?mode=ro", uri=True)) as database:
+        query = "SELECT action, target, address FROM core_audit_events WHERE action LIKE 'tmux.%' ORDER BY id"
+        return database.execute(query).fetchall()
 
 
 def test_without_a_tmux_server(own_tmux, tmp_path):
