@@ -31,7 +31,7 @@ from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, re
 from moorage.server.origin import OriginPolicy
 from moorage.server.reply import Message, Reply, spell
 from moorage.server.router import WEBSOCKET, Entry
-from moorage.server.running import Registry, Running
+from moorage.server.running import Deadlines, Registry, Running
 from moorage.server.sites import MatchFailed, Sites
 from moorage.server.socket import Receive, Send, Socket, SocketClosed, close_reason
 
@@ -97,6 +97,7 @@ class Gate:
         self._idle: asyncio.Event | None = None
         self._accounts, self._holds, self._registry = accounts, holds, registry
         self._views, self._observe, self._activate = views, observe, activate
+        self._deadlines = Deadlines()
         self._serial = itertools.count()
         self._boot = secrets.token_hex(4)
 
@@ -203,17 +204,16 @@ class Gate:
         scope["moorage.view"] = (route.view, params)
         scope["moorage.bodyless"] = not head.has_body
         bind_request(info)
-        timeout = self.settings.request_timeout if route.timeout is None else route.timeout
-        running = reply.running = Running(info.actor, info.plugin, route.access, self._registry, timeout)
+        running = reply.running = Running(info.actor, info.plugin, route.access, self._registry, self._deadlines)
+        if timeout := self.settings.request_timeout if route.timeout is None else route.timeout:
+            self._deadlines.set(running, perf_counter() + timeout)
         try:
             await self._views(scope, receive, reply.send)
         except asyncio.CancelledError:
-            running.end(cancelled=True)
+            running.explain()
             raise
-        except BaseException:
+        finally:
             running.end()
-            raise
-        running.end()
 
     # -- WebSocket ----------------------------------------------------------------------------------------------
 

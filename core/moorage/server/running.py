@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from time import perf_counter
 from typing import Any, Protocol
 
 from moorage.access import Actor
@@ -23,31 +24,55 @@ class _Cause(enum.Enum):
     REVOKED = enum.auto()
 
 
-class Running:
-    """One HTTP request in the hands of its view; in the registry from its second chunk on.
+class Deadlines:
+    """The deadlines of all running requests, looked at by one timer while there are any.
 
-    A timer and a flag instead of `asyncio.timeout`, which costs four times as much on every request.
+    A timer for each request costs 1 to 2 µs; a request may end `STEP` seconds late instead.
     """
 
-    __slots__ = ("_cause", "_outer", "_registry", "_streaming", "_task", "_timer", "access", "actor", "plugin")
+    STEP = 0.1
+
+    def __init__(self) -> None:
+        self._due: dict[Running, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, running: Running, at: float) -> None:
+        """Cut the request off when `perf_counter()` passes `at`, unless cleared before."""
+        self._due[running] = at
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.STEP, self._look)
+
+    def clear(self, running: Running) -> None:
+        """No deadline for this one any more."""
+        self._due.pop(running, None)
+
+    def _look(self) -> None:
+        now = perf_counter()
+        for running in [running for running, at in self._due.items() if at <= now]:
+            del self._due[running]
+            running.expire()
+        self._timer = asyncio.get_running_loop().call_later(self.STEP, self._look) if self._due else None
+
+
+class Running:
+    """One HTTP request in the hands of its view; in the registry from its second chunk on."""
+
+    __slots__ = ("_cause", "_deadlines", "_outer", "_registry", "_streaming", "_task", "access", "actor", "plugin")
 
     def __init__(
-        self, actor: Actor, plugin: str, access: str | Access | None, registry: Registry, timeout: float | None
+        self, actor: Actor, plugin: str, access: str | Access | None, registry: Registry, deadlines: Deadlines
     ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.actor, self.plugin, self.access = actor, plugin, access
-        self._registry, self._task = registry, task
+        self._registry, self._deadlines, self._task = registry, deadlines, task
         self._outer = task.cancelling()
         self._cause: _Cause | None = None
         self._streaming = False
-        self._timer = asyncio.get_running_loop().call_later(timeout, self._expire) if timeout else None
 
     def answering(self) -> None:
         """The answer has begun: the deadline was for that; a long download may then take its time."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._deadlines.clear(self)
 
     def streaming(self) -> None:
         """One more chunk is to come: from now on a lost right cuts the answer off."""
@@ -59,18 +84,20 @@ class Running:
         """Cut the response off."""
         self._cut(_Cause.REVOKED)
 
-    def end(self, *, cancelled: bool = False) -> None:
-        """The view is over. DeadlineExceeded or Unauthorized if it was `cancelled` for that and nobody else did."""
-        self.answering()
-        if self._streaming:
-            self._registry.remove(self)
-        if self._cause is None:
-            return
-        if self._task.uncancel() > self._outer or not cancelled:
+    def explain(self) -> None:
+        """After a cancellation: DeadlineExceeded or Unauthorized if that was why, nothing if somebody else did it."""
+        if self._cause is None or self._task.uncancel() > self._outer:
             return
         raise DeadlineExceeded if self._cause is _Cause.DEADLINE else Unauthorized
 
-    def _expire(self) -> None:
+    def end(self) -> None:
+        """The view is over."""
+        self._deadlines.clear(self)
+        if self._streaming:
+            self._registry.remove(self)
+
+    def expire(self) -> None:
+        """The deadline has passed."""
         self._cut(_Cause.DEADLINE)
 
     def _cut(self, cause: _Cause) -> None:
