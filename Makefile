@@ -10,7 +10,6 @@ BIN := $(VENV)/bin
 WEB := core/moorage/console/web
 PAGE := core/moorage/console/static/index.html
 PAGE_SOURCES := $(shell find $(WEB) -name node_modules -prune -o -type f -print)
-CODE := core plugins tests bench hatch_build.py conftest.py
 
 help:
 	@echo "make serve     install and start on http://127.0.0.1:8000"
