@@ -19,8 +19,19 @@ STARTERS = {
     "sleeper": "@hookimpl\nasync def moorage_startup(self, hub):\n    await asyncio.sleep(600)",
     "unknownhook": "@hookimpl\ndef moorage_no_such_hook(self, hub):\n    pass",
     "wrongkind": "@hookimpl\ndef moorage_startup(self, hub):\n    pass",
+    "stubborn": (
+        "@hookimpl\nasync def moorage_startup(self, hub):\n    while True:\n"
+        "        try:\n            await asyncio.sleep(600)\n        except asyncio.CancelledError:\n            pass"
+    ),
+    "quitter": "@hookimpl\nasync def moorage_startup(self, hub):\n    raise SystemExit(9)",
+    "thrower": "@hookimpl\ndef moorage_add_hookspecs(self, hub):\n    yield 1 / 0",
+    "thief": (
+        "@hookimpl\ndef moorage_add_hookspecs(self, hub):\n    class Mine:\n        @hookspec\n"
+        "        def moorage_routes(self, other):\n            ...\n    return [Mine]"
+    ),
     "wrongarg": "@hookimpl\nasync def moorage_startup(self, hub, extra):\n    pass",
 }
+OTHERS = ("old", "needy", "later", "misconfigured", "mistyped", "ghost")
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +45,9 @@ def server(tmp_path_factory):
     probe(site, "needy", manifest='requires=("absent",),')
     probe(site, "later", manifest='modules=("no_such_module_xyz",), extra="heavy",')
     probe(site, "misconfigured")
+    probe(site, "mistyped", manifest="modules=None,")
     probe(site, "good", body="@hookimpl\nasync def moorage_health(self, hub):\n    await asyncio.sleep(60)")
-    names = [*BROKEN, *STARTERS, "old", "needy", "later", "misconfigured", "good", "ghost"]
+    names = [*BROKEN, *STARTERS, *OTHERS, "good"]
     config = {
         "server": {"plugin_import_timeout": 2.0, "plugin_start_timeout": 1.0},
         "plugins": {name: {"enabled": True} for name in names} | {"misconfigured": {"enabled": True, "greting": "x"}},
@@ -52,12 +64,12 @@ def test_the_good_one_works(server):
     assert httpx.get(f"{server.url}/good/greet").json()["greeting"] == "hello"
 
 
-@pytest.mark.parametrize("name", [*BROKEN, *STARTERS, "old", "needy", "later", "misconfigured", "ghost"])
+@pytest.mark.parametrize("name", [*BROKEN, *STARTERS, *OTHERS])
 def test_a_broken_one_says_why_and_answers_503_at_its_mount(server, name):
     row = states(server)[name]
     assert row["state"] in ("failed", "blocked"), row
     assert row["reason"]
-    if name not in BROKEN and name != "ghost":  # Whose manifest, and so whose mount, is known.
+    if name not in (*BROKEN, "mistyped", "ghost"):  # Whose manifest, and so whose mount, is known.
         answer = httpx.get(f"{server.url}/{name}/greet")
         assert answer.status_code == 503
         assert answer.json()["error"] == "SERVICE_UNAVAILABLE"
@@ -72,6 +84,9 @@ def test_reasons_name_the_mend(server):
     assert "[plugins.absent] enabled = true" in rows["needy"]["reason"]
     assert "greeting" in rows["misconfigured"]["reason"]
     assert "must be async" in rows["wrongkind"]["reason"]
+    assert "within 1 s" in rows["stubborn"]["reason"]
+    assert "SystemExit: 9" in rows["quitter"]["reason"]
+    assert "already offered by the core" in rows["thief"]["reason"]
     assert "not installed" in rows["ghost"]["reason"]
 
 

@@ -13,6 +13,21 @@ _RECANCEL_SECONDS = 0.5
 _log = structlog.get_logger("moorage.tasks")
 
 
+class Exited(Exception):
+    """Code in a task called `sys.exit`, which is not its to decide."""
+
+
+async def contained(coro: Coroutine[Any, Any, T]) -> T:
+    """Await `coro`; an exit that it asks for becomes an `Exited`. asyncio would end the whole server with it.
+
+    For use in a task of its own, whose end must close `coro`: cancelled early, it would never have begun.
+    """
+    try:
+        return await coro
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise Exited(f"{type(error).__name__}: {error}") from error
+
+
 class TaskSupervisor:
     """Owns the background tasks of one part of the server, named `name` in logs."""
 
@@ -32,9 +47,10 @@ class TaskSupervisor:
         if self._stopped:
             coro.close()
             raise RuntimeError(f"{self.name}: stopped, will not start {name}")
-        task = asyncio.get_running_loop().create_task(coro, name=f"{self.name}:{name}")
+        task = asyncio.get_running_loop().create_task(contained(coro), name=f"{self.name}:{name}")
         self._tasks.add(task)
         task.add_done_callback(self._ended)
+        task.add_done_callback(lambda _: coro.close())
         return task
 
     async def stop(self, timeout: float = 5.0) -> list[str]:

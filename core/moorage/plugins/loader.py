@@ -118,3 +118,8 @@ async def load(record: Record, found: Discovered | None, loaded: Loaded, enabled
     except PluginFailed as failure:
         record.fail(failure)
         log.warning("plugin not loaded", plugin=record.name, state=record.state.value, reason=record.reason)
+    except (Exception, SystemExit) as error:
+        # A manifest with values of wrong types, a settings model that raises what it should not.
+        record.fail(PluginFailed(record.name, "manifest", _describe(error)))
+        record.manifest = None
+        log.exception("plugin not loaded", plugin=record.name, reason=record.reason)

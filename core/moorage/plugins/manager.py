@@ -90,6 +90,10 @@ class PluginManager:
             record.routes = routes
         except PluginFailed as failure:
             self._failed(record, failure)
+        except Exception as error:
+            # Hooks that return something else than they should.
+            log.exception("plugin could not be prepared", plugin=record.name)
+            self._failed(record, PluginFailed(record.name, "hooks", f"{type(error).__name__}: {error}"))
 
     async def start(self, record: Record, timeout: float, others: Mapping[str, Record]) -> None:
         """Start a prepared plugin. A failure is noted in the record."""
