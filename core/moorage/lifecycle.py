@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 import socket
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -15,7 +17,7 @@ import structlog
 from moorage.app import App
 from moorage.config import Loaded
 from moorage.db import DataDirLock
-from moorage.errors import StartError
+from moorage.errors import MoorageError, StartError
 from moorage.server import engines
 from moorage.server.listeners import bind, urls, with_mount_ports
 from moorage.server.sites import Mount
@@ -24,6 +26,9 @@ from moorage.status import remove_status
 log = structlog.get_logger("moorage.server")
 Say = Callable[[str], None]
 ENGINE_GRACE = 0.3
+STUBBORN_SECONDS = 2.0
+"""How long a cancelled handler may take to end; whoever ignores it is left behind."""
+OPEN_FILES = 65_536
 
 
 async def run(loaded: Loaded, *, safe_mode: bool, say: Say) -> None:
@@ -33,17 +38,34 @@ async def run(loaded: Loaded, *, safe_mode: bool, say: Say) -> None:
     """
     settings = loaded.settings
     engines.check(settings.server)
+    _allow_open_files()
     with DataDirLock(settings.data_dir):
         addresses = with_mount_ports(settings.server.listen, () if safe_mode else _mount_ports(loaded))
         sockets = bind(addresses)
         app = App(loaded, safe_mode=safe_mode)
         app.addresses = addresses
         try:
-            await _live(app, sockets, addresses, say)
+            await _live(app, sockets, addresses, partial(_tell, say))
         finally:
             for sock in sockets:
                 sock.close()
             remove_status(settings.data_dir)
+
+
+def _allow_open_files() -> None:
+    """Every connection is a file; the usual soft limit of 1 024 is soon reached by viewers of terminals."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _tell(say: Say, text: str) -> None:
+    """Nobody listening at the terminal (a closed pipe, a full disk) is no reason to stop."""
+    try:
+        say(text)
+    except OSError as error:
+        log.warning("could not be said", text=text.partition("#")[0], reason=str(error))
 
 
 def _mount_ports(loaded: Loaded) -> set[int]:
@@ -60,39 +82,48 @@ def _mount_ports(loaded: Loaded) -> set[int]:
 async def _live(app: App, sockets: list[socket.socket], addresses: list[str], say: Say) -> None:
     stop = asyncio.Event()
     stopping = asyncio.Event()
+    reload = _Reload(app)
     loop = asyncio.get_running_loop()
     for name in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(name, stopping.set)
+    # From the very start: unhandled, the signal would end the process.
+    loop.add_signal_handler(signal.SIGHUP, reload.ask)
     try:
         starting = asyncio.ensure_future(app.start())
-        waiting = asyncio.ensure_future(stopping.wait())
-        await asyncio.wait([starting, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        await _either(starting, stopping)
         if not starting.done():
             starting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, StartError):
                 await starting
             return
         starting.result()
-        loop.add_signal_handler(signal.SIGHUP, lambda: app.tasks.spawn(_reload(app), "reload"))
         # What was built at start lives as long as the server: the collector need not look at it again.
         gc.collect()
         gc.freeze()
         serving = asyncio.create_task(engines.serve(app.gate, sockets, app.loaded.settings.server, stop))
         await _announce(app, addresses, say)
-        waiting = asyncio.ensure_future(stopping.wait())
-        await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
-        waiting.cancel()
+        reload.begin()
+        await _either(serving, stopping)
         if serving.done():
             serving.result()
+            raise StartError("The engine ended although nobody asked it to; the log may say why.", exit_code=1)
         log.info("stopping")
         stop.set()
         await app.drain()
         await _finish(app, serving)
     finally:
+        await app.stop()
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(name)
-        await app.stop()
+
+
+async def _either(task: asyncio.Future[Any], event: asyncio.Event) -> None:
+    """Wait until the task has ended or the event is set."""
+    waiting = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait([task, waiting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
 
 
 async def _finish(app: App, serving: asyncio.Task[None]) -> None:
@@ -107,7 +138,7 @@ async def _finish(app: App, serving: asyncio.Task[None]) -> None:
     if not done:
         asyncio.get_running_loop().set_exception_handler(_ignore_cancelled)
         serving.cancel()
-        await asyncio.wait([serving])
+        await asyncio.wait([serving], timeout=STUBBORN_SECONDS)
 
 
 def _ignore_cancelled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -127,15 +158,45 @@ async def _announce(app: App, addresses: list[str], say: Say) -> None:
     for record in app.plugins.records.values():
         if not record.running:
             say(f"Plugin {record.name} does not run: {record.reason}")
-    with app.db.activate():
-        token = await app.accounts.issue_setup_token()
+    try:
+        with app.db.activate():
+            token = await app.accounts.issue_setup_token()
+    except (OSError, MoorageError) as error:
+        log.error("no token for the first login; `moorage users create` makes the owner as well", reason=str(error))
+        return
     if token is not None:
         # In the fragment, which no browser sends to any server.
         say(f"First start: make the owner's account at {first}/#setup={token}")
 
 
-async def _reload(app: App) -> None:
-    try:
-        await app.reload()
-    except StartError as error:
-        log.error("reload refused; the server goes on as it was", reason=str(error))
+class _Reload:
+    """SIGHUP: one reload at a time, and at most one more that waits; one that came during the start is not lost."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._wanted = self._running = False
+
+    def ask(self) -> None:
+        """The signal came."""
+        self._wanted = True
+        if self._app.ready and not self._running:
+            self.begin()
+
+    def begin(self) -> None:
+        """Do what was asked for."""
+        if self._wanted:
+            self._running = True
+            self._app.tasks.spawn(self._run(), "sighup")
+
+    async def _run(self) -> None:
+        try:
+            while self._wanted:
+                self._wanted = False
+                try:
+                    await self._app.reload()
+                except StartError as error:
+                    log.error("reload refused; the server goes on as it was", reason=str(error))
+                except Exception:
+                    log.exception("reload failed; the server goes on as it was")
+        finally:
+            self._running = False

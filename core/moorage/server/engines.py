@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import logging
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -45,9 +46,29 @@ async def serve(app: ASGIApp, sockets: list[socket.socket], settings: EngineSett
 
 
 def check(settings: EngineSettings) -> None:
-    """StartError if the engine is not installed."""
+    """StartError if the engine is not installed, or the certificate or its key cannot be used."""
     if settings.engine == "uvicorn" and importlib.util.find_spec("uvicorn") is None:
         raise StartError('[server] engine = "uvicorn" needs the extra "fast": pip install "moorage[fast]"')
+    if settings.tls_cert and settings.tls_key:
+        _check_tls(settings.tls_cert, settings.tls_key)
+
+
+def _check_tls(cert: Path, key: Path) -> None:
+    def encrypted() -> str:
+        raise StartError(f"[server] tls_key: {key} is encrypted; decrypt it (`openssl pkey -in FILE -out FILE`)")
+
+    for name, path in (("tls_cert", cert), ("tls_key", key)):
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise StartError(f"[server] {name}: cannot read {path}: {error.strerror or error}") from None
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=encrypted)
+    except ssl.SSLError as error:
+        raise StartError(
+            f"[server] tls_cert and tls_key: {cert} and {key} are not a certificate and its key in PEM form: "
+            f"{error.reason or error}"
+        ) from None
 
 
 async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
