@@ -168,3 +168,11 @@ def test_pytest_imports_nothing_of_it_in_other_projects(tmp_path):
         timeout=60,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+async def test_it_runs_on_the_fast_lane_too(moorage_server):
+    async with moorage_server(Pier, config={"server": {"engine": "uvicorn"}}) as server:
+        operator = await server.as_user()
+        assert (await operator.get("/boats")).json() == {"boats": 1}
+        async with operator.connect("/boats/live", subprotocols=["boats"]) as socket:
+            assert await socket.recv() == "none"

@@ -20,6 +20,7 @@ import pytest
 from moorage.plugin import Plugin
 from moorage.plugins import Discovered, discover
 from moorage.plugins.loader import import_plugin
+from moorage.server.sites import Mount
 from moorage.testing import checks
 from moorage.testing.installed import given
 from moorage.testing.probes import Prober, stray_tasks
@@ -147,9 +148,14 @@ class Conformance:
         others = {name: {"enabled": True, **options} for name, options in self.others.items()}
         base = {
             "server": {"max_body_bytes": 256 * 1024, "max_frame_bytes": 256 * 1024},
-            "plugins": {**others, self._name(): dict(self.options)},
+            "plugins": {**others, self._name(): {"mount": self._mounts(), **self.options}},
         }
         return make(self.plugin, config=merged(base, config or {}))
+
+    def _mounts(self) -> list[str]:
+        """The plugin's own mounts that a server with one port has, else the root."""
+        mounts = {text: Mount.parse(text) for text in self._object().manifest.mounts}
+        return [text for text, mount in mounts.items() if mount.port is None and mount.host is None] or ["/"]
 
     def _runs(self, server: Server) -> None:
         state, reason = server.state(self._name())

@@ -51,7 +51,10 @@ class Prober:
 
     def __init__(self, server: Server, plugin: str) -> None:
         self.server, self.plugin = server, plugin
-        self.entries = [entry for _, entry in server.app.gate.sites.entries() if entry.owner == plugin]
+        # Places at ports and host names of their own cannot be reached: the server listens on one port.
+        self.entries = [
+            entry for site, entry in server.app.gate.sites.entries() if (site, entry.owner) == ("/", plugin)
+        ]
         self._raised: list[str] = []
         for entry in self.entries:
             if isinstance(entry.route, SocketRoute):

@@ -19,7 +19,7 @@ from moorage.hub import Hub
 from moorage.plugin import Plugin
 from moorage.plugins import Record
 from moorage.server import engines
-from moorage.server.listeners import bind
+from moorage.server.listeners import bind, with_mount_ports
 from moorage.testing.client import Client
 from moorage.testing.installed import finder
 
@@ -76,8 +76,9 @@ class Server:
         try:
             given = [plugin for plugin in self._plugins if isinstance(plugin, type)]
             self.app = App(load(self._config_file, env={}), find=finder(given))
-            self.app.addresses = [f"127.0.0.1:{port}"]
             await self._start_app()
+            # As if the ports that mounts name were open too: one test's would be in the way of another's.
+            self.app.addresses = with_mount_ports([f"127.0.0.1:{port}"], self.app.gate.sites.ports)
         except BaseException:
             self._close_sockets()
             raise

@@ -1,0 +1,19 @@
+"""The plugins that ship pass the suite that every plugin must pass."""
+
+import os
+import shutil
+
+import pytest
+from moorage.plugins import shipped_manifests
+from moorage.testing.conformance import Conformance
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="tmux is not installed")
+class TestTmux(Conformance):
+    plugin = "tmux"
+    options = {"socket_name": f"moorage-conformance-{os.getpid()}"}
+
+
+def test_none_is_forgotten():
+    tested = {suite.plugin for suite in Conformance.__subclasses__() if suite.__module__ == __name__}
+    assert shipped_manifests().keys() <= tested
