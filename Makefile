@@ -26,7 +26,7 @@ test: lint
 	@exec $(BIN)/pytest -m "not slow" $(ARGS)
 
 test-all: lint
-	@scripts/parts want dockerd=docker.io debootstrap=debootstrap
+	@scripts/parts want dockerd=docker.io iptables=iptables debootstrap=debootstrap
 	@exec env MOORAGE_REQUIRE_PARTS=1 $(BIN)/pytest $(ARGS)
 
 lint: $(VENV)/.dev $(PAGE)

@@ -13,13 +13,11 @@ export interface LiveOptions {
 
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
-const HEARTBEAT = 10_000;
 
 export class Live {
   private socket: WebSocket | null = null;
   private pause = FIRST_PAUSE;
   private timer = 0;
-  private beat = 0;
   private ended = false;
 
   constructor(private readonly options: LiveOptions) {
@@ -40,7 +38,6 @@ export class Live {
     window.removeEventListener("online", this.hurry);
     document.removeEventListener("visibilitychange", this.hurry);
     clearTimeout(this.timer);
-    clearInterval(this.beat);
     this.socket?.close(1000);
     this.options.onPhase("ended", 0);
   }
@@ -56,18 +53,15 @@ export class Live {
     this.options.onPhase("connecting", 0);
     const socket = new WebSocket(this.options.url());
     this.socket = socket;
-    socket.onopen = () => {
-      this.options.onPhase("open", 0);
-      this.beat = window.setInterval(() => this.send({ type: "heartbeat" }), HEARTBEAT);
-    };
+    // No heartbeats: a hidden tab's timers all but stop, and the server's pings are answered by the browser itself.
+    socket.onopen = () => this.options.onPhase("open", 0);
     socket.onmessage = (event: MessageEvent<unknown>) => {
       if (typeof event.data !== "string") return;
       this.pause = FIRST_PAUSE;
       this.options.onMessage(JSON.parse(event.data) as Record<string, unknown>);
     };
     socket.onclose = (event) => {
-      clearInterval(this.beat);
-      if (this.socket !== socket || this.ended) return;
+        if (this.socket !== socket || this.ended) return;
       if (this.options.onClose(event.code, event.reason)) this.end();
       else this.wait();
     };
