@@ -1,11 +1,14 @@
 """A plugin that raises, hangs or does not even parse hurts nobody else."""
 
 import json
+import time
 
 import httpx
 import pytest
 from fakedist import install, probe
 from harness import Server, running
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 BROKEN = {
     "syntaxerr": "def f(:\n",
@@ -31,6 +34,43 @@ STARTERS = {
     ),
     "wrongarg": "@hookimpl\nasync def moorage_startup(self, hub, extra):\n    pass",
 }
+VIEWS = """
+@routes.get("/exit", access=PUBLIC)
+async def leave():
+    raise SystemExit(9)
+
+@routes.get("/exit-late", access=PUBLIC)
+async def leave_late():
+    async def body():
+        yield b"x"
+        raise SystemExit(9)
+    return Response(body())
+
+@routes.socket("/exit", access=PUBLIC)
+async def leave_socket(socket):
+    await socket.accept()
+    raise SystemExit(9)
+
+@routes.post("/late", access=PUBLIC, timeout=0.3)
+async def late():
+    try:
+        await request.get_data()
+        await asyncio.sleep(600)
+    finally:
+        hub.log.info("late view ended")
+
+@routes.post("/stream", access="good:thing:read", timeout=0)
+async def stream():
+    await request.get_data()
+    async def body():
+        try:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.01)
+        finally:
+            hub.log.info("stream ended")
+    return Response(body())
+"""
 OTHERS = ("old", "needy", "later", "misconfigured", "mistyped", "ghost")
 
 
@@ -46,7 +86,9 @@ def server(tmp_path_factory):
     probe(site, "later", manifest='modules=("no_such_module_xyz",), extra="heavy",')
     probe(site, "misconfigured")
     probe(site, "mistyped", manifest="modules=None,")
-    probe(site, "good", body="@hookimpl\nasync def moorage_health(self, hub):\n    await asyncio.sleep(60)")
+    probe(
+        site, "good", body="@hookimpl\nasync def moorage_health(self, hub):\n    await asyncio.sleep(60)", routes=VIEWS
+    )
     names = [*BROKEN, *STARTERS, *OTHERS, "good"]
     config = {
         "server": {"plugin_import_timeout": 2.0, "plugin_start_timeout": 1.0},
@@ -100,6 +142,44 @@ def test_a_view_that_raises_is_a_clean_500(server):
 def test_a_view_that_hangs_is_a_504(server):
     answer = httpx.get(f"{server.url}/good/slow")
     assert answer.status_code == 504
+
+
+def test_a_view_that_exits_ends_nothing_but_itself(server):
+    assert httpx.get(f"{server.url}/good/exit").status_code == 500
+    with pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{server.url}/good/exit-late")
+    with connect(f"{server.ws_url}/good/exit") as socket, pytest.raises(ConnectionClosed) as closed:
+        socket.recv(timeout=5)
+    assert closed.value.rcvd.code == 1011
+    assert httpx.get(f"{server.url}/good/greet").status_code == 200
+
+
+def test_a_view_that_reads_a_body_ends_with_its_deadline(server):
+    assert httpx.post(f"{server.url}/good/late", content=b"x").status_code == 504
+    wait_for(lambda: "late view ended" in server.stderr)
+
+
+def test_a_stream_that_answers_a_post_ends_with_the_login(server):
+    server.add_user("pat")
+    with server.client("pat") as client, client.stream("POST", "/good/stream", content=b"x") as answer:
+        reading = answer.iter_bytes()
+        next(reading)
+        httpx.post(f"{server.url}/api/auth/logout", headers={"Cookie": cookie_of(client)})
+        with pytest.raises(httpx.RemoteProtocolError):
+            list(reading)
+    wait_for(lambda: "stream ended" in server.stderr)
+    assert "never retrieved" not in server.stderr
+
+
+def cookie_of(client):
+    return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
+
+
+def wait_for(done, timeout=10.0):
+    deadline = time.monotonic() + timeout
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_health_is_degraded_and_in_time(server):

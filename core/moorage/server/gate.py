@@ -253,7 +253,7 @@ class Gate:
         except MoorageError as error:
             status = dialect.status(error)
             await self._refuse(error, dialect, entry, reply, scope, receive, send)
-        except Exception:
+        except (Exception, SystemExit):
             status = 500
             log.exception("socket failed", template=info.template, plugin=info.plugin)
             await self._refuse(MoorageError(), dialect, entry, reply, scope, receive, send)
@@ -272,7 +272,7 @@ class Gate:
             if not socket.accepted:
                 raise
             code, reason = close_reason(error)
-        except Exception:
+        except (Exception, SystemExit):
             if not socket.accepted:
                 raise
             log.exception("socket handler failed", template=socket.info.template, plugin=socket.plugin)

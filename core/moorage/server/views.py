@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from typing import Any, NoReturn, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
@@ -29,6 +30,7 @@ from moorage.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
+from moorage.events.tasks import Exited, contained
 
 _BY_STATUS: dict[int, type[MoorageError]] = {
     400: BadRequest,
@@ -70,22 +72,33 @@ class _Connection(ASGIHTTPConnection):
             else:
                 await self._send_while_connected(response, receive, send)
         else:
-            await super().__call__(receive, send)
+            await self._with_body(receive, send)
+
+    async def _with_body(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        """The view, and beside it what feeds it its body."""
+        request = self._create_request_from_scope(send)
+        await _together(self.handle_request(request, send), self.handle_messages(request, receive))
 
     async def _send_while_connected(
         self, response: ResponseTypes, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Stream a response; stop as soon as the client is gone."""
-        sender = asyncio.ensure_future(self._send_response(send, response))
-        watcher = asyncio.ensure_future(_disconnected(receive))
-        try:
-            await asyncio.wait([sender, watcher], return_when=asyncio.FIRST_COMPLETED)
-            if sender.done():
-                sender.result()
-        finally:
-            for task in (sender, watcher):
-                task.cancel()
-            await asyncio.gather(sender, watcher, return_exceptions=True)
+        await _together(self._send_response(send, response), _disconnected(receive))
+
+
+async def _together(work: Coroutine[Any, Any, None], watch: Coroutine[Any, Any, None]) -> None:
+    """Run both until one ends. However that comes about, by a deadline or a lost right too, neither goes on alone."""
+    tasks = [asyncio.ensure_future(contained(work)), asyncio.ensure_future(watch)]
+    tasks[0].add_done_callback(lambda _: work.close())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _disconnected(receive: ASGIReceiveCallable) -> None:
@@ -123,6 +136,8 @@ class Views(Quart):
             result = await view(**params)
         except HTTPException as error:
             _as_moorage(error)
+        except SystemExit as error:
+            raise Exited(f"the view called sys.exit({error.code!r})") from error
         response = await self.make_response(result)
         for function in context._after_request_functions:
             response = await self.ensure_async(function)(response)  # type: ignore[assignment]
