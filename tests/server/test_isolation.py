@@ -1,5 +1,6 @@
 """A plugin that raises, hangs or does not even parse hurts nobody else."""
 
+import functools
 import json
 import time
 
@@ -98,6 +99,7 @@ def server(tmp_path_factory):
         yield server
 
 
+@functools.cache  # All has happened at the start.
 def states(server):
     return {row["name"]: row for row in json.loads(server.cli("plugins", "list", "--json").stdout)}
 
