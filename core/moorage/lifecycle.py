@@ -79,6 +79,14 @@ def _mount_ports(loaded: Loaded) -> set[int]:
     return ports
 
 
+def _open_more(app: App, sockets: list[socket.socket], addresses: list[str]) -> None:
+    """Bind the ports that only manifests name, which are known once the plugins are imported."""
+    wanted = with_mount_ports(app.loaded.settings.server.listen, app.gate.sites.ports)
+    more = [address for address in wanted if address not in addresses]
+    sockets += bind(more)
+    addresses += more
+
+
 async def _live(app: App, sockets: list[socket.socket], addresses: list[str], say: Say) -> None:
     stop = asyncio.Event()
     stopping = asyncio.Event()
@@ -97,6 +105,7 @@ async def _live(app: App, sockets: list[socket.socket], addresses: list[str], sa
                 await starting
             return
         starting.result()
+        _open_more(app, sockets, addresses)
         # What was built at start lives as long as the server: the collector need not look at it again.
         gc.collect()
         gc.freeze()
