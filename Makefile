@@ -39,7 +39,7 @@ lint: $(VENV)/.dev $(PAGE)
 
 bench: $(VENV)/.dev $(PAGE)
 	@$(BIN)/pip install -q -e ".[bench]"
-	@$(BIN)/python bench/run.py $(ARGS)
+	@$(BIN)/python -m bench $(ARGS)
 
 build: $(VENV)/.dev
 	@$(BIN)/python -m build
