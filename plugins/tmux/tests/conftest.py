@@ -52,6 +52,13 @@ class TmuxServer:
         arguments = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", name, "-x", str(cols), "-y", str(rows)]
         return self.run(*arguments, command).strip()
 
+    def cat(self, name: str, *, cols: int = 80, rows: int = 24) -> str:
+        """A new session that shows what is typed, byte for byte; it is ready when this returns."""
+        channel = f"raw{next(_numbers)}"
+        pane = self.new(name, f"stty raw -echo; {self.signal(channel)}; exec cat", cols=cols, rows=rows)
+        self.run("wait-for", channel)
+        return pane
+
     def capture(self, target: str, *more: str) -> list[str]:
         """What a pane shows, without blanks at the ends."""
         lines = self.run("capture-pane", "-p", "-t", target, *more).split("\n")

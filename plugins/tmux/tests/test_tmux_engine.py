@@ -13,8 +13,6 @@ from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone
 from moorage_tmux.keys import to_text, type_into
 from moorage_tmux.sessions import resolve
 
-RAW = "stty raw -echo; exec cat"
-
 
 async def until(condition, timeout=10):
     """Wait for what only tmux knows."""
@@ -86,7 +84,7 @@ async def test_a_screen_that_imitates_the_protocol(tmux_server, engine, fake_soc
 async def test_a_screen_that_holds_the_very_end_of_its_own_capture(tmux_server, engine, fake_socket):
     """The guard of the next capture is guessed right: still the whole screen comes through, and nothing beyond it."""
     # tmux stores rows in quarters of the width: at 84 columns a row of 21 characters has no blanks after it.
-    pane = tmux_server.new("main", RAW, cols=84)
+    pane = tmux_server.cat("main", cols=84)
     socket = fake_socket()
     subscription = await joined(engine, socket)
     watch = subscription.watch
@@ -151,7 +149,7 @@ async def test_the_server_is_killed_and_comes_back(tmux_server, engine, fake_soc
 
 
 async def test_our_client_dies_and_the_session_lives(tmux_server, engine, fake_socket):
-    tmux_server.new("main", RAW)
+    tmux_server.cat("main")
     socket = fake_socket()
     subscription = await joined(engine, socket)
     await type_into(subscription.watch, subscription.pane, "before")
@@ -287,7 +285,7 @@ def test_line_ends_act_as_enter():
 
 
 async def test_two_who_type_at_once_are_not_mixed(tmux_server, engine, fake_socket):
-    tmux_server.new("main", RAW, cols=200)
+    tmux_server.cat("main", cols=200)
     socket = fake_socket()
     subscription = await joined(engine, socket)
     texts = [letter * 30_000 + "\r\n" for letter in "abc"]
@@ -299,7 +297,7 @@ async def test_two_who_type_at_once_are_not_mixed(tmux_server, engine, fake_sock
 
 
 async def test_resume_by_position(tmux_server, engine, fake_socket):
-    tmux_server.new("main", RAW)
+    tmux_server.cat("main")
     socket = fake_socket()
     subscription = await joined(engine, socket)
     watch, pane = subscription.watch, subscription.pane
@@ -319,7 +317,7 @@ async def test_resume_by_position(tmux_server, engine, fake_socket):
 
 
 async def test_a_pane_that_is_resized_is_drawn_anew(tmux_server, engine, fake_socket):
-    tmux_server.new("main", RAW, cols=80, rows=24)
+    tmux_server.cat("main", cols=80, rows=24)
     socket = fake_socket()
     await joined(engine, socket)
     assert (outputs(socket)[0]["cols"], outputs(socket)[0]["rows"]) == (80, 24)
@@ -329,7 +327,7 @@ async def test_a_pane_that_is_resized_is_drawn_anew(tmux_server, engine, fake_so
 
 
 async def test_viewers_follow_the_active_pane_or_stay(tmux_server, engine, fake_socket):
-    first = tmux_server.new("main", RAW)
+    first = tmux_server.cat("main")
     follows, stays = fake_socket(), fake_socket()
     await joined(engine, follows)
     await joined(engine, stays, pane="0.0")
@@ -374,7 +372,7 @@ async def test_scrollback_comes_with_the_screen(tmux_server, engine, fake_socket
 
 
 async def test_a_crowd_that_joins_at_once_costs_one_capture(tmux_server, engine, fake_socket, monkeypatch):
-    tmux_server.new("main", RAW)
+    tmux_server.cat("main")
     made = []
     monkeypatch.setattr(snapshot, "command", lambda *args, real=snapshot.command: made.append(args) or real(*args))
     watch = await engine.watch("main")
@@ -391,7 +389,7 @@ async def test_a_crowd_that_joins_at_once_costs_one_capture(tmux_server, engine,
 
 
 async def test_nothing_runs_when_nobody_watches(tmux_server, fake_socket, engine):
-    tmux_server.new("main", RAW)
+    tmux_server.cat("main")
     engine.pool._settings = type(engine.pool._settings)(linger=0.05)
     engine.directory._linger = 0.05
     socket = fake_socket()

@@ -59,10 +59,10 @@ def token(server, name):
     return answer.json()["token"]
 
 
-def session(tmux, request, command="stty raw -echo; exec cat"):
-    """A session of the test's own."""
+def session(tmux, request, command=None):
+    """A session of the test's own, which shows what is typed unless it has another program."""
     name = request.node.name.removeprefix("test_")[:40].replace("[", "-").replace("]", "")
-    tmux.new(name, command)
+    tmux.new(name, command) if command else tmux.cat(name)
     return name
 
 
