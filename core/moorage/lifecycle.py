@@ -117,8 +117,8 @@ async def _live(app: App, sockets: list[socket.socket], addresses: list[str], sa
             serving.result()
             raise StartError("The engine ended although nobody asked it to; the log may say why.", exit_code=1)
         log.info("stopping")
-        stop.set()
         await app.drain()
+        stop.set()  # Only now: uvicorn closes what is open with a code of its own (1012), as soon as it may.
         await _finish(app, serving)
     finally:
         await app.stop()

@@ -100,10 +100,10 @@ class Server:
         """Close the clients, then stop as the real server does on SIGTERM."""
         for client in self._clients:
             await client.aclose()
-        self._stop.set()
         try:
             async with asyncio.timeout(STOP_TIMEOUT):
                 await self.app.drain()
+                self._stop.set()
                 await self.app.gate.wait_idle(self.app.loaded.settings.server.drain_timeout)
                 await self._serving
         finally:
