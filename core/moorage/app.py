@@ -51,13 +51,14 @@ class App:
     gate: Gate
 
     def __init__(self, loaded: Loaded, *, safe_mode: bool = False, find: Find = discover) -> None:
-        self.loaded, self.safe_mode, self._find = loaded, safe_mode, find
+        self.safe_mode, self._find = safe_mode, find
+        self.loaded = self._wanted(loaded)
         settings = loaded.settings
         self.metrics = Metrics()
         self.bus = EventBus()
         self.registry = SocketRegistry()
         self.tasks = TaskSupervisor("app")
-        self.plugins = PluginManager(self._make_hub, self._changed, find)
+        self.plugins = PluginManager(self._make_hub, self.changed, find)
         self.access = Access(settings.access.roles, veto=self.plugins.veto)
         self.registry.allowed = self._still_allowed
         self.db = Database(
@@ -75,6 +76,7 @@ class App:
         self.addresses: list[str] = []
         self._views = Views()
         self._reloading = asyncio.Lock()
+        self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
         self.health = HealthMonitor()
         self.health.add("database", self._database_health, required=True)
@@ -90,7 +92,7 @@ class App:
 
     async def start(self) -> None:
         """Migrate, open the database, start the plugins, build the routes. StartError says why not."""
-        records = await self.plugins.load(self._wanted())
+        records = await self.plugins.load(self.loaded)
         await self.migrate(records)
         with self.db.activate():
             await self._open(records)
@@ -98,7 +100,7 @@ class App:
             self.sites(records)  # Its faults stop the server before anything has been started.
             self.plugins.records = {record.name: record for record in records}  # So that `stop` ends what has started.
             await self.start_plugins(records)
-            self._require(records)
+            self.require(records)
         sites = self.sites(records)
         self.plugins.adopt(records)
         self.gate = self._make_gate(sites)
@@ -107,11 +109,12 @@ class App:
         self.tasks.spawn(self.access_log.run(), "access-log")
         self.ready = True
 
-    def _wanted(self) -> Loaded:
+    def _wanted(self, loaded: Loaded) -> Loaded:
+        """What is to run: in safe mode no plugin, whatever the configuration says."""
         if not self.safe_mode:
-            return self.loaded
-        none_on = {n: s.model_copy(update={"enabled": False}) for n, s in self.loaded.settings.plugins.items()}
-        return replace(self.loaded, settings=self.loaded.settings.model_copy(update={"plugins": none_on}))
+            return loaded
+        none_on = {n: s.model_copy(update={"enabled": False}) for n, s in loaded.settings.plugins.items()}
+        return replace(loaded, settings=loaded.settings.model_copy(update={"plugins": none_on}))
 
     async def migrate(self, records: Sequence[Record]) -> None:
         """Core first: without it nothing runs. A plugin's failed migration fails that plugin."""
@@ -175,7 +178,8 @@ class App:
         for record in records:
             await self.plugins.start(record, self.loaded.settings.server.plugin_start_timeout, known)
 
-    def _require(self, records: Sequence[Record]) -> None:
+    def require(self, records: Sequence[Record]) -> None:
+        """StartError (exit code 3) if a plugin that is required does not run."""
         for record in records:
             if record.section.required and not record.running:
                 raise StartError(
@@ -320,7 +324,8 @@ class App:
             for r in records
         ]
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Tell health checks and commands of the plugins as they are now."""
         for name in self._checked:
             self.health.remove(name)
         self._checked = list(self.plugins.records)
@@ -331,12 +336,32 @@ class App:
     # -- reload -------------------------------------------------------------------------------------------------
 
     async def reload(self) -> dict[str, Any]:
-        """Apply a changed configuration. ConfigError or StartError leave everything as it was."""
+        """Apply a changed configuration. ConfigError or StartError leave everything as it was.
+
+        It goes on when the caller is cancelled: half a reload would be left of one whose client went away.
+        """
+        task = self.tasks.spawn(self._reload(), "reload")
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
+        try:
+            outcome = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise StartError("The server is stopping.") from None
+            raise
+        if isinstance(outcome, StartError):
+            raise outcome
+        return outcome
+
+    async def _reload(self) -> dict[str, Any] | StartError:
         from moorage.reload import apply
 
         async with self._reloading:
-            new = load(self.loaded.path)
-            return await apply(self, new, diff(self.loaded, new))
+            try:
+                new = self._wanted(load(self.loaded.path))
+                return await apply(self, new, diff(self.loaded, new))
+            except StartError as error:
+                return error
 
     # -- stop ---------------------------------------------------------------------------------------------------
 
@@ -346,6 +371,10 @@ class App:
         if hasattr(self, "gate"):
             self.gate.draining = True
         timeout = self.loaded.settings.server.plugin_stop_timeout
+        if self._reloads:
+            for task in self._reloads:
+                task.cancel()
+            await asyncio.wait(self._reloads, timeout=2 * timeout)  # It stops what it had started.
         with self.db.activate():
             await asyncio.gather(*(self.plugins.drain(r, timeout) for r in self.plugins.records.values()))
         self.registry.close(list(self.registry), CLOSE_GOING_AWAY, "Server shutting down")
@@ -359,12 +388,12 @@ class App:
                 await self.plugins.stop(record, timeout)
         await self.tasks.stop()
         self.access_log.flush()
-        await self.bus.close()
-        if self.backplane is not None:
-            await self.backplane.stop()
-        await self.limiter.stop()
-        await self.accounts.close()
-        await self.db.close()
+        backplane = [self.backplane.stop] if self.backplane is not None else []
+        for end in (self.bus.close, *backplane, self.limiter.stop, self.accounts.close, self.db.close):
+            try:
+                await end()
+            except Exception:  # What comes after must be ended all the same.
+                log.exception("did not end well", part=end.__qualname__)
 
 
 def _always_on() -> Any:

@@ -14,7 +14,7 @@ from moorage.access.core import CORE_PERMISSIONS
 from moorage.console.routes import routes as console_routes
 from moorage.context import current_actor, current_request
 from moorage.dialects import PROBLEM
-from moorage.errors import Forbidden, Unauthorized
+from moorage.errors import Conflict, Forbidden, StartError, Unauthorized
 from moorage.hooks import hookimpl
 from moorage.hub import Hub
 from moorage.observe.health import HealthReport
@@ -93,7 +93,10 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
 
     @routes.post("/api/core/reload", access="core:plugin:manage")
     async def reload() -> Response:
-        return json_response(await controls.reload())
+        try:
+            return json_response(await controls.reload())
+        except StartError as error:
+            raise Conflict(str(error), code="RELOAD_REFUSED") from error
 
     return list(routes)
 

@@ -15,6 +15,7 @@ from moorage.plugins import Record, State
 from moorage.server.head import TrustedProxies
 from moorage.server.listeners import with_mount_ports
 from moorage.server.origin import OriginPolicy
+from moorage.server.sites import Sites
 
 if TYPE_CHECKING:
     from moorage.app import App
@@ -34,47 +35,42 @@ REMOVED, RESTARTED = 1001, 1012
 
 
 async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
-    """Bring the running server to `new`. StartError leaves everything as it was.
+    """Bring the running server to `new`. Whatever is raised before the swap leaves everything as it was.
 
-    Returns {"added", "removed", "changed", "failed", "needs_restart"}.
+    Returns {"added", "removed", "changed", "failed", "needs_restart"}. StartError says why not.
     """
-    changed = set(changes.plugins_changed)
     gone = set(changes.plugins_removed)
-    # What did not run is tried again: the mend may have been outside of the configuration.
-    idle = {r.name for r in app.plugins.records.values() if not r.running}
-    touched = changed | set(changes.plugins_added) | (idle - gone)
-    old_loaded = app.loaded
+    # What did not run, or not as it was told, is tried again: the mend may have been outside of the configuration.
+    idle = {r.name for r in app.plugins.records.values() if not r.running or r.kept}
+    touched = set(changes.plugins_changed) | set(changes.plugins_added) | (idle - gone)
+    old = app.loaded
     app.access.check(new.settings.access.roles)
     kept = [r for r in app.plugins.records.values() if r.name not in touched | gone]
+    fresh: list[Record] = []
     app.loaded = new
     try:
-        fresh = await _make(app, new, touched)
-        await _fall_back(app, fresh, kept)
-        try:
-            _check_ports(app, new, app.sites([*kept, *fresh]).ports)
-        except StartError:
-            for record in fresh:
-                await app.plugins.stop(record, new.settings.server.plugin_stop_timeout)
-            raise
-        with app.db.activate():
-            await app.start_plugins(fresh, kept)
-        await _fall_back(app, fresh, kept)
-        _block_dependants(kept, fresh)
-        sites = app.sites([*kept, *fresh])
-    except StartError:
-        app.loaded = old_loaded
+        sites = await _prepare(app, new, touched, fresh, kept)
+        limiter = await _limiter(app, old, new)
+    except BaseException:
+        app.loaded = old
+        await _undo(app, fresh)
         raise
-    changed -= {record.name for record in kept}
+    # From here on nothing may fail: what was prepared takes the place of what was.
     replaced = [r for r in app.plugins.records.values() if r not in kept]
     leaving = [entry for r in replaced for entry in app.registry.of_plugin(r.name)]
     app.gate.sites = sites
     app.plugins.adopt([*kept, *fresh])
-    await _core_settings(app, old_loaded, new, changes.core_changed)
+    _core_settings(app, old, new, changes.core_changed)
+    if limiter is not None:
+        limiter, app.limiter, app.gate.limiter = app.limiter, limiter, limiter
+    app.registry.recheck()
     await _retire(app, replaced, leaving, gone)
+    if limiter is not None:
+        await limiter.stop()
     report = {
         "added": sorted(changes.plugins_added),
         "removed": sorted(gone),
-        "changed": sorted(changed),
+        "changed": sorted(set(changes.plugins_changed) - {record.name for record in kept}),
         "failed": {r.name: r.reason for r in app.plugins.records.values() if r.reason},
         "needs_restart": app.needs_restart,
     }
@@ -84,13 +80,47 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
     return report
 
 
-async def _make(app: App, new: Loaded, names: set[str]) -> list[Record]:
-    fresh = await app.plugins.load(new, names)
+async def _prepare(app: App, new: Loaded, names: set[str], fresh: list[Record], kept: list[Record]) -> Sites:
+    """Make, start and check the next generation. `fresh` and `kept` are filled as it goes, so that it can be undone."""
+    fresh += await app.plugins.load(new, names)
     await app.migrate(fresh)
     with app.db.activate():
         await app.add_models(fresh)
         await app.prepare(fresh)
-    return fresh
+    # Once more, now that the permissions of new plugins are known.
+    app.access.check(new.settings.access.roles)
+    await _fall_back(app, fresh, kept)
+    _check_ports(app, new, app.sites([*kept, *fresh]).ports)
+    with app.db.activate():
+        await app.start_plugins(fresh, kept)
+    await _fall_back(app, fresh, kept)
+    _block_dependants(kept, fresh)
+    app.require([*kept, *fresh])
+    return app.sites([*kept, *fresh])
+
+
+async def _undo(app: App, fresh: list[Record]) -> None:
+    """Leave nothing behind of a generation that was not taken."""
+    timeout = app.loaded.settings.server.plugin_stop_timeout
+    with app.db.activate():
+        for record in reversed(fresh):
+            await app.plugins.stop(record, timeout)
+    for record in fresh:
+        before = app.plugins.records.get(record.name)
+        if before is not None and before.manifest is not None:
+            app.access.declare(before.name, before.manifest.permissions)
+        else:
+            app.access.withdraw(record.name)
+
+
+async def _limiter(app: App, old: Loaded, new: Loaded) -> RateLimiter | None:
+    """A limiter for changed limits, ready for use."""
+    if old.settings.limits == new.settings.limits:
+        return None
+    redis = old.settings.redis.url  # A changed address needs a restart.
+    limiter = RateLimiter(new.settings.limits, redis.get_secret_value() if redis else None, app.metrics)
+    await limiter.start()
+    return limiter
 
 
 async def _fall_back(app: App, fresh: list[Record], kept: list[Record]) -> None:
@@ -133,7 +163,7 @@ def _check_ports(app: App, new: Loaded, ports: set[int]) -> None:
         )
 
 
-async def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) -> None:
+def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) -> None:
     """Settings of the core that can change while it runs; the rest is told to the operator."""
     server, gate = new.settings.server, app.gate
     gate.proxies = TrustedProxies(server.trusted_proxies)
@@ -147,11 +177,6 @@ async def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) ->
     logs.set_level(new.settings.log.level)
     if old.settings.access != new.settings.access:
         app.access.configure(new.settings.access.roles)
-    if old.settings.limits != new.settings.limits:
-        limiter = RateLimiter(new.settings.limits, app._redis_url(), app.metrics)
-        await limiter.start()
-        before, app.limiter, gate.limiter = app.limiter, limiter, limiter
-        await before.stop()
     stuck = [key for key in keys if not key.startswith(LIVE + LIVE_SERVER)]
     app.needs_restart = sorted(set(app.needs_restart) | set(stuck))
     if stuck:
@@ -159,18 +184,20 @@ async def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) ->
 
 
 async def _retire(app: App, replaced: list[Record], leaving: list[Any], gone: set[str]) -> None:
-    """Drain and stop what is no longer of this generation."""
+    """Drain and stop what is no longer of this generation. Cut short by the server's end, it still stops them."""
     timeout = app.loaded.settings.server.plugin_stop_timeout
-    with app.db.activate():
-        await asyncio.gather(*(app.plugins.drain(record, timeout) for record in replaced))
-    for entry in leaving:
-        removed = entry.plugin in gone
-        text = "Plugin disabled" if removed else "Plugin restarted"
-        app.registry.close([entry], REMOVED if removed else RESTARTED, text)
-    await app.registry.wait_gone(leaving, 2.0)
-    with app.db.activate():
-        for record in replaced:
-            await app.plugins.stop(record, timeout)
-    for name in gone:
-        app.access.withdraw(name)
-    app._changed()
+    try:
+        with app.db.activate():
+            await asyncio.gather(*(app.plugins.drain(record, timeout) for record in replaced))
+        for entry in leaving:
+            removed = entry.plugin in gone
+            text = "Plugin disabled" if removed else "Plugin restarted"
+            app.registry.close([entry], REMOVED if removed else RESTARTED, text)
+        await app.registry.wait_gone(leaving, 2.0)
+    finally:
+        with app.db.activate():
+            for record in sorted(replaced, key=lambda record: -record.order):
+                await app.plugins.stop(record, timeout)
+        for name in gone:
+            app.access.withdraw(name)
+        app.changed()

@@ -119,6 +119,50 @@ def test_one_that_will_not_close_does_not_save_the_others() -> None:
     assert [entry["event"] for entry in logged] == ["socket would not close"]
 
 
+def test_who_connected_after_a_change_does_not_hide_who_was_there_before() -> None:
+    registry = SocketRegistry(lambda actor, rule: actor.user is not None and actor.user.role != "viewer")
+    before, after = user(1, role="operator"), user(1, role="viewer")
+    entries = [Open(before) for _ in range(4)] + [Open(after, access=PUBLIC) for _ in range(4)]
+    for entry in entries:
+        registry.add(entry)
+    assert set(registry.actors()) == {before, after}
+    registry.apply([(before, after)])
+    assert {entry.actor for entry in entries} == {after}
+    assert all(entry.closed for entry in entries[:4])
+
+
+def test_one_that_cannot_take_the_news_does_not_save_the_others() -> None:
+    class Broken(Open):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "actor" and hasattr(self, "actor"):
+                raise RuntimeError("broken")
+            super().__setattr__(name, value)
+
+    registry = SocketRegistry(lambda actor, rule: False)
+    entries = [Broken(user(1)), Open(user(1)), Broken(user(1))]
+    for entry in entries:
+        registry.add(entry)
+    with structlog.testing.capture_logs() as logged:
+        registry.apply([(user(1), user(1, role="viewer"))])
+    assert [len(entry.closed) for entry in entries] == [1, 1, 1]
+    assert len(registry) == 3, "they are there until they have closed"
+    assert len(logged) == 2
+
+
+def test_changed_rules_close_who_may_not_pass_any_more() -> None:
+    allowed = {"tmux:session:read", "chat:message:read"}
+    registry = SocketRegistry(lambda actor, rule: rule in allowed)
+    terminal, chat = Open(user(1)), Open(user(1), access="chat:message:read")
+    registry.add(terminal)
+    registry.add(chat)
+    registry.recheck()
+    assert not terminal.closed
+    allowed.remove("tmux:session:read")
+    registry.recheck()
+    assert terminal.closed == [(4003, "Permission withdrawn")]
+    assert not chat.closed
+
+
 async def test_waiting_for_the_last_to_leave() -> None:
     registry = SocketRegistry()
     assert await registry.wait_closed(0) == 0

@@ -101,8 +101,11 @@ class SocketRegistry:
         return list(self._plugins.get(name, ()))
 
     def actors(self) -> list[Actor]:
-        """One actor per credential that has something open: what is to be revalidated."""
-        return [next(iter(entries)).actor for entries in self._credentials.values()]
+        """The actors behind what is open, each once: what is to be revalidated.
+
+        One credential may have several: who connects after a change of role is up to date, the others are not yet.
+        """
+        return list({entry.actor for entries in self._credentials.values() for entry in entries})
 
     def close(self, entries: Iterable[Live], code: int, reason: str) -> int:
         """Ask sockets to close; they leave the registry when they have. Returns how many were asked."""
@@ -127,6 +130,11 @@ class SocketRegistry:
                 continue
             for entry in list(self._credentials.get(key, ())):
                 self._apply(entry, new)
+
+    def recheck(self) -> None:
+        """After rules have changed: close with 4003 whoever may not use its route any more, and let the rest look."""
+        for entry in list(self._keys):
+            self._replace(entry, entry.actor)
 
     async def wait_closed(self, timeout: float, plugin: str | None = None) -> int:
         """Wait until all sockets (of `plugin`) have ended, at most `timeout` seconds. Returns how many have not."""
@@ -158,10 +166,17 @@ class SocketRegistry:
             return
         if new is entry.actor or new == entry.actor:
             return
+        self._replace(entry, new)
+
+    def _replace(self, entry: Live, actor: Actor) -> None:
         self._forget(entry)
-        entry.actor = new
+        try:
+            entry.actor = actor
+        except Exception:
+            # Its plugin could not take the news; nobody else's socket may be kept open by that.
+            _log.exception("socket would not take a new actor", plugin=entry.plugin)
         self.add(entry)
-        if self.allowed is not None and not self.allowed(new, entry.access):
+        if self.allowed is not None and not self.allowed(actor, entry.access):
             self.close([entry], CLOSE_FORBIDDEN, "Permission withdrawn")
 
     def _forget(self, entry: Live) -> None:

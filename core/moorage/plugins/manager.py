@@ -52,18 +52,11 @@ class PluginManager:
 
     def _ordered(self, records: list[Record]) -> list[Record]:
         """Sort by requires and after, ties by name. A cycle blocks the plugins in it."""
-        before: dict[str, tuple[str, ...]] = {}
-        for record in records:
-            manifest = record.manifest
-            before[record.name] = (*manifest.requires, *manifest.after) if manifest else ()
-        order, cycle = in_order(before)
+        cycle = _number(records)
         for record in records:
             if record.name in cycle:
                 reason = f"requires/after form a circle: {', '.join(cycle)}"
                 record.fail(PluginFailed(record.name, "order", reason, State.BLOCKED))
-        place = {name: index for index, name in enumerate([*order, *cycle], start=1)}
-        for record in records:
-            record.order = place[record.name]
         return sorted(records, key=lambda record: record.order)
 
     # -- starting and stopping ----------------------------------------------------------------------------------
@@ -122,6 +115,7 @@ class PluginManager:
     def adopt(self, records: Iterable[Record]) -> None:
         """Make records the current generation."""
         self.records = {record.name: record for record in records}
+        _number(self.records.values())
         running = {id(r.plugin): (r.order, r.name) for r in self.records.values() if r.running}
         self._vetoers = [
             item
@@ -190,6 +184,17 @@ class PluginManager:
                 await self.dispatcher.await_one("moorage_audit", plugin, timeout, record=record)
             except PluginFailed:
                 log.exception("audit hook failed", plugin=name)
+
+
+def _number(records: Iterable[Record]) -> list[str]:
+    """Give records their place in the order of start. Returns the names that form a circle; they come last."""
+    records = list(records)
+    before = {r.name: (*r.manifest.requires, *r.manifest.after) if r.manifest else () for r in records}
+    order, cycle = in_order(before)
+    place = {name: index for index, name in enumerate([*order, *cycle], start=1)}
+    for record in records:
+        record.order = place[record.name]
+    return cycle
 
 
 class OfferedHooks:
