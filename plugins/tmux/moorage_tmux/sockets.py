@@ -64,6 +64,7 @@ class Connection:
             limit=terminals.config.viewer_bytes,
             spawn=terminals.background.spawn,
             on_recovered=self.recovered,
+            on_lag=terminals.lagged.inc,
         )
         self.subscriptions: dict[tuple[str, str | None], Subscription] = {}
         self.handlers: dict[str, Handler] = {"heartbeat": self.heartbeat, "sendKeys": self.send_keys}
@@ -98,8 +99,6 @@ class Connection:
             for subscription in list(self.subscriptions.values()):
                 self.unsubscribe(subscription)
             self.terminals.leave(self)
-            if self.viewer.lagged:
-                self.terminals.lagged.inc(self.viewer.lagged)
 
     async def opened(self) -> bool:
         """Greet; False ends the connection."""

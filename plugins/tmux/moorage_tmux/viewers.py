@@ -39,12 +39,21 @@ class Viewer:
     """A socket that output is posted to.
 
     limit: pending bytes beyond which the viewer counts as lagging: it is then sent nothing until its socket has
-    drained, and `on_recovered` is called to send it the present state.
+    drained, and `on_recovered` is called to send it the present state. on_lag: called when it falls behind.
     """
 
-    def __init__(self, outlet: Outlet, *, limit: int, spawn: Spawn, on_recovered: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        *,
+        limit: int,
+        spawn: Spawn,
+        on_recovered: Callable[[], None],
+        on_lag: Callable[[], None] = lambda: None,
+    ) -> None:
         self.lagging = False
-        self.lagged = 0
+        self._on_lag = on_lag
+        self._again = False
         self._outlet = outlet
         self._limit = limit
         self._spawn = spawn
@@ -59,13 +68,14 @@ class Viewer:
             return True
         if not self._outlet.closed:
             self.lagging = True
-            self.lagged += 1
+            self._on_lag()
             self._spawn(self._recover(), "viewer-recovery")
         return kept
 
     async def _recover(self) -> None:
         """Wait for the socket to drain. A viewer that reads very slowly is not resynchronised without pause."""
-        await asyncio.sleep(RESYNC_INTERVAL if self.lagged > 1 else 0)
+        await asyncio.sleep(RESYNC_INTERVAL if self._again else 0)
+        self._again = True
         while not self._outlet.closed:
             try:
                 await self._outlet.wait_drained(DRAIN_TIMEOUT)
