@@ -81,7 +81,8 @@ class Specs:
     async def moorage_shutdown(self, hub: Hub) -> None:
         """Release everything (async, limit `[server] plugin_stop_timeout`).
 
-        Called in reverse order after sockets are closed and requests finished, before the database closes.
+        Called in reverse order after sockets are closed and requests finished, before the database closes; also when
+        a reload removes or replaces the plugin. Never without a `moorage_startup` that succeeded.
         An error is logged; shutdown goes on.
 
         :param hub: the plugin's hub.
