@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import statistics
 from collections.abc import Callable
 from time import process_time
 from typing import Any
 
+from bench import report
 from bench.parts import ASGI, PATH, TOKEN, gate, lane_hello, quart_hello, raw_hello
 
 SCOPE = {
@@ -109,8 +109,8 @@ async def measure(rounds: int, requests: int) -> dict[str, list[float]]:
     return found
 
 
-def run(rounds: int = 15, requests: int = 2000) -> dict[str, dict[str, float]]:
-    """Measure on the loop that `moorage serve` takes."""
+def show(rounds: int = 30, requests: int = 1000) -> None:
+    """Measure on the loop that `moorage serve` takes, and print."""
     try:
         import uvloop
 
@@ -119,20 +119,12 @@ def run(rounds: int = 15, requests: int = 2000) -> dict[str, dict[str, float]]:
         factory = None
     with asyncio.Runner(loop_factory=factory) as runner:
         found = runner.run(measure(rounds, requests))
-    raw = statistics.median(found["raw ASGI"])
-    return {
-        name: {
-            "cpu_us": statistics.median(costs),
-            "cpu_us_min": min(costs),
-            "over_raw_us": statistics.median(costs) - raw,
-        }
+    raw = found["raw ASGI"]
+    rows = [
+        (name, report.median(costs), min(costs), report.median(costs) - report.median(raw), min(costs) - min(raw))
         for name, costs in found.items()
-    }
-
-
-if __name__ == "__main__":
-    for title, numbers in run().items():
-        print(
-            f"{title:32} {numbers['cpu_us']:7.1f} µs  min {numbers['cpu_us_min']:6.1f}  "
-            f"over raw {numbers['over_raw_us']:6.1f}"
-        )
+    ]
+    heads = ("called in a loop", "CPU µs", "least", "over raw", "least")
+    report.table("the gate alone, no server around it", heads, rows)
+    kept = {name: {"cpu_us": cost, "least_us": least} for name, cost, least, _, _ in rows}
+    print(f"  kept in {report.save('alone', kept)}")

@@ -18,6 +18,7 @@ from moorage.dialects import PROBLEM
 from moorage.routes import HttpRoute
 from moorage.server.accesslog import AccessLog
 from moorage.server.gate import Gate
+from moorage.server.reply import ON_HTTP as GATE_HEADERS
 from moorage.server.sites import Mount, Mounted, Sites
 from moorage.server.views import Views
 from quart import Quart, Response
@@ -31,10 +32,14 @@ ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 
 async def raw_hello(scope: Any, receive: Any, send: Any) -> None:
     """The least that an ASGI application can do."""
-    if scope["type"] == "lifespan":
-        await receive()
-        return
     await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+    await send({"type": "http.response.body", "body": BODY, "more_body": False})
+
+
+async def raw_hello_with_headers(scope: Any, receive: Any, send: Any) -> None:
+    """The same with the headers that the gate puts on every answer: what is left over is the gate's own cost."""
+    headers = [*HEADERS, *GATE_HEADERS, (b"x-request-id", b"0123abcd-1234")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": BODY, "more_body": False})
 
 

@@ -1,0 +1,48 @@
+"""`python -m bench [PART…] [--quick]`: run the benchmarks. See bench/README.md."""
+
+from __future__ import annotations
+
+import argparse
+
+PARTS = ("alone", "gate", "terminal", "fanout", "start")
+
+
+def main() -> None:
+    """Parse the arguments and run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Moorage's benchmarks")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all without one")
+    parser.add_argument("--quick", action="store_true", help="few and short rounds: for trying, not for numbers")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    for part in options.parts or PARTS:
+        run(part, quick=options.quick)
+
+
+def run(part: str, *, quick: bool) -> None:
+    """Run one part."""
+    if part == "alone":
+        from bench import gate_alone
+
+        gate_alone.show(rounds=5 if quick else 30)
+    elif part == "gate":
+        from bench import gate
+
+        gate.run(rounds=2 if quick else 7, seconds=1 if quick else 3)
+    elif part == "terminal":
+        from bench import terminal
+
+        terminal.run(keys=50 if quick else 300, rounds=1 if quick else 3)
+    elif part == "fanout":
+        from bench import fanout
+
+        fanout.run(seconds=2 if quick else 6, rounds=1 if quick else 3)
+    elif part == "start":
+        from bench import start
+
+        start.run(rounds=3 if quick else 8)
+
+
+if __name__ == "__main__":
+    main()
