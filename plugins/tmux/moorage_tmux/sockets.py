@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from moorage.api import BadRequest, Forbidden, MoorageError, Route, Routes, Socket, UserInfo, parse_json
+from moorage.api import MoorageError, Route, Routes, Socket, UserInfo
 
 from moorage_tmux import keys, messages
 from moorage_tmux.claims import claimed_by_other
 from moorage_tmux.client import TmuxError, TmuxGone
+from moorage_tmux.incoming import Refused, error_text, flag, pane_spec, parse, position, session_name
 from moorage_tmux.rights import INPUT, VIEW
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
@@ -35,14 +36,6 @@ def routes(terminals: Terminals) -> list[Route]:
         await TerminalConnection(terminals, socket).run()
 
     return list(table)
-
-
-class Refused(Exception):
-    """What a client asked cannot be done; told on the socket, which stays open."""
-
-    def __init__(self, code: str, message: str, **details: Any) -> None:
-        self.code, self.message, self.details = code, message, details
-        super().__init__(message)
 
 
 Handler = Callable[[dict[str, Any]], Awaitable[None]]
@@ -122,14 +115,14 @@ class Connection:
         self._alive = asyncio.get_running_loop().time()
         data: dict[str, Any] = {}
         try:
-            data = _parse(message)
+            data = parse(message)
             kind = data.get("type")
             handler = self.handlers.get(kind) if isinstance(kind, str) else None
             if handler is None:
                 raise Refused("UNKNOWN_TYPE", "Unknown message type")
             await handler(data)
         except (Refused, TmuxError, MoorageError) as error:
-            self.post(_error(error, data))
+            self.post(error_text(error, data))
         except Exception:
             self.terminals.hub.log.exception("message failed", template=self.socket.info.template)
             self.post(messages.error("INTERNAL_ERROR", "Internal server error"))
@@ -200,7 +193,7 @@ class Connection:
         text = data.get("keys")
         if not isinstance(text, str) or not text:
             raise Refused("INVALID_MESSAGE", "keys must be a text that is not empty")
-        typed = keys.to_text(text, raw=_flag(data, "raw"))
+        typed = keys.to_text(text, raw=flag(data, "raw"))
         await keys.type_into(watch, pane, typed)
         self.terminals.typed.inc(len(typed))
         claim = self.terminals.claims.get(watch.session.key)
@@ -254,28 +247,28 @@ class MainConnection(Connection):
 
     async def on_subscribe(self, data: dict[str, Any]) -> None:
         """Watch a session, from `since` on if that is given and still known."""
-        spec, since = _pane(data), _since(data.get("since"))
-        session = await self.terminals.find(_session(data))
+        spec, since = pane_spec(data), position(data.get("since"))
+        session = await self.terminals.find(session_name(data))
         (await self.subscribe(session, spec)).show(since)
 
     async def on_unsubscribe(self, data: dict[str, Any]) -> None:
         """Stop watching a session: the given pane, or all of it."""
-        name, spec = _session(data), _pane(data)
+        name, spec = session_name(data), pane_spec(data)
         for (_, known), subscription in list(self.subscriptions.items()):
             if subscription.watch.name == name and spec in (None, known):
                 self.unsubscribe(subscription)
 
     async def on_claim(self, data: dict[str, Any]) -> None:
         """Claim a session; the answer is the `claimed` that everybody gets."""
-        await self.terminals.claim(_session(data), self.socket.actor)
+        await self.terminals.claim(session_name(data), self.socket.actor)
 
     async def on_release(self, data: dict[str, Any]) -> None:
         """Release a session; the answer is the `released` that everybody gets."""
-        await self.terminals.release(_session(data), self.socket.actor)
+        await self.terminals.release(session_name(data), self.socket.actor)
 
     async def send_keys(self, data: dict[str, Any]) -> None:
         """Needs the right to type, and that nobody else has claimed the session."""
-        name, spec = _session(data), _pane(data)
+        name, spec = session_name(data), pane_spec(data)
         if not self.may_type():
             raise Refused("FORBIDDEN", "Viewers cannot send keys", sessionId=name)
         watch, pane = await self._target(name, spec)
@@ -338,7 +331,7 @@ class TerminalConnection(Connection):
         subscription = next(iter(self.subscriptions.values()), None)
         if subscription is None:
             raise Refused("SESSION_NOT_FOUND", "Session not found")
-        watch, spec = subscription.watch, _pane(data)
+        watch, spec = subscription.watch, pane_spec(data)
         if not self.may_type():
             raise Refused("NOT_OPERATOR", "Only operators can send keys")
         if not self.own_claim(watch.session.key):
@@ -350,68 +343,3 @@ class TerminalConnection(Connection):
                 raise Refused("SESSION_NOT_FOUND", "Pane not found", pane=spec)
             pane = found.id
         await self.type(watch, pane, data)
-
-
-def _parse(message: str | bytes) -> dict[str, Any]:
-    if isinstance(message, bytes):
-        raise Refused("INVALID_MESSAGE", "Messages are text")
-    try:
-        data = parse_json(message) if message.strip() else None
-    except BadRequest as error:
-        raise Refused("INVALID_MESSAGE", "Invalid JSON", reason=error.message) from None
-    if not isinstance(data, dict):
-        raise Refused("INVALID_MESSAGE", "Invalid JSON", reason="Expected an object")
-    return data
-
-
-def _session(data: dict[str, Any]) -> str:
-    name = data.get("sessionId")
-    if not isinstance(name, str) or not name:
-        raise Refused("INVALID_MESSAGE", "sessionId must be a text that is not empty")
-    return name
-
-
-def _pane(data: dict[str, Any]) -> str | None:
-    pane = data.get("pane")
-    if isinstance(pane, int) and not isinstance(pane, bool):
-        return str(pane)
-    if pane is not None and not isinstance(pane, str):
-        raise Refused("INVALID_MESSAGE", "pane must be a text")
-    return pane or None
-
-
-def _since(value: Any) -> int | None:
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Refused("INVALID_MESSAGE", "since must be a number that an output message gave")
-    return value
-
-
-def _flag(data: dict[str, Any], name: str) -> bool:
-    value = data.get(name, False)
-    if not isinstance(value, bool):
-        raise Refused("INVALID_MESSAGE", f"{name} must be true or false")
-    return value
-
-
-def _error(error: Refused | TmuxError | MoorageError, data: dict[str, Any]) -> str:
-    """What the client is told; `data` is its message."""
-    details: dict[str, Any] = {}
-    if isinstance(error, Refused):
-        code, text, details = error.code, error.message, dict(error.details)
-    elif isinstance(error, MoorageError):
-        code, text = _socket_code(error), error.message
-        details = {name: value for name, value in error.details.items() if name != "code"}
-    else:
-        code, text = "TMUX_ERROR", str(error)
-    if isinstance(data.get("sessionId"), str):
-        details.setdefault("sessionId", data["sessionId"])
-    return messages.error(code, text, **details)
-
-
-def _socket_code(error: MoorageError) -> str:
-    """Whatever is claimed by another is CLAIM_REQUIRED here; else the finer code, or the error's own."""
-    if isinstance(error, Forbidden):
-        return "CLAIM_REQUIRED" if error.details.get("code") in ("ALREADY_CLAIMED", "CLAIM_REQUIRED") else "FORBIDDEN"
-    return str(error.details.get("code", error.error_code))
