@@ -15,6 +15,8 @@ from moorage.errors import BadRequest, UnsupportedMediaType, ValidationFailed
 
 T = TypeVar("T", bound=BaseModel)
 MAX_DEPTH = 64
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_BRACKET = re.compile(rb"[\[\]{}]")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -72,26 +74,19 @@ def _no_constant(name: str) -> Any:
 
 
 def _depth(body: bytes | str, enough: int) -> int:
-    """An upper bound of the nesting, found before the parser recurses: brackets opened and not yet closed."""
-    data = body.encode() if isinstance(body, str) else body
+    """The nesting, found before the parser recurses; it stops counting one past `enough`."""
+    data = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else body
     if data.count(b"[") + data.count(b"{") <= enough:
         return 0
     depth = deepest = 0
-    in_string = escaped = False
-    for byte in data:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif byte == 0x5C:
-                escaped = True
-            elif byte == 0x22:
-                in_string = False
-        elif byte == 0x22:
-            in_string = True
-        elif byte in (0x5B, 0x7B):
+    for bracket in _BRACKET.findall(_STRING.sub(b"", data)):
+        if bracket in b"[{":
             depth += 1
-            deepest = max(deepest, depth)
-        elif byte in (0x5D, 0x7D):
+            if depth > deepest:
+                deepest = depth
+                if deepest > enough:
+                    break
+        else:
             depth -= 1
     return deepest
 
