@@ -17,6 +17,7 @@ from moorage.builtin import Controls, CorePlugin
 from moorage.config import Loaded, diff, load
 from moorage.db import Database
 from moorage.db.migrate import upgrade
+from moorage.db.presence import Presence
 from moorage.db.sources import CORE, Source
 from moorage.dialects import PROBLEM
 from moorage.errors import StartError
@@ -71,6 +72,7 @@ class App:
         self.accounts = Accounts(settings.accounts, self.db, self.audit, self.bus, settings.data_dir, self.access)
         self.limiter = RateLimiter(settings.limits, self._redis_url(), self.metrics)
         self.backplane: RedisBackplane | None = None
+        self.presence: Presence | None = None
         self.ready = False
         self.needs_restart: list[str] = []
         self.addresses: list[str] = []
@@ -134,6 +136,10 @@ class App:
 
     async def _open(self, records: Sequence[Record]) -> None:
         await self.db.open({CORE.label: list(CORE.models)})
+        if self.db.dialect == "postgres":
+            self.presence = Presence(self.db.target, shared=self.loaded.settings.redis.url is not None)
+            await self.presence.acquire()
+            self.tasks.spawn(self.presence.keep(), "presence")
         await self.add_models(records)
         settings = self.loaded.settings
         if settings.redis.url is not None:

@@ -70,3 +70,22 @@ def test_both_start_at_once_on_an_empty_database(tmp_path, postgres_url, redis_u
     finally:
         for server in servers:
             server.stop()
+
+
+def test_without_redis_a_second_server_refuses_and_the_first_goes_on(tmp_path, postgres_url, redis_url):
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    first = Server(tmp_path / "a", {"database": {"url": postgres_url}})
+    second = Server(tmp_path / "b", {"database": {"url": postgres_url}, "redis": {"url": redis_url}})
+    try:
+        first.start()
+        process = second.spawn()
+        process.communicate(timeout=30)
+        assert process.returncode == 4
+        assert "set [redis] url on all of them" in second.stderr
+        assert httpx.get(f"{first.url}/health").status_code == 200
+        first.kill()
+        second.start()
+    finally:
+        first.stop()
+        second.stop()
