@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,13 @@ from bench.processes import Moorage, Plain, cpu_seconds, first_ready
 
 KEY = b"~"
 """Nothing in the protocols' envelopes looks like it."""
+BETWEEN_KEYS = 0.02
+"""Seconds: faster than a key that is held down repeats."""
 END = b"flood-over-2"
 SETTLE = 0.5
 """Seconds for a shell or a snapshot to arrive, before anything is timed."""
-FLOOD = "seq 1 1000000; echo flood-over-$((1+1))"
+FLOOD = "seq 1 1000000; printf 'flood-over-%d\\n' 2 2 2 2 2 2 2 2"
+"""Its end comes several times: one of them may be cut in two by a message's end."""
 
 
 class Seat:
@@ -82,16 +85,17 @@ class Tmux:
         """One command."""
         subprocess.run([*self.command, *arguments], env=self.env, check=True, timeout=20, capture_output=True)
 
-    @contextlib.contextmanager
-    def session(self, program: str) -> Iterator[str]:
-        """A session with a program in it; gives its name."""
+    async def session(self, program: str) -> str:
+        """A fresh session with a program in it; returns its name.
+
+        It stays until the end, and time passes before anybody attaches: the server of tmux 3.3a crashes when a
+        control client attaches at the moment at which a session comes or goes.
+        """
         self._count += 1
         name = f"bench{self._count}"
         self.run("new-session", "-d", "-s", name, "-x", "80", "-y", "24", program)
-        try:
-            yield name
-        finally:
-            self.run("kill-session", "-t", f"={name}")
+        await asyncio.sleep(SETTLE)
+        return name
 
 
 ECHO = "stty raw -echo; exec cat"
@@ -103,31 +107,30 @@ def control_mode(tmux: Tmux) -> Open:
 
     @contextlib.asynccontextmanager
     async def open_(viewers: int, program: str) -> AsyncIterator[Terminal]:
-        with tmux.session(program) as session:
+        session = await tmux.session(program)
+        process = await asyncio.create_subprocess_exec(
+            *tmux.command, "-C", "attach", "-t", session, env=tmux.env,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout, seat = process.stdin, process.stdout, Seat()
+
+        async def read() -> None:
+            while data := await stdout.read(65536):
+                seat.take(data)
+
+        def type_in(text: str) -> None:
+            stdin.write(f"send-keys -t {session} -H {text.encode().hex(' ')}\n".encode())
+
+        reader = asyncio.create_task(read())
+        try:
             await asyncio.sleep(SETTLE)
-            process = await asyncio.create_subprocess_exec(
-                *tmux.command, "-C", "attach", "-t", session, env=tmux.env,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-            assert process.stdin is not None
-            assert process.stdout is not None
-            stdin, stdout, seat = process.stdin, process.stdout, Seat()
-
-            async def read() -> None:
-                while data := await stdout.read(65536):
-                    seat.take(data)
-
-            def type_in(text: str) -> None:
-                stdin.write(f"send-keys -t {session} -H {text.encode().hex(' ')}\n".encode())
-
-            reader = asyncio.create_task(read())
-            try:
-                await asyncio.sleep(SETTLE)
-                yield Terminal([seat], type_in, process.pid)
-            finally:
-                stdin.close()
-                await process.wait()
-                await reader
+            yield Terminal([seat], type_in, process.pid)
+        finally:
+            stdin.close()
+            await process.wait()
+            await reader
 
     return open_
 
@@ -138,16 +141,15 @@ def moorage(tmux: Tmux, server: Moorage) -> Open:
 
     @contextlib.asynccontextmanager
     async def open_(viewers: int, program: str) -> AsyncIterator[Terminal]:
-        with tmux.session(program) as session:
-            await asyncio.sleep(SETTLE)
-            async with httpx.AsyncClient(base_url=server.url, headers={"Cookie": cookie}) as client:
-                (await client.post(f"/tmux/api/sessions/{session}/claim")).raise_for_status()
-            async with _viewers(f"{server.ws_url}/tmux/ws/terminal/{session}", viewers, cookie) as (seats, clients):
+        session = await tmux.session(program)
+        async with httpx.AsyncClient(base_url=server.url, headers={"Cookie": cookie}) as client:
+            (await client.post(f"/tmux/api/sessions/{session}/claim")).raise_for_status()
+        async with _viewers(f"{server.ws_url}/tmux/ws/terminal/{session}", viewers, cookie) as (seats, clients):
 
-                def type_in(text: str) -> None:
-                    clients[0].send(json.dumps({"type": "sendKeys", "keys": text}))
+            def type_in(text: str) -> None:
+                clients[0].send(json.dumps({"type": "sendKeys", "keys": text}))
 
-                yield Terminal(seats, type_in, server.pid)
+            yield Terminal(seats, type_in, server.pid)
 
     return open_
 
@@ -191,7 +193,7 @@ async def echo(open_: Open, viewers: int, keys: int) -> dict[str, float]:
                 seen = await asyncio.gather(*waiting)
             own.append((seen[0] - pressed) * 1000)
             last.append((max(seen) - pressed) * 1000)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(BETWEEN_KEYS)
         cpu = (terminal.cpu() - before) / keys * 1e6
     return {
         "p50": report.percentile(own, 50),
@@ -219,7 +221,7 @@ async def flood(open_: Open, viewers: int) -> dict[str, float]:
 
 
 async def _measure(keys: int, rounds: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, contextlib.ExitStack() as stack:
         tmux = Tmux(Path(folder))
         tmux.run("new-session", "-d", "-s", "keeper", "exec sleep 1000000")
         stack.callback(tmux.run, "kill-server")
