@@ -13,7 +13,7 @@ from moorage.server.running import Running
 from moorage.server.socket import Send
 
 Message = MutableMapping[str, Any]
-_HTTP = (
+ON_HTTP = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"same-origin"),
@@ -21,10 +21,10 @@ _HTTP = (
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"cache-control", b"no-store"),
 )
-_HTTPS = (*_HTTP, (b"strict-transport-security", b"max-age=31536000"))
+ON_HTTPS = (*ON_HTTP, (b"strict-transport-security", b"max-age=31536000"))
 # A view that says one of these itself knows better; a login's fresh cookie, for one, must not be undone by the
 # clearing of the stale one that came with the request.
-_YIELDING = frozenset(name for name, _ in _HTTP) - {b"x-content-type-options"} | {b"set-cookie"}
+_YIELDING = frozenset(name for name, _ in ON_HTTP) - {b"x-content-type-options"} | {b"set-cookie"}
 
 
 class Reply:
@@ -63,7 +63,7 @@ class Reply:
     def _headers(self, given: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         headers = list(given)
         said = {name for name, _ in headers if name in _YIELDING}
-        ours = [*(_HTTPS if self.info.scheme == "https" else _HTTP), *self.extra]
+        ours = [*(ON_HTTPS if self.info.scheme == "https" else ON_HTTP), *self.extra]
         headers += [pair for pair in ours if pair[0] not in said] if said else ours
         headers.append((b"x-request-id", self.info.id.encode()))
         return headers
