@@ -15,6 +15,8 @@ from typing import Any, Protocol
 from moorage.errors import StartError
 from moorage.server.listeners import BACKLOG
 
+IDLE_SECONDS = 30.0
+"""How long a connection may go without a complete head of a request."""
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -47,7 +49,8 @@ async def serve(app: ASGIApp, sockets: list[socket.socket], settings: EngineSett
 
 def check(settings: EngineSettings) -> None:
     """StartError if the engine is not installed, or the certificate or its key cannot be used."""
-    if settings.engine == "uvicorn" and importlib.util.find_spec("uvicorn") is None:
+    needed = ("uvicorn", "httptools", "websockets") if settings.engine == "uvicorn" else ()
+    if any(importlib.util.find_spec(name) is None for name in needed):
         raise StartError('[server] engine = "uvicorn" needs the extra "fast": pip install "moorage[fast]"')
     if settings.tls_cert and settings.tls_key:
         _check_tls(settings.tls_cert, settings.tls_key)
@@ -74,12 +77,10 @@ def _check_tls(cert: Path, key: Path) -> None:
 async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve
     from hypercorn.config import Config
-    from hypercorn.protocol import ws_stream
 
-    # Hypercorn offers per-message deflate to everybody and has no switch for it. On terminals it doubles the CPU
-    # per message and the memory per viewer; uvicorn's is off by its own setting.
-    ws_stream.server_extensions_handshake = lambda requested, supported: None  # type: ignore[attr-defined]
+    from moorage.server import hypercorn_mends
 
+    hypercorn_mends.install()
     config = Config()
     for sock in sockets:
         sock.listen(BACKLOG)
@@ -92,7 +93,7 @@ async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: Engin
     config.include_server_header = False
     config.graceful_timeout = settings.drain_timeout
     config.shutdown_timeout = settings.drain_timeout
-    config.keep_alive_timeout = 30
+    config.keep_alive_timeout = IDLE_SECONDS
     config.h11_max_incomplete_size = settings.max_header_bytes + settings.max_url_bytes + 1024
     config.h2_max_header_list_size = settings.max_header_bytes + settings.max_url_bytes
     config.websocket_max_message_size = settings.max_frame_bytes
@@ -104,6 +105,8 @@ async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: Engin
 
 async def _uvicorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
     import uvicorn
+
+    from moorage.server.uvicorn_bounds import bounded
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -118,15 +121,14 @@ async def _uvicorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineS
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        http="httptools" if importlib.util.find_spec("httptools") else "h11",
-        ws="websockets-sansio" if importlib.util.find_spec("websockets") else "wsproto",
+        http=bounded(settings.max_header_bytes + settings.max_url_bytes + 1024, IDLE_SECONDS),
+        ws="websockets-sansio",
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ws_ping_interval or None,
         ws_ping_timeout=30.0,
         ws_per_message_deflate=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=IDLE_SECONDS,  # type: ignore[arg-type]
         timeout_graceful_shutdown=max(1, round(settings.drain_timeout)),
-        h11_max_incomplete_event_size=settings.max_header_bytes + settings.max_url_bytes + 1024,
         backlog=BACKLOG,
         ssl_certfile=str(settings.tls_cert) if settings.tls_cert else None,
         ssl_keyfile=str(settings.tls_key) if settings.tls_key else None,

@@ -28,7 +28,7 @@ from moorage.errors import (
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, SocketRoute
 from moorage.server.body import Body
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
-from moorage.server.origin import OriginPolicy
+from moorage.server.origin import SAFE, OriginPolicy
 from moorage.server.reply import Message, Reply, spell
 from moorage.server.router import WEBSOCKET, Entry
 from moorage.server.running import Deadlines, Registry, Running
@@ -140,6 +140,8 @@ class Gate:
         body: Body | None = None
         try:
             head = self._read(scope, info)
+            if scope["http_version"] == "2" and not head.content_length and info.method not in SAFE:
+                head.framed = True
             if head.has_body:
                 body = Body(receive, self.settings.max_body_bytes)
             entry, params, failure = self._match(scope, info, info.method, head)

@@ -53,11 +53,13 @@ class Head:
     request_id: str = ""
     user_agent: str = ""
     preflight: str = ""
+    framed: bool = False
+    """HTTP/2 ends a body by a flag: one may come without any header that says so."""
 
     @property
     def has_body(self) -> bool:
-        """True when a request body is announced."""
-        return bool(self.transfer_encoding) or self.content_length not in ("", "0")
+        """True when a request body is announced, or may come."""
+        return bool(self.transfer_encoding) or self.content_length not in ("", "0") or self.framed
 
 
 def read_head(headers: Iterable[tuple[bytes, bytes]], max_bytes: int) -> Head:

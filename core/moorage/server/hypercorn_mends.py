@@ -1,0 +1,73 @@
+"""What Hypercorn leaves open: HTTP/2 in clear text, messages without a bound, connections that one stray frame ends.
+
+Each mend says what it is about, see `docs/adr/0006-engines.md`. They lean on the internals of version 0.18.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import h2.errors
+import h2.events
+import h2.exceptions
+import hypercorn.protocol
+from hypercorn.protocol import ws_stream
+from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.protocol.h11 import H11Protocol
+
+
+class _H11(H11Protocol):
+    """HTTP/1.1 that stays it."""
+
+    async def _check_protocol(self, event: Any) -> None:
+        """No `Upgrade: h2c`, no prior knowledge: through a proxy that lets them pass, a client would speak to us
+        unseen and with the proxy's trusted address."""
+
+
+class _H2(H2Protocol):
+    """HTTP/2 whose streams do not end one another."""
+
+    async def _handle_events(self, events: list[h2.events.Event]) -> None:
+        """Body that comes after the answer (a refused upload, already on its way) is not for anybody any more."""
+        for event in events:
+            if isinstance(event, h2.events.DataReceived) and event.stream_id not in self.streams:
+                self._stray(event)
+            elif isinstance(event, h2.events.RequestReceived) and not _well_formed(event):
+                self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
+            else:
+                await super()._handle_events([event])
+        await self._flush()
+
+    def _stray(self, event: h2.events.DataReceived) -> None:
+        try:
+            self.connection.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.NO_ERROR)
+        except h2.exceptions.ProtocolError:
+            return  # The client has closed it as well.
+
+
+def _well_formed(event: h2.events.RequestReceived) -> bool:
+    """A CONNECT has no path, and no check is made of what is in one."""
+    path = dict(event.headers or ()).get(b":path")
+    return path is not None and path.isascii()
+
+
+class _Buffer(ws_stream.WebsocketBuffer):
+    """A message that is too big is refused before it is kept, however long its sender goes on."""
+
+    def extend(self, event: Any) -> None:
+        """Add a part of a message. FrameTooLargeError beyond the bound."""
+        if self.length + len(event.data) > self.max_length:
+            self.clear()
+            raise ws_stream.FrameTooLargeError
+        super().extend(event)
+
+
+def install() -> None:
+    """Put the mends in place, for this process."""
+    hypercorn.protocol.H11Protocol = _H11  # type: ignore[attr-defined]
+    hypercorn.protocol.H2Protocol = _H2  # type: ignore[attr-defined]
+    ws_stream.WebsocketBuffer = _Buffer  # type: ignore[misc]
+    # Per-message deflate is offered to everybody, without a switch. On terminals it doubles the CPU per message and
+    # the memory per viewer; uvicorn's is off by its own setting.
+    ws_stream.server_extensions_handshake = lambda requested, supported: None  # type: ignore[attr-defined]

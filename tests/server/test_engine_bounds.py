@@ -1,0 +1,274 @@
+"""What a hostile or unlucky client may take from an engine: bounded memory, bounded time, and nobody else's streams."""
+
+import asyncio
+import os
+import ssl
+import struct
+import subprocess
+from contextlib import asynccontextmanager
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import pytest
+from moorage.api import PUBLIC, Manifest, Plugin, Routes, hookimpl, json_response, parse_json
+from moorage.server import engines
+from quart import request
+
+MB = 1 << 20
+LIMITS = {"max_header_bytes": 8192, "max_url_bytes": 8192, "max_frame_bytes": 65_536, "max_body_bytes": 100_000}
+
+
+class Pier(Plugin):
+    manifest = Manifest(name="pier", version="1", summary="A probe")
+
+    @hookimpl
+    def moorage_routes(self, hub):
+        routes = Routes()
+
+        @routes.get("/hello", access=PUBLIC)
+        async def hello():
+            return "hello"
+
+        @routes.post("/echo", access=PUBLIC)
+        async def echo():
+            return json_response(parse_json(await request.get_data()))
+
+        @routes.get("/wait", access=PUBLIC)
+        async def wait():
+            await asyncio.sleep(0.5)
+            return "waited"
+
+        @routes.socket("/ws", access=PUBLIC)
+        async def ws(socket):
+            await socket.accept()
+            async for message in socket:
+                await socket.send(message)
+
+        return routes
+
+
+@pytest.fixture(params=["hypercorn", "uvicorn"])
+async def server(request, moorage_server):
+    async with moorage_server(Pier, config={"server": {"engine": request.param, **LIMITS}}) as server:
+        yield server
+
+
+@asynccontextmanager
+async def connected(server, **options):
+    reader, writer = await asyncio.open_connection(*server.url.removeprefix("http://").split(":"), **options)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+
+
+def memory() -> int:
+    """Bytes of this process, which is the server's as well."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+async def pour(writer, chunk, limit):
+    """Send `chunk` over and over, as far as one lets us; the bytes that were sent."""
+    sent = 0
+    try:
+        async with asyncio.timeout(20):
+            while sent < limit:
+                writer.write(chunk)
+                await writer.drain()
+                sent += len(chunk)
+    except OSError:
+        pass
+    return sent
+
+
+CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "header": (b"GET /hello HTTP/1.1\r\nHost: x\r\nX-Big: ", b"a" * 65_536),
+    "headers": (b"GET /hello HTTP/1.1\r\nHost: x\r\n", b"X-A: aaaaaaaa\r\n" * 4096),
+    "target": (b"GET /", b"a" * 65_536),
+    "trailers": (
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n",
+        b"X-A: aaaaa\r\n" * 4096,
+    ),
+}
+
+
+@pytest.mark.parametrize("part", ENDLESS)
+async def test_an_endless_head_is_cut_off(server, part):
+    begin, more = ENDLESS[part]
+    async with connected(server) as (_, writer):
+        writer.write(begin)
+        assert await pour(writer, more, 64 * MB) < 32 * MB
+    assert (await server.anonymous.get("/hello")).text == "hello"
+
+
+async def test_an_endless_message_costs_no_memory(server):
+    async with connected(server) as (reader, writer):
+        writer.write(
+            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        before = memory()
+        writer.write(b"\x82\xff" + struct.pack("!Q", 1 << 40) + b"\0\0\0\0")
+        await pour(writer, b"\0" * 65_536, 96 * MB)
+        assert memory() - before < 48 * MB
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /hello HT", b"GET /hello HTTP/1.1\r\nHost: x\r\nX-A: b\r\n"])
+@pytest.mark.parametrize("engine", ["hypercorn", "uvicorn"])
+async def test_a_client_that_does_not_come_to_the_point_is_left(moorage_server, monkeypatch, engine, said):
+    monkeypatch.setattr(engines, "IDLE_SECONDS", 0.4)
+    server = moorage_server(Pier, config={"server": {"engine": engine}})
+    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+        writer.write(said)
+        if said:
+            await dribble(reader, writer)
+        assert await reader.read(1000) == b""
+
+
+async def test_one_that_was_answered_before_is_left_too(moorage_server, monkeypatch):
+    monkeypatch.setattr(engines, "IDLE_SECONDS", 0.4)
+    server = moorage_server(Pier, config={"server": {"engine": "uvicorn"}})
+    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+        writer.write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
+        writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await reader.readuntil(b"waited")).startswith(b"HTTP/1.1 200"), "a slow view is not an idle one"
+        writer.write(b"G")
+        await dribble(reader, writer)
+
+
+async def dribble(reader, writer):
+    """A byte now and then, until the server closes."""
+    while not reader.at_eof():
+        try:
+            writer.write(b"x")
+            await asyncio.wait_for(reader.read(1000), 0.05)
+        except TimeoutError:
+            continue
+        except OSError:
+            return
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+        b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
+async def test_no_http2_in_clear_text(server, head):
+    async with connected(server) as (reader, writer):
+        writer.write(head)
+        answer = await asyncio.wait_for(reader.read(1000), 5)
+        assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400")), answer
+
+
+# -- HTTP/2 -------------------------------------------------------------------------------------------------------
+
+
+class Peer:
+    """A client that says what it likes."""
+
+    def __init__(self, reader, writer):
+        self.reader, self.writer = reader, writer
+        config = h2.config.H2Configuration(header_encoding="utf-8", validate_outbound_headers=False)
+        self.h2 = h2.connection.H2Connection(config)
+        self.h2.initiate_connection()
+        self.answers, self.over = {}, {}
+
+    def ask(self, stream, method, path, *more, end=True):
+        pseudo = [(":method", method), (":authority", "x")]
+        place = [(":scheme", "https"), (":path", path)] if path else []
+        self.h2.send_headers(stream, [*pseudo, *place, *more], end_stream=end)
+
+    async def until_over(self, stream):
+        """(status, body) of a stream, or how it was reset."""
+        async with asyncio.timeout(10):
+            while stream not in self.over:
+                self.writer.write(self.h2.data_to_send())
+                data = await self.reader.read(65_536)
+                assert data, "the connection was closed"
+                for event in self.h2.receive_data(data):
+                    self._take(event)
+        return self.over[stream]
+
+    def _take(self, event):
+        if isinstance(event, h2.events.ResponseReceived):
+            self.answers[event.stream_id] = [int(dict(event.headers)[":status"]), b""]
+        elif isinstance(event, h2.events.DataReceived):
+            self.answers[event.stream_id][1] += event.data
+            self.h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+        elif isinstance(event, h2.events.StreamEnded):
+            self.over[event.stream_id] = tuple(self.answers[event.stream_id])
+        elif isinstance(event, h2.events.StreamReset):
+            self.over.setdefault(event.stream_id, event.error_code)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    subprocess.run(
+        [*command, "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], check=True, capture_output=True
+    )
+    return folder
+
+
+@pytest.fixture
+async def peer(moorage_server, certificate):
+    tls = {"tls_cert": str(certificate / "cert.pem"), "tls_key": str(certificate / "key.pem")}
+    context = ssl.create_default_context(cafile=str(certificate / "cert.pem"))
+    context.set_alpn_protocols(["h2"])
+    server = moorage_server(Pier, config={"server": {**LIMITS, **tls}})
+    async with server, connected(server, ssl=context, server_hostname="localhost") as (reader, writer):
+        yield Peer(reader, writer)
+
+
+async def test_a_body_that_no_header_announces(peer):
+    peer.ask(1, "POST", "/echo", ("content-type", "application/json"), end=False)
+    peer.h2.send_data(1, b'{"a": 1}', end_stream=True)
+    assert await peer.until_over(1) == (200, b'{"a":1}')
+    peer.ask(3, "POST", "/echo", end=False)
+    for _ in range(3):
+        peer.h2.send_data(3, b"x" * 16_000)
+    for _ in range(5):
+        peer.writer.write(peer.h2.data_to_send())
+        await asyncio.sleep(0.02)  # The server's window updates are read while waiting below.
+    peer.h2.end_stream(3)
+    assert (await peer.until_over(3))[0] == 400
+
+
+async def test_an_upload_that_goes_on_after_its_refusal_ends_no_other_stream(peer):
+    peer.ask(1, "POST", "/echo", ("content-length", "200000"), end=False)
+    assert (await peer.until_over(1))[0] == 413
+    peer.ask(3, "GET", "/wait")
+    peer.h2.send_data(1, b"x" * 16_000)
+    assert await peer.until_over(3) == (200, b"waited")
+    peer.ask(5, "GET", "/hello")
+    assert await peer.until_over(5) == (200, b"hello")
+
+
+async def test_many_small_parts_of_a_refused_body(peer):
+    peer.ask(1, "POST", "/nowhere", ("content-length", "400"), end=False)
+    for _ in range(400):
+        peer.h2.send_data(1, b"x")
+    peer.h2.end_stream(1)
+    assert (await peer.until_over(1))[0] == 404
+    peer.ask(3, "GET", "/hello")
+    assert await peer.until_over(3) == (200, b"hello")
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", "/caf\u00e9"), ("CONNECT", None)])
+async def test_a_malformed_request_ends_its_stream_alone(peer, method, path, caplog):
+    peer.ask(1, "GET", "/wait")
+    peer.ask(3, method, path)
+    assert await peer.until_over(3) == h2.errors.ErrorCodes.PROTOCOL_ERROR
+    assert await peer.until_over(1) == (200, b"waited")
+    assert "Traceback" not in caplog.text
