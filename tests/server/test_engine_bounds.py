@@ -106,13 +106,26 @@ async def test_an_endless_head_is_cut_off(server, part):
     assert (await server.anonymous.get("/hello")).text == "hello"
 
 
+async def upgrade(reader, writer):
+    writer.write(
+        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+
+
+async def test_pongs_that_nobody_reads_cost_no_memory(moorage_server):
+    server = moorage_server(Pier, config={"server": {"engine": "uvicorn"}})
+    async with server, connected(server) as (reader, writer):
+        await upgrade(reader, writer)
+        before = memory()
+        assert await pour(writer, (b"\x89\xfd\0\0\0\0" + b"p" * 125) * 500, 32 * MB) >= 32 * MB
+        assert memory() - before < 12 * MB
+
+
 async def test_an_endless_message_costs_no_memory(server):
     async with connected(server) as (reader, writer):
-        writer.write(
-            b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
-        assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
+        await upgrade(reader, writer)
         before = memory()
         writer.write(b"\x82\xff" + struct.pack("!Q", 1 << 40) + b"\0\0\0\0")
         await pour(writer, b"\0" * 65_536, 96 * MB)

@@ -106,7 +106,7 @@ async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: Engin
 async def _uvicorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
     import uvicorn
 
-    from moorage.server.uvicorn_bounds import bounded
+    from moorage.server.uvicorn_bounds import BoundedSocket, bounded
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -122,7 +122,7 @@ async def _uvicorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineS
         server_header=False,
         proxy_headers=False,
         http=bounded(settings.max_header_bytes + settings.max_url_bytes + 1024, IDLE_SECONDS),
-        ws="websockets-sansio",
+        ws=BoundedSocket,
         ws_max_size=settings.max_frame_bytes,
         ws_ping_interval=settings.ws_ping_interval or None,
         ws_ping_timeout=30.0,

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 with the bounds that it has not: on the size of a head, and on the time that it may take."""
+"""uvicorn with the bounds that it has not: on a head's size and the time that it may take, on unread pongs."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -86,3 +87,13 @@ class BoundedProtocol(HttpToolsProtocol):
 def bounded(max_head: int, patience: float) -> type[BoundedProtocol]:
     """The protocol with these bounds."""
     return type("Protocol", (BoundedProtocol,), {"max_head": max_head, "patience": patience})
+
+
+class BoundedSocket(WebSocketsSansIOProtocol):
+    """A WebSocket that does not gather pongs for a client that reads none."""
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the answers before it have not been taken yet. Source: RFC 6455, 5.5.3."""
+        output = self.conn.data_to_send()
+        if self.writable.is_set():
+            self.transport.write(b"".join(output))
