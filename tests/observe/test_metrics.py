@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from moorage.observe.metrics import Metrics
+from moorage.observe.metrics import SECONDS, Metrics
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 
 def test_names_scopes_and_text() -> None:
@@ -58,3 +59,19 @@ def test_descriptions_for_the_reference() -> None:
         ("moorage_c", "gauge", "How much c.", ()),
         ("moorage_tmux_a_seconds", "histogram", "Times a.", ()),
     ]
+
+
+def test_a_loop_histogram_reads_like_the_library_s_own() -> None:
+    metrics, registry = Metrics(), CollectorRegistry()
+    ours = metrics.loop_histogram("wait_seconds", "Waited.", ("who",))
+    theirs = Histogram("moorage_wait_seconds", "Waited.", ("who",), registry=registry, buckets=SECONDS)
+    for who in ("a", 'q"\n'):
+        for amount in (0.0, 0.0009, 0.7, 29.99, 30.01, 1e9, *SECONDS):
+            ours.labels(who).observe(amount)
+            theirs.labels(who).observe(amount)
+    wanted = [line for line in generate_latest(registry).decode().splitlines() if "_created" not in line]
+    said = metrics.render()[0].decode().splitlines()
+    assert [line for line in said if "wait_seconds" in line] == wanted
+    assert metrics.loop_histogram("wait_seconds", "Waited.", ("who",)) is ours
+    with pytest.raises(ValueError, match="another kind"):
+        metrics.histogram("wait_seconds", "Waited.", ("who",))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import itertools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from prometheus_client import (
@@ -16,13 +18,61 @@ from prometheus_client import (
     ProcessCollector,
     generate_latest,
 )
+from prometheus_client.core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Buckets for durations of requests."""
 
-_Metric = Counter | Gauge | Histogram
+
+class Series:
+    """One combination of label values of a `LoopHistogram`."""
+
+    __slots__ = ("_bounds", "counts", "total")
+
+    def __init__(self, bounds: Sequence[float]) -> None:
+        self._bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.total = 0.0
+
+    def observe(self, amount: float) -> None:
+        """Count one."""
+        self.counts[bisect_left(self._bounds, amount)] += 1
+        self.total += amount
+
+
+class LoopHistogram(Collector):
+    """A histogram that only the event loop's thread observes, so it needs no locks.
+
+    prometheus_client's own takes two for every number: 2 µs on each request.
+    """
+
+    def __init__(self, name: str, doc: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
+        self._name, self._doc, self._labels = name, doc, tuple(labels)
+        self._bounds = tuple(map(float, buckets))
+        self._series: dict[tuple[str, ...], Series] = {}
+
+    def labels(self, *values: str) -> Series:
+        """The series for these label values; keep it where it is used often."""
+        return self._series.setdefault(values, Series(self._bounds))
+
+    def describe(self) -> Iterable[Metric]:
+        """The metric without numbers."""
+        return [HistogramMetricFamily(self._name, self._doc, labels=self._labels)]
+
+    def collect(self) -> Iterable[Metric]:
+        """The metric as Prometheus reads it."""
+        family = HistogramMetricFamily(self._name, self._doc, labels=self._labels)
+        for values, series in self._series.items():
+            upto = itertools.accumulate(series.counts)
+            buckets = list(zip((*map(repr, self._bounds), "+Inf"), upto, strict=True))
+            family.add_metric(values, buckets, series.total)
+        return [family]
+
+
+_Metric = Counter | Gauge | Histogram | LoopHistogram
 _Known = tuple[_Metric, tuple[str, ...]]
-_M = TypeVar("_M", Counter, Gauge, Histogram)
+_M = TypeVar("_M", Counter, Gauge, Histogram, LoopHistogram)
 
 
 class ScopedMetrics:
@@ -51,6 +101,18 @@ class ScopedMetrics:
         return self._get(
             Histogram, name, labels, lambda full: Histogram(full, doc, labels, registry=self._registry, buckets=buckets)
         )
+
+    def loop_histogram(
+        self, name: str, doc: str, labels: Sequence[str] = (), *, buckets: Sequence[float] = SECONDS
+    ) -> LoopHistogram:
+        """As `histogram`, for what only the event loop observes, and often."""
+
+        def make(full: str) -> LoopHistogram:
+            made = LoopHistogram(full, doc, labels, buckets)
+            self._registry.register(made)
+            return made
+
+        return self._get(LoopHistogram, name, labels, make)
 
     def scoped(self, part: str) -> ScopedMetrics:
         """A narrower view; a hyphen in the part's name becomes `_`."""

@@ -28,7 +28,7 @@ class AccessLog:
         self.enabled, self.as_json = enabled, as_json
         self._stream = stream or sys.stdout
         self._lines: deque[Line] = deque(maxlen=BOUND)
-        self._seconds = metrics.histogram(
+        self._seconds = metrics.loop_histogram(
             "http_request_seconds",
             "Time to answer a request, by route template.",
             ("plugin", "route", "method", "status"),
