@@ -225,6 +225,7 @@ class App:
                 max_body_bytes=server.max_body_bytes,
                 max_frame_bytes=server.max_frame_bytes,
                 max_json_depth=server.max_json_depth,
+                max_sockets_per_user=server.max_sockets_per_user,
                 request_timeout=server.request_timeout,
                 cookie_name=accounts.cookie_name,
                 public_url=server.public_url,

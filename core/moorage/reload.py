@@ -27,6 +27,7 @@ LIVE_SERVER = (
     "server.max_body_bytes",
     "server.max_frame_bytes",
     "server.max_json_depth",
+    "server.max_sockets_per_user",
     "server.request_timeout",
     "server.access_log",
     "server.plugin_",
@@ -172,6 +173,7 @@ def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) -> None:
     gate.settings.max_body_bytes = server.max_body_bytes
     gate.settings.max_frame_bytes = server.max_frame_bytes
     gate.settings.max_json_depth = server.max_json_depth
+    gate.settings.max_sockets_per_user = server.max_sockets_per_user
     gate.settings.request_timeout = server.request_timeout
     app.access_log.enabled = server.access_log
     logs.set_level(new.settings.log.level)

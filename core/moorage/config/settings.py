@@ -114,6 +114,11 @@ class ServerSettings(Section):
     max_frame_bytes: Annotated[int, Field(ge=1024)] = Field(
         1024 * 1024, description="The largest WebSocket message that a client may send; beyond it, close 1009."
     )
+    max_sockets_per_user: Positive = Field(
+        200,
+        description="WebSockets and endless streams that one user (or one address that is not signed in) may "
+        "have open at once; beyond it, 429.",
+    )
     max_json_depth: Annotated[int, Field(ge=4, le=500)] = Field(
         64, description="How deep JSON bodies may nest; deeper ones are refused before they are read into objects."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -25,6 +26,7 @@ from moorage.errors import (
     Unauthorized,
     Unavailable,
 )
+from moorage.limits.service import network
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, SocketRoute
 from moorage.server.body import Body
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
@@ -61,6 +63,7 @@ class GateSettings:
     max_body_bytes: int
     max_frame_bytes: int
     max_json_depth: int
+    max_sockets_per_user: int
     request_timeout: float
     cookie_name: str
     public_url: str | None = None
@@ -94,6 +97,7 @@ class Gate:
         self.limiter = limiter
         self.draining = False
         self._active = 0
+        self._held: Counter[int | str] = Counter()
         self._idle: asyncio.Event | None = None
         self._accounts, self._holds, self._registry = accounts, holds, registry
         self._views, self._observe, self._activate = views, observe, activate
@@ -207,8 +211,11 @@ class Gate:
         scope["moorage.bodyless"] = not head.has_body
         bind_request(info)
         running = reply.running = Running(info.actor, info.plugin, route.access, self._registry, self._deadlines)
+        holder: int | str | None = None
         if timeout := self.settings.request_timeout if route.timeout is None else route.timeout:
             self._deadlines.set(running, perf_counter() + timeout)
+        else:
+            holder = self._hold(info)
         try:
             await self._views(scope, receive, reply.send)
         except asyncio.CancelledError:
@@ -216,6 +223,8 @@ class Gate:
             raise
         finally:
             running.end()
+            if holder is not None:
+                self._release(holder)
 
     # -- WebSocket ----------------------------------------------------------------------------------------------
 
@@ -251,7 +260,11 @@ class Gate:
                 query=query,
                 max_frame=entry.route.max_frame or self.settings.max_frame_bytes,
             )
-            await self._run(socket, entry.route)
+            holder = self._hold(info)
+            try:
+                await self._run(socket, entry.route)
+            finally:
+                self._release(holder)
         except MoorageError as error:
             status = dialect.status(error)
             await self._refuse(error, dialect, entry, reply, scope, receive, send)
@@ -267,7 +280,8 @@ class Gate:
         self._registry.add(socket)
         code, reason = 1000, ""
         try:
-            await route.handler(socket)
+            with socket.attended():
+                await route.handler(socket)
         except SocketClosed:
             pass
         except MoorageError as error:
@@ -391,6 +405,21 @@ class Gate:
         )
         if not state.allowed:
             raise TooManyRequests(retry_after=state.retry_after)
+
+    def _hold(self, info: RequestInfo) -> int | str:
+        """Count one more of what stays open for long; who has it, for `_release`. TooManyRequests beyond the bound."""
+        user = info.actor.user
+        holder = user.id if user is not None else network(info.address)
+        most = self.settings.max_sockets_per_user
+        if self._held[holder] >= most:
+            raise TooManyRequests(f"No more than {most} sockets and streams may be open at once", retry_after=10)
+        self._held[holder] += 1
+        return holder
+
+    def _release(self, holder: int | str) -> None:
+        self._held[holder] -= 1
+        if not self._held[holder]:
+            del self._held[holder]
 
     def _authorize(self, access: str | Access | None, actor: Actor) -> None:
         """The route's rule. Which object it is about is the service's question."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import types
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterator, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 
 from moorage.access import Actor
@@ -19,6 +20,8 @@ Send = Callable[[Message], Coroutine[Any, Any, None]]
 
 OUTBOX_BYTES = 1 << 20
 CLOSE_TIMEOUT = 5.0
+EVICT_SECONDS = 5.0
+"""How long a handler may go on after its socket was closed from outside, before it is cancelled."""
 
 
 class SocketClosed(Exception):
@@ -66,6 +69,8 @@ class Socket:
         self._reader: asyncio.Task[Any] | None = None
         self._closing: asyncio.Task[None] | None = None
         self._reason = ""
+        self._handler: asyncio.Task[Any] | None = None
+        self._ended = asyncio.Event()
 
     @property
     def actor(self) -> Actor:
@@ -101,7 +106,11 @@ class Socket:
         first = await self._receive()
         if first["type"] != "websocket.connect":
             self._gone(first)
-        await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        try:
+            await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
+        except OSError:
+            self._lost()
+            raise SocketClosed from None
         self.accepted = True
 
     async def receive(self) -> str | bytes:
@@ -242,6 +251,28 @@ class Socket:
         await self.close(code, reason)
         if reader is not None and reader is self._reader:
             reader.cancel()
+        try:
+            await asyncio.wait_for(self._ended.wait(), EVICT_SECONDS)
+        except TimeoutError:
+            # It waits for something else than a message: it would keep what it holds, and its place, for ever.
+            if self._handler is not None:
+                self._handler.cancel()
+
+    @contextmanager
+    def attended(self) -> Iterator[None]:
+        """Around a handler's run, in its task. SocketClosed when it had to be cancelled."""
+        self._handler = task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        try:
+            yield
+        except asyncio.CancelledError:
+            evicted = self._closing is not None and self._closing.done()
+            if task is None or not evicted or task.uncancel() > before:
+                raise
+            raise SocketClosed(self.close_code or 1006, self._reason) from None
+        finally:
+            self._handler = None
+            self._ended.set()
 
 
 @types.coroutine
