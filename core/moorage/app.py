@@ -238,7 +238,7 @@ class App:
             origins=OriginPolicy(server.public_url, server.trusted_origins),
             views=self._views,
             observe=self.access_log.observe,
-            activate=self.db.activate,
+            activate=self.db.enter,
         )
 
     def sites(self, records: Sequence[Record]) -> Sites:

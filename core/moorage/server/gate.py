@@ -90,7 +90,7 @@ class Gate:
         origins: OriginPolicy,
         views: Callable[[Any, Any, Any], Awaitable[None]],
         observe: Observer,
-        activate: Callable[[], Any],
+        activate: Callable[[], None],
     ) -> None:
         self.sites, self.settings = sites, settings
         self.proxies, self.origins = proxies, origins
@@ -113,11 +113,12 @@ class Gate:
             return
         self._active += 1
         try:
-            with self._activate():
-                if kind == "http":
-                    await self._http(scope, receive, send)
-                elif kind == "websocket":
-                    await self._websocket(scope, receive, send)
+            # Engines call this in a task of its own, so the context ends with it.
+            self._activate()
+            if kind == "http":
+                await self._http(scope, receive, send)
+            elif kind == "websocket":
+                await self._websocket(scope, receive, send)
         finally:
             self._active -= 1
             if self._idle is not None and not self._active:
