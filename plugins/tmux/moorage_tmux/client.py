@@ -54,6 +54,34 @@ class Tmux:
         """The little of our environment that a tmux client needs: secrets stay ours, `TMUX` would forbid attaching."""
         return {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
 
+    async def has_sessions(self, timeout: float) -> bool:
+        """Whether a tmux server with a session runs. Raises TmuxError when tmux cannot be run or asked.
+
+        Asked before a control client is started: one that comes while tmux makes a session can crash tmux 3.3,
+        and a first `tmux new` takes its time. An ordinary client does no harm.
+        """
+        devnull = asyncio.subprocess.DEVNULL
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self.argv("list-sessions", "-F", "s"),
+                stdin=devnull,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=devnull,
+                env=self.environment(),
+            )
+        except OSError as error:
+            raise TmuxError(f"cannot run {self.binary}: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(timeout):
+                listed, _ = await process.communicate()
+        except TimeoutError as error:
+            raise TmuxError("tmux did not answer in time") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        return process.returncode == 0 and bool(listed)
+
 
 RowsOfNext = Callable[[list[Reply]], int]
 

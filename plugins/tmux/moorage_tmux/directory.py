@@ -118,17 +118,23 @@ class Directory:
             if self._closed:
                 raise TmuxGone("the server is stopping")
             if self._client is None or not self._client.alive:
-                client = ControlClient(
-                    self._tmux,
-                    flags="no-output,ignore-size",
-                    timeout=self._timeout,
-                    on_event=self._event,
-                    on_exit=self._exited,
-                )
-                await self._background.start(client.start())
-                self._client = client
+                self._client = None
+                self._client = await self._background.start(self._connect())
             self._release()
             return self._client
+
+    async def _connect(self) -> ControlClient:
+        if not await self._tmux.has_sessions(self._timeout):
+            raise TmuxGone("no tmux session runs")
+        client = ControlClient(
+            self._tmux,
+            flags="no-output,ignore-size",
+            timeout=self._timeout,
+            on_event=self._event,
+            on_exit=self._exited,
+        )
+        await client.start()
+        return client
 
     async def _keep(self) -> None:
         """Be connected while held; look for a server while there is none."""
@@ -148,7 +154,9 @@ class Directory:
             self._keeping = False
 
     def _exited(self, reason: str) -> None:
-        self._wake.set()
+        # One that never got connected wakes nobody: the next look comes with the next poll, not at once.
+        if self._client is not None:
+            self._wake.set()
 
     def _event(self, event: Event) -> None:
         if isinstance(event, Notice) and event.name in _CHANGES and self._relist is None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import time
+from dataclasses import replace
 
 import pytest
-from moorage_tmux import snapshot
+from moorage_tmux import directory, snapshot
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone
 from moorage_tmux.keys import to_text, type_into
 from moorage_tmux.sessions import resolve
@@ -418,6 +420,23 @@ async def test_changes_are_told_while_somebody_listens(tmux_server, engine):
     await until(lambda: [s.name for s in engine.changes[-1]] == ["second"])
     tmux_server.run("kill-server")
     await until(lambda: engine.changes[-1] == [])
+    engine.directory.drop("test")
+
+
+async def test_waiting_for_a_tmux_server_costs_little(tmux_server, engine, tmp_path, monkeypatch):
+    monkeypatch.setattr(directory, "POLL_SECONDS", 0.2)
+    calls = tmp_path / "calls"
+    program = tmp_path / "tmux"
+    program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\nexec {shutil.which("tmux")} "$@"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(engine.directory, "_tmux", replace(tmux_server.tmux, binary=str(program)))
+    started = time.monotonic()
+    engine.directory.hold("test")
+    await until(lambda: calls.exists() and len(calls.read_text().splitlines()) >= 3)
+    assert time.monotonic() - started >= 0.4, "it looks at each poll, and not at once again"
+    assert "-C" not in calls.read_text().split(), "a control client could crash a tmux that is just starting"
+    tmux_server.new("main")
+    await until(lambda: engine.changes and [s.name for s in engine.changes[-1]] == ["main"])
     engine.directory.drop("test")
 
 
