@@ -82,6 +82,7 @@ class RateLimiter:
         user = settings.user or settings.general
         self._general = _Class("general", settings.general, user, settings.key)
         self._auth = _Class("auth", settings.authentication, settings.authentication, None)
+        self._wrong = MovingWindow(self._general.address)
         self._rejected = metrics.counter(
             "limits_rejected_total", "Requests that were refused because a limit was reached.", ("limit_class",)
         )
@@ -117,6 +118,24 @@ class RateLimiter:
             return None
         limits = self._auth if cls is LimitClass.AUTH else self._general
         return self._told(limits, hit(limits.local(_counted_as(address), actor)))
+
+    def may_prove(self, address: str) -> int:
+        """0 if a credential from here may be looked up, else the seconds until then.
+
+        Each look-up of a wrong one costs a question to the database, on routes without limits too. So they are
+        counted by themselves, up to the general rate, and always by this server alone.
+        """
+        if not self._enabled:
+            return 0
+        now = self._wrong.clock()
+        hits = self._wrong.peek(_counted_as(address), now)
+        return max(1, ceil(hits[0] + self._wrong.seconds - now)) if len(hits) >= self._wrong.limit else 0
+
+    def proved_wrong(self, address: str) -> None:
+        """A credential from here does not hold."""
+        if self._enabled:
+            key, now = _counted_as(address), self._wrong.clock()
+            self._wrong.add(key, self._wrong.peek(key, now), now)
 
     def _told(self, limits: _Class, state: LimitState) -> LimitState:
         if not state.allowed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -26,12 +25,13 @@ from moorage.errors import (
     Unauthorized,
     Unavailable,
 )
-from moorage.limits.service import network
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, SocketRoute
 from moorage.server.body import Body
+from moorage.server.handshake import refuse
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
 from moorage.server.origin import SAFE, OriginPolicy
-from moorage.server.reply import Message, Reply, spell
+from moorage.server.places import Places
+from moorage.server.reply import Message, Reply
 from moorage.server.router import WEBSOCKET, Entry
 from moorage.server.running import Deadlines, Registry, Running
 from moorage.server.sites import MatchFailed, Sites
@@ -52,6 +52,8 @@ class Limiter(Protocol):
 
     def hit_here(self, cls: LimitClass, address: str, actor: Actor) -> Any: ...
     async def hit(self, cls: LimitClass, *, address: str, actor: Actor) -> Any: ...
+    def may_prove(self, address: str) -> int: ...
+    def proved_wrong(self, address: str) -> None: ...
 
 
 @dataclass(slots=True)
@@ -97,7 +99,7 @@ class Gate:
         self.limiter = limiter
         self.draining = False
         self._active = 0
-        self._held: Counter[int | str] = Counter()
+        self._places = Places()
         self._idle: asyncio.Event | None = None
         self._accounts, self._holds, self._registry = accounts, holds, registry
         self._views, self._observe, self._activate = views, observe, activate
@@ -151,9 +153,7 @@ class Gate:
                 body = Body(receive, self.settings.max_body_bytes)
             entry, params, failure = self._match(scope, info, info.method, head)
             dialect = entry.dialect if entry else failure.dialect if failure else dialect
-            public = entry is None or entry.route.access is PUBLIC
-            info.actor = await self._authenticate(head, info, reply, public=public)
-            await self._limit(entry, info, reply)
+            await self._authenticate(head, info, reply, entry)
             if failure is not None:
                 await self._unmatched(failure, head, info, reply)
             elif entry is not None and isinstance(entry.route, HttpRoute):
@@ -216,7 +216,7 @@ class Gate:
         if timeout := self.settings.request_timeout if route.timeout is None else route.timeout:
             self._deadlines.set(running, perf_counter() + timeout)
         else:
-            holder = self._hold(info)
+            holder = self._places.take(info, self.settings.max_sockets_per_user)
         try:
             await self._views(scope, receive, reply.send)
         except asyncio.CancelledError:
@@ -225,7 +225,7 @@ class Gate:
         finally:
             running.end()
             if holder is not None:
-                self._release(holder)
+                self._places.free(holder)
 
     # -- WebSocket ----------------------------------------------------------------------------------------------
 
@@ -244,8 +244,7 @@ class Gate:
                 raise failure.error
             if entry is None or not isinstance(entry.route, SocketRoute):
                 raise Unavailable
-            info.actor = await self._authenticate(head, info, reply, public=entry.route.access is PUBLIC)
-            await self._limit(entry, info, reply)
+            await self._authenticate(head, info, reply, entry)
             self.origins.check_socket(head, info)
             self._authorize(entry.route.access, info.actor)
             bind_request(info)
@@ -261,18 +260,18 @@ class Gate:
                 query=query,
                 max_frame=entry.route.max_frame or self.settings.max_frame_bytes,
             )
-            holder = self._hold(info)
+            holder = self._places.take(info, self.settings.max_sockets_per_user)
             try:
                 await self._run(socket, entry.route)
             finally:
-                self._release(holder)
+                self._places.free(holder)
         except MoorageError as error:
             status = dialect.status(error)
-            await self._refuse(error, dialect, entry, reply, scope, receive, send)
+            await refuse(error, dialect, entry, reply, scope, receive, send)
         except (Exception, SystemExit):
             status = 500
             log.exception("socket failed", template=info.template, plugin=info.plugin)
-            await self._refuse(MoorageError(), dialect, entry, reply, scope, receive, send)
+            await refuse(MoorageError(), dialect, entry, reply, scope, receive, send)
         finally:
             self._observe(info, entry, status, 0, perf_counter() - started)
 
@@ -298,35 +297,6 @@ class Gate:
             self._registry.remove(socket)
         if socket.accepted:
             await socket.close(code, reason)
-
-    async def _refuse(
-        self,
-        error: MoorageError,
-        dialect: Dialect,
-        entry: Entry | None,
-        reply: Reply,
-        scope: Message,
-        receive: Receive,
-        send: Send,
-    ) -> None:
-        """Refuse a handshake: by close code where the contract says so, else by an HTTP answer."""
-        route = entry.route if entry else None
-        code = route.close_codes.get(error.status) if isinstance(route, SocketRoute) else None
-        try:
-            if code is not None:
-                async with asyncio.timeout(5):
-                    await receive()
-                    await send({"type": "websocket.accept", "subprotocol": None, "headers": []})
-                    await send({"type": "websocket.close", "code": code, "reason": error.message[:120]})
-            elif "websocket.http.response" in (scope.get("extensions") or {}):
-                status, headers, body = spell(error, dialect, reply.info.id)
-                headers += [(b"x-request-id", reply.info.id.encode()), *reply.extra]
-                await send({"type": "websocket.http.response.start", "status": status, "headers": headers})
-                await send({"type": "websocket.http.response.body", "body": body, "more_body": False})
-            else:
-                await send({"type": "websocket.close", "code": 1008})
-        except (TimeoutError, OSError, RuntimeError):
-            log.debug("client left during the handshake", template=reply.info.template)
 
     # -- steps that both share ----------------------------------------------------------------------------------
 
@@ -358,36 +328,56 @@ class Gate:
         info.template, info.plugin, info.prefix = entry.template, entry.owner, entry.prefix
         return entry, params, None
 
-    async def _authenticate(self, head: Head, info: RequestInfo, reply: Reply, *, public: bool) -> Actor:
-        """Bearer decides if present; else the session cookie. A public route never fails for a stale credential."""
+    async def _authenticate(self, head: Head, info: RequestInfo, reply: Reply, entry: Entry | None) -> None:
+        """Find out who asks, and count the request. A public route never fails for a stale credential."""
         if head.origin and head.origin.lower() in self.origins.trusted:
             reply.extra += [
                 (b"access-control-allow-origin", head.origin.encode("latin-1")),
                 (b"access-control-allow-credentials", b"true"),
                 (b"vary", b"Origin"),
             ]
+        exempt = entry is not None and entry.route.limit is LimitClass.EXEMPT
+        actor: Actor | None = ANONYMOUS
         if head.authorization:
             scheme, _, token = head.authorization.partition(" ")
-            if scheme.lower() == "bearer" and token:
-                token = token.strip()
-                actor = self._accounts.cached(token) or await self._accounts.authenticate(token)
-                if actor is not None:
-                    return _without_csrf(actor)
-            if not public:
-                raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
-            return ANONYMOUS
+            actor = await self._prove(token.strip(), info, exempt) if scheme.lower() == "bearer" and token else None
+            info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
+        elif head.cookie:
+            info.actor = await self._by_cookie(head, info, reply, exempt)
+        await self._limit(entry, info, reply)
+        if actor is None and entry is not None and entry.route.access is not PUBLIC:
+            # A Bearer that is shown decides: there is no falling back to the cookie.
+            raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
+
+    async def _by_cookie(self, head: Head, info: RequestInfo, reply: Reply, exempt: bool) -> Actor:
         name = self.settings.cookie_name
         if info.scheme == "https":
             name = self.settings.hidden_prefix + name
-        token = cookie_value(head.cookie, name) if head.cookie else ""
-        if not token:
+        if not (token := cookie_value(head.cookie, name)):
             return ANONYMOUS
-        actor = self._accounts.cached(token) or await self._accounts.authenticate(token)
-        if actor is None or actor.method is not Method.SESSION:
-            secure = "; Secure" if info.scheme == "https" else ""
-            cleared = f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
-            reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
-            return ANONYMOUS
+        actor = await self._prove(token, info, exempt)
+        if actor is not None and (actor is ANONYMOUS or actor.method is Method.SESSION):
+            return actor
+        secure = "; Secure" if info.scheme == "https" else ""
+        cleared = f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
+        reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
+        return ANONYMOUS
+
+    async def _prove(self, token: str, info: RequestInfo, exempt: bool) -> Actor | None:
+        """The actor of a token; None if it does not hold.
+
+        After many wrong ones from an address no more are looked up for a while: ANONYMOUS on a route without limits,
+        else TooManyRequests.
+        """
+        if (actor := self._accounts.cached(token)) is not None:
+            return actor
+        if wait := self.limiter.may_prove(info.address):
+            if exempt:
+                return ANONYMOUS
+            raise TooManyRequests("Too many invalid credentials", retry_after=wait)
+        actor = await self._accounts.authenticate(token)
+        if actor is None:
+            self.limiter.proved_wrong(info.address)
         return actor
 
     async def _limit(self, entry: Entry | None, info: RequestInfo, reply: Reply) -> None:
@@ -406,21 +396,6 @@ class Gate:
         )
         if not state.allowed:
             raise TooManyRequests(retry_after=state.retry_after)
-
-    def _hold(self, info: RequestInfo) -> int | str:
-        """Count one more of what stays open for long; who has it, for `_release`. TooManyRequests beyond the bound."""
-        user = info.actor.user
-        holder = user.id if user is not None else network(info.address)
-        most = self.settings.max_sockets_per_user
-        if self._held[holder] >= most:
-            raise TooManyRequests(f"No more than {most} sockets and streams may be open at once", retry_after=10)
-        self._held[holder] += 1
-        return holder
-
-    def _release(self, holder: int | str) -> None:
-        self._held[holder] -= 1
-        if not self._held[holder]:
-            del self._held[holder]
 
     def _authorize(self, access: str | Access | None, actor: Actor) -> None:
         """The route's rule. Which object it is about is the service's question."""
