@@ -36,6 +36,7 @@ class MovingWindow:
         self._max_keys, self._max_hits = max_keys, max_hits
         self._hits: OrderedDict[str, deque[float]] = OrderedDict()
         self._total = 0
+        self._stale_at = 0.0  # No key's hits are over before.
 
     def __len__(self) -> int:
         return len(self._hits)
@@ -65,7 +66,8 @@ class MovingWindow:
             table.move_to_end(key)
         else:
             table[key] = hits
-        self._shrink(now)
+        if now > self._stale_at or self._total > self._max_hits or len(table) > self._max_keys:
+            self._shrink(now)
 
     def touch(self, key: str) -> None:
         """A refused key stays: it must not be forgotten because others are many."""
@@ -77,7 +79,9 @@ class MovingWindow:
         table = self._hits
         oldest = next(iter(table))
         hits = table[oldest]
-        if hits and hits[-1] >= now - self.seconds and len(table) <= self._max_keys and self._total <= self._max_hits:
+        over = hits[-1] + self.seconds if hits else 0.0
+        if over >= now and len(table) <= self._max_keys and self._total <= self._max_hits:
+            self._stale_at = over
             return
         del table[oldest]
         self._total -= len(hits)
@@ -94,17 +98,17 @@ def hit(checks: Sequence[Check], *, wall: Callable[[], float] = time.time) -> Li
     if not checks:
         return UNLIMITED
     now = checks[0][0].clock()
-    found: list[deque[float]] = []
+    found = []
     for window, key in checks:
         hits = window.peek(key, now)
         if len(hits) >= window.limit:
             window.touch(key)
             wait = hits[0] + window.seconds - now if hits else float(window.seconds)
             return LimitState(False, window.limit, 0, ceil(wall() + wait), max(1, ceil(wait)))
-        found.append(hits)
+        found.append((window, key, hits))
     nearest: MovingWindow | None = None
     least, first = 0, now
-    for (window, key), hits in zip(checks, found, strict=True):
+    for window, key, hits in found:
         window.add(key, hits, now)
         remaining = window.limit - len(hits)
         if nearest is None or remaining < least:
