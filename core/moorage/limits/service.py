@@ -117,7 +117,8 @@ class RateLimiter:
         if self._shared is not None:
             return None
         limits = self._auth if cls is LimitClass.AUTH else self._general
-        return self._told(limits, hit(limits.local(_counted_as(address), actor)))
+        state = hit(limits.local(network(address) if ":" in address else address, actor))
+        return state if state.allowed else self._told(limits, state)
 
     def may_prove(self, address: str) -> int:
         """0 if a credential from here may be looked up, else the seconds until then.

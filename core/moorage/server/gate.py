@@ -387,8 +387,8 @@ class Gate:
         state = self.limiter.hit_here(cls, info.address, info.actor)
         if state is None:
             state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
-        if not state.counted:
-            return
+        if not state.limit:
+            return  # Nothing is counted.
         reply.extra += (
             (b"x-ratelimit-limit", b"%d" % state.limit),
             (b"x-ratelimit-remaining", b"%d" % state.remaining),
