@@ -340,37 +340,28 @@ class Gate:
         actor: Actor | None = ANONYMOUS
         if head.authorization:
             scheme, _, token = head.authorization.partition(" ")
-            actor = await self._prove(token.strip(), info, exempt) if scheme.lower() == "bearer" and token else None
+            token = token.strip() if scheme.lower() == "bearer" else ""
+            actor = (self._accounts.cached(token) or await self._prove(token, info, exempt)) if token else None
             info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
         elif head.cookie:
-            info.actor = await self._by_cookie(head, info, reply, exempt)
-        await self._limit(entry, info, reply)
+            name = self.settings.cookie_name
+            if info.scheme == "https":
+                name = self.settings.hidden_prefix + name
+            if token := cookie_value(head.cookie, name):
+                shown = self._accounts.cached(token) or await self._prove(token, info, exempt)
+                info.actor = _of_session(shown, name, reply)
+        if not exempt:
+            await self._limit(entry, info, reply)
         if actor is None and entry is not None and entry.route.access is not PUBLIC:
             # A Bearer that is shown decides: there is no falling back to the cookie.
             raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
 
-    async def _by_cookie(self, head: Head, info: RequestInfo, reply: Reply, exempt: bool) -> Actor:
-        name = self.settings.cookie_name
-        if info.scheme == "https":
-            name = self.settings.hidden_prefix + name
-        if not (token := cookie_value(head.cookie, name)):
-            return ANONYMOUS
-        actor = await self._prove(token, info, exempt)
-        if actor is not None and (actor is ANONYMOUS or actor.method is Method.SESSION):
-            return actor
-        secure = "; Secure" if info.scheme == "https" else ""
-        cleared = f"{name}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
-        reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
-        return ANONYMOUS
-
     async def _prove(self, token: str, info: RequestInfo, exempt: bool) -> Actor | None:
-        """The actor of a token; None if it does not hold.
+        """The actor of a token that is not in memory; None if it does not hold.
 
         After many wrong ones from an address no more are looked up for a while: ANONYMOUS on a route without limits,
         else TooManyRequests.
         """
-        if (actor := self._accounts.cached(token)) is not None:
-            return actor
         if wait := self.limiter.may_prove(info.address):
             if exempt:
                 return ANONYMOUS
@@ -382,8 +373,6 @@ class Gate:
 
     async def _limit(self, entry: Entry | None, info: RequestInfo, reply: Reply) -> None:
         cls = entry.route.limit if entry is not None else LimitClass.GENERAL
-        if cls is LimitClass.EXEMPT:
-            return
         state = self.limiter.hit_here(cls, info.address, info.actor)
         if state is None:
             state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
@@ -410,6 +399,16 @@ class Gate:
                 f"This needs the permission {access}",
                 details={"required": access, "current": actor.user.role, "action": str(access).rpartition(":")[2]},
             )
+
+
+def _of_session(actor: Actor | None, cookie: str, reply: Reply) -> Actor:
+    """The actor of a session's cookie. Of one that holds no session, the browser is told to forget it."""
+    if actor is not None and (actor is ANONYMOUS or actor.method is Method.SESSION):
+        return actor
+    secure = "; Secure" if reply.info.scheme == "https" else ""
+    cleared = f"{cookie}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
+    reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
+    return ANONYMOUS
 
 
 def _without_csrf(actor: Actor) -> Actor:
