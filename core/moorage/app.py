@@ -394,7 +394,7 @@ class App:
             for record in sorted(self.plugins.records.values(), key=lambda r: -r.order):
                 await self.plugins.stop(record, timeout)
         await self.tasks.stop()
-        self.access_log.flush()
+        self.access_log.close()
         backplane = [self.backplane.stop] if self.backplane is not None else []
         for end in (self.bus.close, *backplane, self.limiter.stop, self.accounts.close, self.db.close):
             try:

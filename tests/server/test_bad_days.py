@@ -7,7 +7,7 @@ import time
 import httpx
 import pytest
 from fakedist import probe
-from harness import Server
+from harness import MOORAGE, Server, environment
 
 
 @pytest.fixture
@@ -107,6 +107,30 @@ def test_what_a_plugin_left_running_does_not_keep_the_process(make, kind):
     server.signal(signal.SIGTERM)
     assert server.process.wait(12) == 0
     assert "ended what would not end" in server.stderr
+
+
+def test_an_access_log_that_nobody_reads_stops_nothing(make):
+    server = make({"limits": {"enabled": False}}).start()
+    with httpx.Client(base_url=server.url, timeout=10) as client:
+        for _ in range(800):  # More than a pipe holds.
+            client.get("/health")
+    assert server.stop(timeout=10) == 0
+
+
+def test_no_standard_output_at_all(make):
+    server = make()
+    command = f'exec "$0" serve --config "{server.config_file}" >&-'
+    with (server.folder / "stderr.log").open("w") as log:
+        process = subprocess.Popen(["sh", "-c", command, MOORAGE], stderr=log, env=environment(**server.env))
+    try:
+        server.wait_healthy(time.monotonic() + 20)
+        httpx.get(f"{server.url}/health")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(15) == 0
+        assert "Traceback" not in server.stderr
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_reload_that_is_asked_for_during_the_start_is_done_after_it(make, tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import os
-import sys
 import threading
 from pathlib import Path
 
@@ -33,6 +32,7 @@ def serve(context: click.Context, config_path: Path | None, safe_mode: bool) -> 
     """
     from moorage.lifecycle import run
 
+    _standard_files()
     loaded = load(config_path or (context.obj or {}).get("config"))
     logs.setup(loaded.settings.log)
     for warning in loaded.warnings:
@@ -53,6 +53,15 @@ def serve(context: click.Context, config_path: Path | None, safe_mode: bool) -> 
             _end_for_certain(runner.get_loop(), failure)
 
 
+def _standard_files() -> None:
+    """Started with one of them closed (`>&-`), the next connection would become standard output."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free, so this one.
+
+
 def _end_for_certain(loop: asyncio.AbstractEventLoop, failure: BaseException | None) -> None:
     """Python waits for every thread and task, and a plugin's may hang for ever: then the process ends without them.
 
@@ -67,8 +76,6 @@ def _end_for_certain(loop: asyncio.AbstractEventLoop, failure: BaseException | N
         if failure is not None:
             code = failure.exit_code if isinstance(failure, StartError) else 1
             click.echo(f"moorage: {failure or type(failure).__name__}", err=True)
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
 
     timer = threading.Timer(EXIT_GRACE, end)

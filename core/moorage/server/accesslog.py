@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import queue
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -21,12 +23,51 @@ BOUND = 20_000
 Line = tuple[float, RequestInfo, int, int, float]
 
 
+class _Writer:
+    """Writes in a thread of its own: a pipe that nobody reads any more must not stop the server."""
+
+    def __init__(self, lost: Callable[[int], None]) -> None:
+        self._lost = lost
+        self._batches: queue.Queue[tuple[TextIO, list[str]]] = queue.Queue(1)
+        self._thread: threading.Thread | None = None
+
+    def busy(self) -> bool:
+        """True while the last batch waits to be written."""
+        return self._batches.full()
+
+    def write(self, stream: TextIO, lines: list[str]) -> None:
+        """Hand over a batch. Only when not busy."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="access-log", daemon=True)
+            self._thread.start()
+        self._batches.put_nowait((stream, lines))
+
+    def _run(self) -> None:
+        while True:
+            stream, lines = self._batches.get()
+            try:
+                stream.write("".join(lines))
+                stream.flush()
+            except (OSError, ValueError):
+                self._lost(len(lines))
+            finally:
+                self._batches.task_done()
+
+    def finish(self, timeout: float) -> None:
+        """Wait until all is written, at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        with self._batches.all_tasks_done:
+            while self._batches.unfinished_tasks and (left := deadline - time.monotonic()) > 0:
+                self._batches.all_tasks_done.wait(left)
+
+
 class AccessLog:
     """Counts every request and, if asked, writes a line for it. The path is the route's template, never the URL."""
 
     def __init__(self, metrics: Metrics, *, enabled: bool, as_json: bool, stream: TextIO | None = None) -> None:
         self.enabled, self.as_json = enabled, as_json
-        self._stream = stream or sys.stdout
+        # Without a standard output (`>&-`) Python has None there.
+        self._stream: TextIO | None = stream or sys.stdout
         self._lines: deque[Line] = deque(maxlen=BOUND)
         self._seconds = metrics.loop_histogram(
             "http_request_seconds",
@@ -34,6 +75,7 @@ class AccessLog:
             ("plugin", "route", "method", "status"),
         )
         self._dropped = metrics.counter("access_log_dropped", "Access log lines lost to a full buffer.")
+        self._writer = _Writer(self._dropped.inc)
 
     def observe(self, info: RequestInfo, entry: Entry | None, status: int, size: int, seconds: float) -> None:
         """One finished request or socket."""
@@ -60,16 +102,16 @@ class AccessLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has gathered now."""
-        if not self._lines:
-            return
-        form: Callable[[Line], str] = _json_line if self.as_json else _plain_line
-        lines = [form(self._lines.popleft()) for _ in range(len(self._lines))]
-        try:
-            self._stream.write("".join(lines))
-            self._stream.flush()
-        except (OSError, ValueError):
-            self._dropped.inc(len(lines))
+        """Hand on what has gathered, unless what was handed on before is not written yet."""
+        if self._lines and self._stream is not None and not self._writer.busy():
+            form: Callable[[Line], str] = _json_line if self.as_json else _plain_line
+            self._writer.write(self._stream, [form(self._lines.popleft()) for _ in range(len(self._lines))])
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Write what is left, if it can be written within `timeout` seconds."""
+        self._writer.finish(timeout)
+        self.flush()
+        self._writer.finish(timeout)
 
 
 def _json_line(line: Line) -> str:
