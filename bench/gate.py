@@ -66,7 +66,7 @@ class _Target:
 def _config(engine: str, *, limits: bool, log: bool) -> dict[str, Any]:
     return {
         "server": {"engine": engine, "access_log": log},
-        "limits": {"enabled": limits, "general": "100000000/minute", "authentication": "100000000/minute"},
+        "limits": {"enabled": limits, "general": "1000000/second", "authentication": "100000000/minute"},
         "plugins": {"bench": {"enabled": True}},
     }
 

@@ -80,7 +80,7 @@ def gate(app: ASGI | None = None, *, limits: bool = False, log: bool = False) ->
     environment = {
         "MOORAGE__DATA_DIR": tempfile.gettempdir(),
         "MOORAGE__LIMITS__ENABLED": str(limits).lower(),
-        "MOORAGE__LIMITS__GENERAL": "100000000/minute",
+        "MOORAGE__LIMITS__GENERAL": "1000000/second",
         "MOORAGE__SERVER__ACCESS_LOG": str(log).lower(),
         "MOORAGE_CONFIG": os.devnull,
     }
