@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all lint bench build page config clean
+.PHONY: help serve test test-all lint bench build page config docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -48,6 +48,9 @@ page: $(PAGE)
 
 config: $(VENV)/.serve
 	@$(BIN)/moorage config template > config/moorage.toml
+
+docs: $(VENV)/.dev
+	@$(BIN)/python docs/generate.py
 
 clean:
 	rm -rf $(VENV) dist build core/moorage/console/static $(WEB)/node_modules
