@@ -38,6 +38,7 @@ lint: $(VENV)/.dev $(PAGE)
 	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(WEB)/node_modules/.checked; fi
 
 bench: $(VENV)/.dev $(PAGE)
+	@scripts/parts want wrk=wrk tmux=tmux
 	@$(BIN)/pip install -q -e ".[bench]"
 	@$(BIN)/python -m bench $(ARGS)
 
