@@ -64,6 +64,40 @@ async def test_read_then_write_from_several_processes(
         await database.close()
 
 
+OUTSIDE = """
+import sqlite3, sys
+
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("UPDATE harbour_boats SET visits = visits + 1")
+connection.close()
+"""
+
+
+async def test_a_second_look_at_an_open_file_leaves_its_log_in_place(
+    data_dir: Path, models: str, start_python: Callable[..., subprocess.Popen[str]]
+) -> None:
+    """As a reload does it: migrations open the file again, then a command of another process comes and goes."""
+    database, file = Database("sqlite://moorage.db", data_dir), data_dir / "moorage.db"
+    with database.activate():
+        await database.open({"harbour": [models]})
+        await database.create_tables()
+        boat = await importlib.import_module(models).Boat.create(name="counted")
+        log = (data_dir / "moorage.db-wal").stat().st_ino
+        second = Database("sqlite://moorage.db", data_dir)
+        with second.activate():
+            await second.open({"harbour": [models]})
+            await second.close()
+        assert await asyncio.to_thread(start_python(OUTSIDE, file).wait, 30) == 0
+        assert (data_dir / "moorage.db-wal").stat().st_ino == log, "the command deleted the log that is in use"
+        await boat.refresh_from_db()
+        assert boat.visits == 1
+        boat.visits = 5
+        await boat.save()
+        with closing(sqlite3.connect(file)) as connection:
+            assert connection.execute("SELECT visits FROM harbour_boats").fetchall() == [(5,)]
+        await database.close()
+
+
 WRITE = """
 import asyncio, importlib, sys
 from pathlib import Path

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from contextvars import ContextVar
+from errno import EACCES, EISDIR
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -290,11 +291,18 @@ class Database:
             make_folder(self.data_dir)
         try:
             # Created by us so that it is private from its first moment; an operator's own mode is left alone.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            # One that exists is never opened here: closing it would drop the locks that SQLite holds on it for
+            # another Database of this process, and the next command to finish would delete the log in use.
+            os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        except FileExistsError:
+            if path.is_dir():
+                raise opening_failed(IsADirectoryError(EISDIR, os.strerror(EISDIR), str(path)), self.target) from None
+            if not os.access(path, os.R_OK | os.W_OK):
+                raise opening_failed(PermissionError(EACCES, os.strerror(EACCES), str(path)), self.target) from None
         except OSError as error:
             raise opening_failed(error, self.target) from error
         if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise opening_failed(PermissionError(13, "Permission denied", str(path.parent)), self.target)
+            raise opening_failed(PermissionError(EACCES, os.strerror(EACCES), str(path.parent)), self.target)
 
     def _refuse_two_dialects(self, modules: Mapping[str, Iterable[str]]) -> None:
         wanted = {name for names in modules.values() for name in names}
