@@ -22,7 +22,9 @@ from moorage.db.sources import CORE, Source
 from moorage.dialects import PROBLEM
 from moorage.errors import StartError
 from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
+from moorage.events.bus import OwnBus
 from moorage.events.redis import RedisBackplane
+from moorage.events.tasks import repeat
 from moorage.hub import Hub
 from moorage.limits import RateLimiter
 from moorage.observe.audit import Audit
@@ -106,8 +108,8 @@ class App:
         sites = self.sites(records)
         self.plugins.adopt(records)
         self.gate = self._make_gate(sites)
-        self.tasks.spawn(self._revalidate(), "revalidate")
-        self.tasks.spawn(self._sweep(), "sweep")
+        self.tasks.spawn(repeat("revalidation", REVALIDATE_SECONDS, self._revalidate), "revalidate")
+        self.tasks.spawn(repeat("housekeeping", SWEEP_EVERY, self.accounts.sweep), "sweep")
         self.tasks.spawn(self.access_log.run(), "access-log")
         self.ready = True
 
@@ -206,7 +208,7 @@ class App:
             log=structlog.get_logger(f"moorage.{record.name}"),
             access=self.access,
             accounts=self.accounts,
-            bus=self.bus,
+            bus=OwnBus(self.bus),
             sockets=self.registry,
             tasks=TaskSupervisor(record.name),
             metrics=self.metrics.scoped(record.name),
@@ -294,23 +296,8 @@ class App:
 
     async def _revalidate(self) -> None:
         """Changes that another process made (the CLI, another server) reach open sockets within seconds."""
-        with self.db.activate():
-            while True:
-                await asyncio.sleep(REVALIDATE_SECONDS)
-                try:
-                    if actors := self.registry.actors():
-                        self.registry.apply(await self.accounts.revalidate(actors))
-                except Exception:
-                    log.exception("open sockets could not be revalidated")
-
-    async def _sweep(self) -> None:
-        with self.db.activate():
-            while True:
-                try:
-                    await self.accounts.sweep()
-                except Exception:
-                    log.exception("sweep failed")
-                await asyncio.sleep(SWEEP_EVERY)
+        if actors := self.registry.actors():
+            self.registry.apply(await self.accounts.revalidate(actors))
 
     async def _database_health(self) -> Health:
         return Health("ok", data={"ping_ms": round(await self.db.ping(), 3)})

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from moorage.access.service import Access
     from moorage.accounts import Accounts
     from moorage.db import Database
-    from moorage.events import EventBus, SocketRegistry, TaskSupervisor
+    from moorage.events import SocketRegistry, TaskSupervisor
+    from moorage.events.bus import OwnBus
     from moorage.observe.audit import Audit
     from moorage.observe.metrics import ScopedMetrics
 
@@ -48,7 +49,7 @@ class Hub:
     log: FilteringBoundLogger
     access: Access
     accounts: Accounts
-    bus: EventBus
+    bus: OwnBus
     sockets: SocketRegistry
     tasks: TaskSupervisor
     metrics: ScopedMetrics

@@ -80,6 +80,7 @@ class Crane(Plugin):
     @hookimpl
     async def moorage_startup(self, hub):
         hub.tasks.spawn(asyncio.sleep(3600), "swing")
+        hub.bus.subscribe("probe.rang", lambda data: self.heard.append("rang"))
         self.begun.set()
         await self.go.wait()
         if self.error is not None:
@@ -121,6 +122,7 @@ async def test_a_required_plugin_that_cannot_start_refuses_the_reload_and_leaves
         assert not server.app.access.known("crane:load:lift")
         assert swinging() == []
         await server.as_user("viewer")
+        server.app.bus.publish("probe.rang", {})
         await server.app.bus.join()
         assert Crane.heard == [], "a plugin that was given up hears nothing"
         Crane.error = None
@@ -128,6 +130,9 @@ async def test_a_required_plugin_that_cannot_start_refuses_the_reload_and_leaves
         assert (done["added"], done["changed"]) == (["crane"], ["dock"])
         assert (await viewer.get("/crane")).text == "1"
         assert (await viewer.get("/dock")).text == "2"
+        await server.reload({"plugins": {"crane": {"number": 2}}})
+        server.app.bus.publish("probe.rang", {})
+        assert Crane.heard.count("rang") == 1, "the one that was replaced hears no more"
 
 
 async def test_roles_that_do_not_fit_a_new_plugin_change_nothing(moorage_server):

@@ -158,5 +158,45 @@ class EventBus:
         self._deliver(Topic.BACKPLANE_RESTORED, {})
 
 
+class OwnBus(EventBus):
+    """The bus as one plugin sees it: what it subscribed to ends with it, whether or not it thinks of that."""
+
+    def __init__(self, bus: EventBus) -> None:
+        self._bus = bus
+        self._ends: set[Unsubscribe] = set()
+
+    def subscribe(self, topic: str, handler: Handler) -> Unsubscribe:
+        """See `EventBus.subscribe`."""
+        end = self._bus.subscribe(topic, handler)
+        self._ends.add(end)
+
+        def unsubscribe() -> None:
+            self._ends.discard(end)
+            end()
+
+        return unsubscribe
+
+    def publish(self, topic: str, data: Data) -> None:
+        """See `EventBus.publish`."""
+        self._bus.publish(topic, data)
+
+    def bridge(self, backplane: Backplane, topics: Iterable[str]) -> None:
+        """See `EventBus.bridge`."""
+        self._bus.bridge(backplane, topics)
+
+    async def join(self, timeout: float = 5.0) -> bool:
+        """See `EventBus.join`."""
+        return await self._bus.join(timeout)
+
+    async def close(self, timeout: float = 5.0) -> None:
+        """End its own subscriptions; the bus itself goes on."""
+        self.leave()
+
+    def leave(self) -> None:
+        """End its own subscriptions."""
+        while self._ends:
+            self._ends.pop()()
+
+
 def _is_async(handler: Handler) -> bool:
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import structlog
+
+from moorage.errors import Unavailable
 
 T = TypeVar("T")
 _RECANCEL_SECONDS = 0.5
@@ -26,6 +28,25 @@ async def contained(coro: Coroutine[Any, Any, T]) -> T:
         return await coro
     except (SystemExit, KeyboardInterrupt) as error:
         raise Exited(f"{type(error).__name__}: {error}") from error
+
+
+async def repeat(what: str, every: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do it every so many seconds, for ever. What it needs is away: one line says so, and one when it is back."""
+    away = False
+    while True:
+        await asyncio.sleep(every)
+        try:
+            await work()
+        except Unavailable as error:
+            if not away:
+                _log.error("not possible now", what=what, reason=error.message)
+            away = True
+        except Exception:
+            _log.exception("failed", what=what)
+        else:
+            if away:
+                _log.warning("possible again", what=what)
+            away = False
 
 
 class TaskSupervisor:

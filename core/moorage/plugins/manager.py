@@ -109,8 +109,14 @@ class PluginManager:
     def _failed(self, record: Record, failure: PluginFailed) -> None:
         record.fail(failure)
         log.error("plugin failed", plugin=record.name, reason=record.reason, exc_info=failure.__cause__)
+        self._forget(record)
+
+    def _forget(self, record: Record) -> None:
+        """What it hooked into: hooks and events reach it no more."""
         if record.plugin is not None:
             self.dispatcher.unregister(record.plugin)
+        if record.hub is not None:
+            record.hub.bus.leave()
 
     def adopt(self, records: Iterable[Record]) -> None:
         """Make records the current generation."""
@@ -135,8 +141,7 @@ class PluginManager:
         await self._end(record, "moorage_shutdown", timeout)
         if record.hub is not None:
             await record.hub.tasks.stop(timeout)
-        if record.plugin is not None:
-            self.dispatcher.unregister(record.plugin)
+        self._forget(record)
 
     async def _end(self, record: Record, hook: str, timeout: float) -> None:
         if not record.started or record.plugin is None or not self.dispatcher.implements(hook, record.plugin):
