@@ -102,11 +102,20 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
 
 
 def _from_this_machine() -> bool:
-    """True for a peer on loopback that no proxy speaks for."""
+    """True for a peer on loopback that no proxy speaks for, and that asks for this machine by such a name.
+
+    A page whose host name was made to point here after it was loaded still asks by that name.
+    """
     if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip")):
         return False
+    info = current_request()
+    host = info.host[1:].partition("]")[0] if info.host.startswith("[") else info.host.partition(":")[0]
+    return _is_loopback(info.address) and (host.lower() == "localhost" or _is_loopback(host))
+
+
+def _is_loopback(text: str) -> bool:
     try:
-        return ip_address(current_request().address).is_loopback
+        return ip_address(text).is_loopback
     except ValueError:
         return False
 

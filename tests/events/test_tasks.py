@@ -6,7 +6,9 @@ import asyncio
 
 import pytest
 import structlog
+from moorage.errors import Unavailable
 from moorage.events import TaskSupervisor
+from moorage.events.tasks import repeat
 
 
 async def test_results_and_failures() -> None:
@@ -89,3 +91,39 @@ async def test_a_task_may_stop_its_own_supervisor() -> None:
         return await tasks.stop(1)
 
     assert await tasks.spawn(ends_all(), "ends all") == []
+
+
+async def test_what_is_repeated_says_once_that_it_cannot_be_done() -> None:
+    outcomes: list[Exception | None] = [None, Unavailable(), Unavailable(), ValueError("boom"), Unavailable(), None]
+    done = asyncio.Event()
+
+    async def work() -> None:
+        if not outcomes:
+            done.set()
+            return
+        if (error := outcomes.pop(0)) is not None:
+            raise error
+
+    tasks = TaskSupervisor("probe")
+    with structlog.testing.capture_logs() as logged:
+        tasks.spawn(repeat("probing", 0.001, work), "repeat")
+        await asyncio.wait_for(done.wait(), 5)
+        await tasks.stop(1)
+    assert [entry["event"] for entry in logged] == ["not possible now", "failed", "possible again"]
+
+
+async def test_an_exit_ends_its_task_and_not_the_server() -> None:
+    async def leaves() -> None:
+        raise SystemExit(9)
+
+    tasks = TaskSupervisor("probe")
+    with structlog.testing.capture_logs() as logged:
+        await asyncio.wait([tasks.spawn(leaves(), "leaves")])
+        await asyncio.sleep(0)
+    assert "SystemExit: 9" in str(logged[0]["exc_info"])
+
+
+async def test_a_task_that_is_stopped_before_it_began() -> None:
+    tasks = TaskSupervisor("probe")
+    tasks.spawn(asyncio.sleep(10), "sleeps")
+    assert await tasks.stop(1) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import structlog
 from moorage.observe.metrics import SECONDS, Metrics
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
@@ -47,6 +48,19 @@ def test_two_servers_in_one_process_do_not_meet() -> None:
     two.counter("x_total", "X.")
     assert "moorage_x_total 1.0" in one.render()[0].decode()
     assert "moorage_x_total 0.0" in two.render()[0].decode()
+
+
+def test_one_that_cannot_be_read_hides_no_other() -> None:
+    metrics = Metrics()
+    metrics.counter("x_total", "Counts x.").inc()
+    metrics.gauge("broken", "Asks what is gone.").set_function(lambda: 1 / 0)
+    metrics.gauge("y", "How much y.").set(2)
+    with structlog.testing.capture_logs() as logged:
+        text = metrics.render()[0].decode()
+    assert "moorage_x_total 1.0" in text
+    assert "moorage_y 2.0" in text
+    assert "process_resident_memory_bytes" in text
+    assert [entry["metric"] for entry in logged] == ["moorage_broken"]
 
 
 def test_descriptions_for_the_reference() -> None:

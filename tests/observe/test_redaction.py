@@ -28,7 +28,7 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLW9mLXRoaXM"
         ('{"password": "hunter2", "user": "ann"}', '{"password": "***", "user": "ann"}'),
         ("api_key=abc123; path=/", "api_key=***; path=/"),
         ("the_first_one_of_my_tokens_is_TOKEN=abc", "the_first_one_of_my_tokens_is_TOKEN=***"),
-        ("setup_" + "a" * 32, "setup_***"),
+        ("mset_" + "a" * 32, "mset_***"),
     ],
 )
 def test_texts(text: str, shown: str) -> None:

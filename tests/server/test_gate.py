@@ -27,6 +27,7 @@ def server(request, tmp_path_factory):
             "max_json_depth": 20,
             "trusted_proxies": ["127.0.0.2"],
             "trusted_origins": ["https://app.example"],
+            "public_url": "https://moorage.example",
         },
         "limits": {"general": "100000/minute", "authentication": "100000/minute"},
         "plugins": {"good": {"enabled": True}, "prox": {"enabled": True}},
@@ -73,6 +74,19 @@ def test_anonymous_is_told_in_the_dialect_of_the_mount(server):
     assert answer.json() == {"error": "UNAUTHORIZED", "message": "Authentication required", "details": {}}
     assert answer.headers["www-authenticate"] == "Bearer"
     assert httpx.get(f"{server.url}/prox/read").json() == {"detail": "Not authenticated"}
+
+
+def test_cookies_follow_the_public_url_behind_a_proxy(server):
+    body = {"username": "ann", "password": PASSWORD}
+    public = {"Host": "moorage.example", "Origin": "https://moorage.example"}
+    answer = httpx.post(f"{server.url}/api/auth/login", json=body, headers=public)
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-moorage_session=")
+    assert "Secure" in cookie
+    assert "max-age" in answer.headers["strict-transport-security"]
+    shown = {"Host": "moorage.example", "Cookie": cookie.partition(";")[0]}
+    assert httpx.get(f"{server.url}/good/read", headers=shown).status_code == 200
+    assert httpx.post(f"{server.url}/api/auth/login", json=body).headers["set-cookie"].startswith("moorage_session=")
 
 
 def test_cookie_key_and_bearer_session(server, client, cookie, key):
@@ -232,6 +246,9 @@ def test_metrics_for_loopback_and_admins_only(server):
     answer = httpx.get(f"{server.url}/metrics")
     assert 'route="/good/read"' in answer.text
     assert "moorage_http_request_seconds_bucket" in answer.text
+    rebound = {"Host": "evil.example"}
+    assert httpx.get(f"{server.url}/metrics", headers=rebound).status_code == 401
+    assert httpx.get(f"{server.url}/metrics", headers={"Host": "localhost:1"}).status_code == 200
     proxied = {"X-Forwarded-For": "9.9.9.9"}
     assert httpx.get(f"{server.url}/metrics", headers=proxied).status_code == 401
     with server.client("vic") as client:

@@ -34,7 +34,10 @@ def test_encoded_slash_stays_inside_its_segment():
     assert routes.match("GET", "/a/%62/c")[0].template == "/a/b/c"
 
 
-@pytest.mark.parametrize("path", ["/b", "/a/", "/a", "/a/1/", "/files/../etc", "/files/%2e%2e/etc", "//a/1"])
+CLIMBING = ["/files/../etc", "/files/%2e%2e/etc", "/files/a%2F..%2Fb"]
+
+
+@pytest.mark.parametrize("path", ["/b", "/a/", "/a", "/a/1/", "//a/1", *CLIMBING])
 def test_not_found(path):
     with pytest.raises(NotFound):
         table("/a/{id}", "/files/{rest:path}").match("GET", path)

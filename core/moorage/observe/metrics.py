@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar, cast
 
+import structlog
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
@@ -23,6 +24,7 @@ from prometheus_client.registry import Collector
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Buckets for durations of requests."""
+_log = structlog.get_logger("moorage.metrics")
 
 
 class Series:
@@ -130,15 +132,31 @@ class ScopedMetrics:
         return known[0]
 
 
+class _Readable:
+    """Those of the metrics that can be read: a plugin's gauge may ask something that is gone."""
+
+    def __init__(self, metrics: Iterable[Collector]) -> None:
+        self._collectors = metrics
+
+    def collect(self) -> Iterator[Metric]:
+        """What Prometheus is told."""
+        for metric in self._collectors:
+            try:
+                found = list(metric.collect())
+            except Exception:
+                _log.exception("metric could not be read", metric=getattr(metric, "_name", type(metric).__name__))
+            else:
+                yield from found
+
+
 class Metrics(ScopedMetrics):
     """All metrics of one server; names begin with `moorage_`."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)
         super().__init__("moorage_", self.registry, {})
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        GCCollector(registry=self.registry)
+        kinds = (ProcessCollector, PlatformCollector, GCCollector)
+        self._process: list[Collector] = [kind(registry=self.registry) for kind in kinds]
 
     def describe(self) -> list[tuple[str, str, str, tuple[str, ...]]]:
         """(name, kind, description, labels) of each metric of ours, by name: for the generated reference."""
@@ -149,5 +167,6 @@ class Metrics(ScopedMetrics):
         return found
 
     def render(self) -> tuple[bytes, str]:
-        """Everything in the text format, and its content type."""
-        return generate_latest(self.registry), CONTENT_TYPE_LATEST
+        """Everything in the text format, and its content type. A metric that cannot be read is logged and left out."""
+        readable = _Readable([*self._process, *(metric for metric, _ in self._metrics.values())])
+        return generate_latest(cast("CollectorRegistry", readable)), CONTENT_TYPE_LATEST

@@ -307,7 +307,7 @@ class Gate:
         info.path = raw_path(scope, self.settings.max_url_bytes)
         client = scope.get("client")
         peer = client[0] if client and client[0] else "unix"
-        scheme = "https" if scope["scheme"] in ("https", "wss") else "http"
+        scheme = "https" if scope["scheme"] in ("https", "wss") else self.origins.scheme_of(head.host)
         info.address, info.scheme, info.host = self.proxies.resolve(peer, head, scheme)
         info.base_url = self.settings.public_url or f"{info.scheme}://{info.host}"
         info.user_agent = head.user_agent[:256]

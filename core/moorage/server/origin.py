@@ -19,11 +19,16 @@ class OriginPolicy:
     def __init__(self, public_url: str | None, trusted: Iterable[str]) -> None:
         self.trusted = frozenset(origin.rstrip("/").lower() for origin in trusted)
         self._own = origin_of(public_url) if public_url else None
+        self._own_scheme, _, self._own_host = (self._own or "").partition("://")
 
     def allows(self, origin: str, info: RequestInfo) -> bool:
         """True if `origin` (a header's value) is ours or trusted."""
         origin = origin.lower()
         return origin in (f"{info.scheme}://{info.host}".lower(), self._own) or origin in self.trusted
+
+    def scheme_of(self, host: str) -> str:
+        """How clients reach us under this host where the connection is in clear text: a proxy may stand before us."""
+        return self._own_scheme if self._own_host and host.lower() == self._own_host else "http"
 
     def check(self, method: str, head: Head, info: RequestInfo, csrf: str | None) -> None:
         """Refuse an unsafe cookie request that another site may have caused.

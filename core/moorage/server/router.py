@@ -132,10 +132,11 @@ def _walk(
         and (found := _walk(node.parameter, segments, at + 1, [*values, segment], method, allowed))
     ):
         return found
-    if node.rest and ".." not in segments[at:]:
+    # An encoded slash may hide one: what is matched is what a view will take for a path.
+    if node.rest and ".." not in (rest := "/".join(segments[at:])).split("/"):
         allowed.update(node.rest)
         if (entry := node.rest.get(method)) is not None:
-            return entry, [*values, "/".join(segments[at:])]
+            return entry, [*values, rest]
     return None
 
 
