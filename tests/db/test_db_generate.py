@@ -54,6 +54,16 @@ def harbour(package: Callable[..., str], tmp_path: Path, monkeypatch: pytest.Mon
     return made
 
 
+def test_the_first_migration_makes_its_package(harbour: Harbour) -> None:
+    (harbour.folder / "migrations" / "__init__.py").unlink()
+    (harbour.folder / "migrations").rmdir()
+    with pytest.raises(StartError, match="moorage db makemigration harbour"):
+        difference(harbour.source, "sqlite")
+    make_migration(harbour.source)
+    assert harbour.files() == ["postgres/0001_init.py", "sqlite/0001_init.py"]
+    assert importlib.util.find_spec(harbour.source.migrations).origin  # type: ignore[union-attr]
+
+
 async def test_first_and_next(harbour: Harbour, postgres_url: str, data_dir: Path) -> None:
     source, urls = harbour.source, ("sqlite://moorage.db", postgres_url)
     written = make_migration(source, "ignored")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import re
 import subprocess
@@ -31,6 +33,7 @@ def make_migration(source: Source, name: str = "update", *, by_hand: bool = Fals
     """
     if not re.fullmatch(r"[a-z0-9_]{1,60}", name):
         raise StartError(f"{name!r} is no name for a migration: use a-z, 0-9 and _.")
+    _make_package(source)
     existing = {dialect: _existing(source, dialect) for dialect in DIALECTS}
     texts: dict[Dialect, str | None] = {}
     for dialect in DIALECTS:
@@ -65,6 +68,24 @@ def difference(source: Source, dialect: Dialect) -> str:
         return ""
     sql = _UPGRADE_SQL.search(text)
     return sql.group(1) if sql else text
+
+
+def _make_package(source: Source) -> None:
+    """Begin a plugin's package of migrations, where its parent is there: before the first migration there is none."""
+    parent, _, name = source.migrations.rpartition(".")
+    try:
+        found = (
+            importlib.util.find_spec(parent) if parent and importlib.util.find_spec(source.migrations) is None else None
+        )
+    except ImportError:
+        return  # Said with its reason by whoever looks for the migrations next.
+    if found is None or not found.submodule_search_locations:
+        return
+    file = Path(found.submodule_search_locations[0]) / name / "__init__.py"
+    if not file.parent.exists():
+        file.parent.mkdir()
+        file.write_text('"""Migrations, made by `moorage db makemigration`."""\n', encoding="utf-8")
+        importlib.invalidate_caches()
 
 
 def _existing(source: Source, dialect: Dialect) -> list[Migration]:

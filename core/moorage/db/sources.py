@@ -37,7 +37,9 @@ class Source:
             ) from error
         if spec is None or not spec.submodule_search_locations:
             raise StartError(
-                f"The migrations of {self.label} are not there: no package {self.migrations}.", exit_code=4
+                f"The migrations of {self.label} are not there: no package {self.migrations}. "
+                f"`moorage db makemigration {self.label}` makes them.",
+                exit_code=4,
             )
         return Path(spec.submodule_search_locations[0]) / dialect
 
