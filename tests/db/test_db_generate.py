@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -122,3 +123,10 @@ def test_models_that_cannot_be_imported(harbour: Harbour) -> None:
 def test_names(harbour: Harbour, name: str) -> None:
     with pytest.raises(StartError, match="is no name for a migration"):
         make_migration(harbour.source, name)
+
+
+def test_without_the_driver_of_postgres(harbour: Harbour, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "asyncpg", None)
+    with pytest.raises(StartError, match="pip install 'moorage"):
+        make_migration(harbour.source)
+    assert harbour.files() == [], "both or none"

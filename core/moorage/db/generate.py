@@ -94,6 +94,11 @@ def _existing(source: Source, dialect: Dialect) -> list[Migration]:
 
 
 def _run(source: Source, dialect: Dialect, existing: list[Migration], name: str, *, empty: bool) -> str | None:
+    if dialect == "postgres" and importlib.util.find_spec("asyncpg") is None:
+        raise StartError(
+            "Migrations are made for SQLite and PostgreSQL alike, and PostgreSQL's driver is not installed: "
+            "pip install 'moorage[test]'."
+        )
     job = {
         "label": source.label,
         "models": list(source.models),
