@@ -278,6 +278,29 @@ async def test_many_small_parts_of_a_refused_body(peer):
     assert await peer.until_over(3) == (200, b"hello")
 
 
+async def test_many_requests_do_not_end_a_long_one(peer):
+    peer.ask(1, "GET", "/wait")
+    for stream in range(3, 2203, 2):
+        peer.ask(stream, "GET", "/hello")
+        if stream % 50 == 1:
+            await peer.until_over(stream)
+    assert await peer.until_over(1) == (200, b"waited")
+    assert await peer.until_over(2201) == (200, b"hello")
+
+
+async def test_a_client_that_breaks_off_everything_is_left(peer):
+    for stream in range(1, 401, 2):
+        peer.ask(stream, "GET", "/wait")
+        peer.h2.reset_stream(stream)
+    peer.writer.write(peer.h2.data_to_send())
+    async with asyncio.timeout(10):
+        events = []
+        while data := await peer.reader.read(65_536):
+            events += peer.h2.receive_data(data)
+    ended = [event for event in events if isinstance(event, h2.events.ConnectionTerminated)]
+    assert [event.error_code for event in ended] == [h2.errors.ErrorCodes.ENHANCE_YOUR_CALM]
+
+
 @pytest.mark.parametrize(("method", "path"), [("GET", "/caf\u00e9"), ("CONNECT", None)])
 async def test_a_malformed_request_ends_its_stream_alone(peer, method, path, caplog):
     peer.ask(1, "GET", "/wait")

@@ -8,6 +8,7 @@ import importlib.util
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -94,6 +95,8 @@ async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: Engin
     config.graceful_timeout = settings.drain_timeout
     config.shutdown_timeout = settings.drain_timeout
     config.keep_alive_timeout = IDLE_SECONDS
+    # On HTTP/2 the one that reaches the limit (1 000) ends every other stream of its connection, long ones too.
+    config.keep_alive_max_requests = sys.maxsize
     config.h11_max_incomplete_size = settings.max_header_bytes + settings.max_url_bytes + 1024
     config.h2_max_header_list_size = settings.max_header_bytes + settings.max_url_bytes
     config.websocket_max_message_size = settings.max_frame_bytes

@@ -5,15 +5,21 @@ Each mend says what it is about, see `docs/adr/0006-engines.md`. They lean on th
 
 from __future__ import annotations
 
+import time
+from collections import deque
 from typing import Any
 
 import h2.errors
 import h2.events
 import h2.exceptions
 import hypercorn.protocol
+from hypercorn.events import Closed
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
+
+RESETS, RESETS_SECONDS = 100, 10.0
+"""So many streams may a client break off in so many seconds: each has made us work. Source: CVE-2023-44487."""
 
 
 class _H11(H11Protocol):
@@ -27,6 +33,10 @@ class _H11(H11Protocol):
 class _H2(H2Protocol):
     """HTTP/2 whose streams do not end one another."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._resets: deque[float] = deque(maxlen=RESETS)
+
     async def _handle_events(self, events: list[h2.events.Event]) -> None:
         """Body that comes after the answer (a refused upload, already on its way) is not for anybody any more."""
         for event in events:
@@ -34,9 +44,19 @@ class _H2(H2Protocol):
                 self._stray(event)
             elif isinstance(event, h2.events.RequestReceived) and not _well_formed(event):
                 self.connection.reset_stream(event.stream_id, h2.errors.ErrorCodes.PROTOCOL_ERROR)
+            elif isinstance(event, h2.events.StreamReset) and self._too_many_resets():
+                self.connection.close_connection(h2.errors.ErrorCodes.ENHANCE_YOUR_CALM)
+                await self._flush()
+                await self.send(Closed())
+                return
             else:
                 await super()._handle_events([event])
         await self._flush()
+
+    def _too_many_resets(self) -> bool:
+        now = time.monotonic()
+        self._resets.append(now)
+        return len(self._resets) == RESETS and now - self._resets[0] < RESETS_SECONDS
 
     def _stray(self, event: h2.events.DataReceived) -> None:
         try:
