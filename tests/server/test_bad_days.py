@@ -1,6 +1,7 @@
 """Starting and stopping when something is wrong: one clear paragraph, the right exit code, and never a hang."""
 
 import signal
+import socket
 import subprocess
 import time
 
@@ -78,6 +79,17 @@ def test_a_database_that_is_away(make):
     assert "cannot be reached" in log
     assert "s3cret" not in log
     assert "Traceback" not in log
+
+
+def test_a_unix_socket_that_is_in_use_is_left_alone(make, tmp_path):
+    path = tmp_path / "other.sock"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        code, _, log = outcome(make({"server": {"listen": [f"unix:{path}"]}}))
+        assert code == 5
+        assert "Address already in use" in log
+        assert path.exists()
 
 
 HANGS = {

@@ -86,3 +86,14 @@ async def test_one_that_a_refused_reload_made_is_not_shut_down(moorage_server):
         assert Quay.called == ["startup"]
         assert (await server.anonymous.get("/quay")).status_code == 200
     assert Quay.called == ["startup", "drain", "shutdown"]
+
+
+async def test_a_part_that_does_not_end_well_keeps_no_other_open(moorage_server, monkeypatch):
+    async def fails(self):
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("moorage.accounts.Accounts.close", fails)
+    async with moorage_server(Quay) as server:
+        app = server.app
+    assert Quay.called == ["startup", "drain", "shutdown"]
+    assert not app.db.is_open

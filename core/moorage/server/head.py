@@ -134,7 +134,7 @@ class TrustedProxies:
             return peer, scheme, head.host
         address = peer
         for hop in reversed([part.strip() for part in head.forwarded_for.split(",") if part.strip()]):
-            hop = hop.strip("[]")
+            hop = _without_port(hop)
             try:
                 ip_address(hop)
             except ValueError:
@@ -149,6 +149,13 @@ class TrustedProxies:
             proto if proto in ("http", "https") else scheme,
             host if host and _is_host(host) else head.host,
         )
+
+
+def _without_port(hop: str) -> str:
+    """The address of "192.0.2.1:4711" or "[2001:db8::1]:4711", as some proxies write it."""
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
 
 
 def cookie_value(header: str, name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import stat
@@ -75,7 +76,8 @@ def _bind_unix(address: str) -> socket.socket:
     path = Path(address.removeprefix("unix:"))
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(path.stat().st_mode):
-            path.unlink()  # Of a server that is gone: the data folder's lock says that there is no other.
+            _refuse_live(path)
+            path.unlink()  # Of a server that is gone.
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         old = os.umask(0o117)
@@ -88,6 +90,17 @@ def _bind_unix(address: str) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def _refuse_live(path: Path) -> None:
+    """OSError if somebody listens there: a server on another data folder, or another program."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(1.0)
+        try:
+            sock.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError):
+            return
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
 def urls(addresses: Sequence[str], *, tls: bool) -> list[str]:
