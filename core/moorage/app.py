@@ -20,7 +20,7 @@ from moorage.db.migrate import upgrade
 from moorage.db.presence import Presence
 from moorage.db.sources import CORE, Source
 from moorage.dialects import PROBLEM
-from moorage.errors import StartError
+from moorage.errors import MoorageError, StartError
 from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
 from moorage.events.bus import OwnBus
 from moorage.events.redis import RedisBackplane
@@ -56,6 +56,8 @@ class App:
     def __init__(self, loaded: Loaded, *, safe_mode: bool = False, find: Find = discover) -> None:
         self.safe_mode, self._find = safe_mode, find
         self.loaded = self._wanted(loaded)
+        # The data folder, the database and Redis stay those of the start, whatever a reload reads.
+        self.started = self.loaded
         settings = loaded.settings
         self.metrics = Metrics()
         self.bus = EventBus()
@@ -72,7 +74,7 @@ class App:
         )
         self.audit = Audit(self.db, self.bus)
         self.accounts = Accounts(settings.accounts, self.db, self.audit, self.bus, settings.data_dir, self.access)
-        self.limiter = RateLimiter(settings.limits, self._redis_url(), self.metrics)
+        self.limiter = RateLimiter(settings.limits, self.redis_url(), self.metrics)
         self.backplane: RedisBackplane | None = None
         self.presence: Presence | None = None
         self.ready = False
@@ -122,7 +124,7 @@ class App:
 
     async def migrate(self, records: Sequence[Record]) -> None:
         """Core first: without it nothing runs. A plugin's failed migration fails that plugin."""
-        settings = self.loaded.settings
+        settings = self.started.settings
         url = settings.database.url.get_secret_value()
         await upgrade(url, settings.data_dir, [CORE])
         for record in records:
@@ -203,7 +205,7 @@ class App:
         return Hub(
             name=record.name,
             config=record.config or PluginConfig(),
-            data_dir=settings.data_dir / "plugins" / record.name,
+            data_dir=self.started.settings.data_dir / "plugins" / record.name,
             public_url=settings.server.public_url,
             log=structlog.get_logger(f"moorage.{record.name}"),
             access=self.access,
@@ -262,8 +264,8 @@ class App:
         except AuditFailed as error:
             raise StartError("The routes do not fit together:\n  " + "\n  ".join(error.problems)) from None
 
-    def _redis_url(self) -> str | None:
-        url = self.loaded.settings.redis.url
+    def redis_url(self) -> str | None:
+        url = self.started.settings.redis.url
         return url.get_secret_value() if url is not None else None
 
     def _controls(self) -> Controls:
@@ -325,7 +327,7 @@ class App:
         self._checked = list(self.plugins.records)
         for record in self.plugins.records.values():
             self.health.add(record.name, partial(self.plugins.check, record))
-        write_status(self.loaded.settings.data_dir, self.plugin_rows(), self.needs_restart)
+        write_status(self.started.settings.data_dir, self.plugin_rows(), self.needs_restart)
 
     # -- reload -------------------------------------------------------------------------------------------------
 
@@ -384,9 +386,12 @@ class App:
         self.access_log.close()
         backplane = [self.backplane.stop] if self.backplane is not None else []
         for end in (self.bus.close, *backplane, self.limiter.stop, self.accounts.close, self.db.close):
+            # Whatever it says, what comes after must be ended all the same.
             try:
                 await end()
-            except Exception:  # What comes after must be ended all the same.
+            except MoorageError as error:
+                log.error("did not end well", part=end.__qualname__, reason=error.message)
+            except Exception:
                 log.exception("did not end well", part=end.__qualname__)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from moorage.config import diff
 from moorage.errors import StartError
 from moorage.limits import RateLimiter
 from moorage.observe import logs
@@ -61,7 +62,7 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
     leaving = [entry for r in replaced for entry in app.registry.of_plugin(r.name)]
     app.gate.sites = sites
     app.plugins.adopt([*kept, *fresh])
-    _core_settings(app, old, new, changes.core_changed)
+    _core_settings(app, old, new)
     if limiter is not None:
         limiter, app.limiter, app.gate.limiter = app.limiter, limiter, limiter
     app.registry.recheck()
@@ -118,8 +119,7 @@ async def _limiter(app: App, old: Loaded, new: Loaded) -> RateLimiter | None:
     """A limiter for changed limits, ready for use."""
     if old.settings.limits == new.settings.limits:
         return None
-    redis = old.settings.redis.url  # A changed address needs a restart.
-    limiter = RateLimiter(new.settings.limits, redis.get_secret_value() if redis else None, app.metrics)
+    limiter = RateLimiter(new.settings.limits, app.redis_url(), app.metrics)
     await limiter.start()
     return limiter
 
@@ -164,7 +164,7 @@ def _check_ports(app: App, new: Loaded, ports: set[int]) -> None:
         )
 
 
-def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) -> None:
+def _core_settings(app: App, old: Loaded, new: Loaded) -> None:
     """Settings of the core that can change while it runs; the rest is told to the operator."""
     server, gate = new.settings.server, app.gate
     gate.proxies = TrustedProxies(server.trusted_proxies)
@@ -179,10 +179,10 @@ def _core_settings(app: App, old: Loaded, new: Loaded, keys: list[str]) -> None:
     logs.set_level(new.settings.log.level)
     if old.settings.access != new.settings.access:
         app.access.configure(new.settings.access.roles)
-    stuck = [key for key in keys if not key.startswith(LIVE + LIVE_SERVER)]
-    app.needs_restart = sorted(set(app.needs_restart) | set(stuck))
-    if stuck:
-        log.warning("these settings take effect at the next start", keys=stuck)
+    # Compared with the start and not with the last reload, so that what was taken back waits no longer.
+    app.needs_restart = [key for key in diff(app.started, new).core_changed if not key.startswith(LIVE + LIVE_SERVER)]
+    if app.needs_restart:
+        log.warning("these settings take effect at the next start", keys=app.needs_restart)
 
 
 async def _retire(app: App, replaced: list[Record], leaving: list[Any], gone: set[str]) -> None:

@@ -153,3 +153,20 @@ def test_an_admin_can_ask_for_it(server):
         assert rows["three"]["state"] == "started"
     listed = {row["name"]: row for row in json.loads(server.cli("plugins", "list", "--json").stdout)}
     assert listed["three"]["state"] == "started"
+
+
+def test_what_waits_for_a_restart_stays_as_it_was_and_can_be_taken_back(server):
+    server.add_user("root", role="owner")
+    elsewhere = server.data_dir.parent / "elsewhere"
+    told = []
+    with server.client("root") as client:
+        for where in (elsewhere, server.data_dir):
+            server.write_config({"data_dir": str(where), "plugins": {"three": {"enabled": where == elsewhere}}})
+            answer = client.post("/api/core/reload")
+            assert answer.status_code == 200, answer.text
+            told.append(answer.json()["needs_restart"])
+            listed = json.loads((server.data_dir / "run" / "plugins.json").read_text())
+            assert listed["needs_restart"] == told[-1]
+            assert listed["plugins"]["three"]["state"] == ("started" if where == elsewhere else "disabled")
+    assert told == [["data_dir"], []]
+    assert not elsewhere.exists(), "a running server stays in its folder"
