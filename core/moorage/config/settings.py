@@ -223,7 +223,7 @@ class RoleSettings(Section):
 
     includes: Name | None = Field(None, description="The role whose rights this one starts from.", examples=["viewer"])
     grants: TextList = Field(
-        [], description='Permissions that are added: "tmux:session:read", "tmux:session:read:any", "tmux:*".'
+        [], description='Permissions that are added: "tmux:session:input", "core:key:read:any", "tmux:*".'
     )
     denies: TextList = Field([], description="Permissions that are taken away again; a denial beats every grant.")
 

@@ -71,7 +71,7 @@ def _section(path: str, model: type[BaseModel], why: str, values: Mapping[str, A
 def _roles() -> list[str]:
     lines = [*_prose("Roles of your own, one table each, beside owner > admin > operator > viewer.")]
     lines.append("#[access.roles.builder]")
-    examples: dict[str, Any] = {"includes": "viewer", "grants": ["tmux:session:write"], "denies": []}
+    examples: dict[str, Any] = {"includes": "viewer", "grants": ["tmux:session:input"], "denies": []}
     for name, info in fields(RoleSettings).items():
         lines += [*_prose(info.description or ""), f"#{name} = {toml_text(examples[name])}", ""]
     return lines
