@@ -9,6 +9,10 @@ import httpx
 import pytest
 from fakedist import probe
 from harness import MOORAGE, Server, environment
+from moorage import lifecycle
+from moorage.config import load
+from moorage.errors import StartError
+from moorage.server import engines
 
 
 @pytest.fixture
@@ -90,6 +94,20 @@ def test_a_unix_socket_that_is_in_use_is_left_alone(make, tmp_path):
         assert code == 5
         assert "Address already in use" in log
         assert path.exists()
+
+
+@pytest.mark.parametrize("ends", [None, OSError("no more descriptors")])
+async def test_an_engine_that_ends_by_itself_is_no_success(tmp_path, monkeypatch, ends):
+    async def serve(*_):
+        if ends is not None:
+            raise ends
+
+    monkeypatch.setattr(engines, "serve", serve)
+    config = tmp_path / "moorage.toml"
+    config.write_text('[server]\nlisten = ["127.0.0.1:0"]\n')
+    with pytest.raises(StartError if ends is None else OSError) as caught:
+        await lifecycle.run(load(config, env={}), safe_mode=False, say=lambda _: None)
+    assert getattr(caught.value, "exit_code", 1) == 1
 
 
 HANGS = {

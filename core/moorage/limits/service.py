@@ -82,7 +82,7 @@ class RateLimiter:
         user = settings.user or settings.general
         self._general = _Class("general", settings.general, user, settings.key)
         self._auth = _Class("auth", settings.authentication, settings.authentication, None)
-        self._wrong = MovingWindow(self._general.address)
+        self._wrong = MovingWindow(self._general.address, max_keys=16_384, max_hits=100_000)
         self._rejected = metrics.counter(
             "limits_rejected_total", "Requests that were refused because a limit was reached.", ("limit_class",)
         )
