@@ -196,7 +196,7 @@ function Shared({ session, mount, state, refresh }: PageProps & { session: strin
           {typing && claim && <small title={full(claim.expiresAt)}> · Ctrl+Shift+Enter gives it back</small>}
         </p>
         {people.length > 0 && <p class="people">Here now: {people.map((person) => person.name).join(", ")}</p>}
-        {mine ? (
+        {ended !== null ? null : mine ? (
           <button ref={control} type="button" onClick={() => void change(false)}>
             Release
           </button>
