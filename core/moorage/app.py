@@ -32,7 +32,7 @@ from moorage.observe.health import HealthMonitor
 from moorage.observe.metrics import Metrics
 from moorage.plugin import Health, PluginConfig
 from moorage.plugins import Find, Record, State, discover
-from moorage.plugins.manager import OfferedHooks, PluginManager
+from moorage.plugins.manager import HEALTH_TIMEOUT, OfferedHooks, PluginManager
 from moorage.plugins.states import PluginFailed
 from moorage.server.accesslog import AccessLog
 from moorage.server.gate import Gate, GateSettings
@@ -63,7 +63,7 @@ class App:
         self.bus = EventBus()
         self.registry = SocketRegistry()
         self.tasks = TaskSupervisor("app")
-        self.plugins = PluginManager(self._make_hub, self.changed, find)
+        self.plugins = PluginManager(self._make_hub, self.changed, self.tell, find)
         self.access = Access(settings.access.roles, veto=self.plugins.veto)
         self.registry.allowed = self._still_allowed
         self.db = Database(
@@ -84,7 +84,8 @@ class App:
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
-        self.health = HealthMonitor()
+        # A little longer than a plugin's own time, so that it is the plugin's state that tells of a time-out.
+        self.health = HealthMonitor(timeout=HEALTH_TIMEOUT + 0.5)
         self.health.add("database", self._database_health, required=True)
         self.metrics.gauge("sockets_open", "WebSockets and streams that are open.").set_function(
             lambda: float(len(self.registry))
@@ -149,6 +150,7 @@ class App:
         if settings.redis.url is not None:
             self.backplane = RedisBackplane(settings.redis.url.get_secret_value())
             await self.backplane.start()
+            self.health.add("redis", self._redis_health)
             self.bus.bridge(self.backplane, Topic.SHARED)
         await self.limiter.start()
         self.bus.subscribe(Topic.CREDENTIAL_REVOKED, self._credential_revoked)
@@ -304,6 +306,11 @@ class App:
     async def _database_health(self) -> Health:
         return Health("ok", data={"ping_ms": round(await self.db.ping(), 3)})
 
+    async def _redis_health(self) -> Health:
+        """Without Redis requests are still answered; other servers are not heard of."""
+        connected = self.backplane is not None and self.backplane.connected
+        return Health("ok") if connected else Health("degraded", "Redis is away")
+
     def plugin_rows(self) -> list[dict[str, Any]]:
         """Every plugin, on or off, with its state and the reason for it."""
         idle = self.plugins.idle(self.loaded, self._find())
@@ -327,6 +334,10 @@ class App:
         self._checked = list(self.plugins.records)
         for record in self.plugins.records.values():
             self.health.add(record.name, partial(self.plugins.check, record))
+        self.tell()
+
+    def tell(self) -> None:
+        """Write down how the plugins are, for commands to read."""
         write_status(self.started.settings.data_dir, self.plugin_rows(), self.needs_restart)
 
     # -- reload -------------------------------------------------------------------------------------------------

@@ -176,3 +176,11 @@ class TestPostgres:
         assert password
         assert password not in arguments
         assert unquote(password) not in arguments
+
+
+def test_backup_makes_no_folder_for_a_file_that_was_named(moorage: Command, tmp_path: Path) -> None:
+    moorage("db", "upgrade")
+    code, _, err = moorage("db", "backup", tmp_path / "typo" / "copy.db")
+    assert code == 4
+    assert "There is no folder" in err
+    assert not (tmp_path / "typo").exists()

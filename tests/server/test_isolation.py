@@ -266,3 +266,8 @@ def test_a_veto_denies_and_never_grants(tmp_path):
             assert client.get("/vetoer/read").status_code == 200
         with server.client("vic") as client:
             assert client.post("/vetoer/write", json={}).status_code == 403
+
+
+def test_commands_hear_of_a_plugin_that_is_not_well(server):
+    httpx.get(f"{server.url}/health", timeout=10)
+    assert states(server)["good"]["state"] == "degraded"

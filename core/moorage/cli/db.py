@@ -94,6 +94,9 @@ def status(loaded: Loaded, as_json: bool) -> None:
 def backup(loaded: Loaded, file: Path | None) -> None:
     """Copy the database to FILE, also while the server runs; without FILE into the data folder's `backups`."""
     target, data_dir = _target(loaded), loaded.settings.data_dir
+    if file is not None and not file.absolute().parent.is_dir():
+        # Not made: a disk that is not mounted would be missed.
+        raise StartError(f"There is no folder {file.absolute().parent}.", exit_code=4)
     copy = (file or sqlite_copies.default_name(data_dir, ".db" if target.dialect == "sqlite" else ".dump")).absolute()
     if target.dialect == "sqlite":
         sqlite_copies.backup_sqlite(target.file, copy)

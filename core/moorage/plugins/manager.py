@@ -25,10 +25,17 @@ LAST = 1 << 30
 class PluginManager:
     """All plugins of one server. `records` holds the current generation, by name."""
 
-    def __init__(self, make_hub: Callable[[Record], Hub], on_change: Callable[[], None], find: Find = discover) -> None:
+    def __init__(
+        self,
+        make_hub: Callable[[Record], Hub],
+        on_change: Callable[[], None],
+        on_state: Callable[[], None],
+        find: Find = discover,
+    ) -> None:
         self.dispatcher = Dispatcher()
         self.records: dict[str, Record] = {}
-        self._make_hub, self._on_change, self._find = make_hub, on_change, find
+        self._make_hub, self._find = make_hub, find
+        self._on_change, self._on_state = on_change, on_state
         self._vetoers: list[tuple[str, Plugin]] = []
 
     # -- loading ------------------------------------------------------------------------------------------------
@@ -176,10 +183,13 @@ class PluginManager:
         except PluginFailed as failure:
             told = Health("failed", str(failure))
         health = told if isinstance(told, Health) else Health()
+        before = record.state, record.reason
         if health.status != "ok":
             record.state, record.reason = State.DEGRADED, health.detail
         elif record.state is State.DEGRADED and not record.kept:
             record.state, record.reason = State.STARTED, ""
+        if before != (record.state, record.reason):
+            self._on_state()
         return health
 
     async def audit(self, record: Any, timeout: float = 5.0) -> None:
