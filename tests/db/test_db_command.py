@@ -67,7 +67,7 @@ def user(name: str) -> str:
 def test_backup_and_restore(moorage: Command, url: str, data_dir: Path, tmp_path: Path) -> None:
     moorage("db", "upgrade")
     assert asyncio.run(users(url, data_dir, user("ann"))) == ["ann"]
-    copy = tmp_path / "copies" / "copy"
+    copy = tmp_path / "copy"
     code, out, err = moorage("db", "backup", copy)
     assert (code, err) == (0, "")
     assert f"to {copy}." in out
