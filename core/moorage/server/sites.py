@@ -105,6 +105,7 @@ class Sites:
         self._sites: dict[tuple[int | None, str | None], _Site] = {}
         self._problems: list[str] = []
         self._build(owners)
+        self._named = any(host for _, host in self._sites)
         if self._problems:
             raise AuditFailed(list(dict.fromkeys(self._problems)))
 
@@ -133,6 +134,8 @@ class Sites:
         sites = self._sites
         if len(sites) == 1:
             return sites[None, None]
+        if not self._named:
+            return sites.get((port, None)) or sites[None, None]
         name = _hostname(host)
         for key in ((port, name), (port, None), (None, name)):
             if (found := sites.get(key)) is not None:
