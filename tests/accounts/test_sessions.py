@@ -167,6 +167,38 @@ async def test_a_revocation_overtakes_a_reader(desk, monkeypatch):
         assert desk.accounts.cached(login.token) is None
 
 
+async def test_one_request_asks_for_many(desk, monkeypatch):
+    """When a busy session is forgotten, its requests do not all go to the database; one that is cut off harms none."""
+    with desk.db.activate():
+        await desk.user()
+        login = await desk.login()
+        sessions, asked, go = desk.accounts._sessions, [], asyncio.Event()
+        load = sessions.load
+
+        async def slow(token):
+            asked.append(token)
+            await go.wait()
+            return await load(token)
+
+        monkeypatch.setattr(sessions, "load", slow)
+        tasks = [asyncio.create_task(desk.accounts.authenticate(login.token)) for _ in range(50)]
+        while not asked:
+            await asyncio.sleep(0)
+        go.set()
+        assert await asyncio.gather(*tasks) == [login.actor] * 50
+        assert len(asked) == 1
+
+        desk.accounts._cache.clear()
+        go.clear()
+        first, second = (asyncio.create_task(desk.accounts.authenticate(login.token)) for _ in range(2))
+        while len(asked) < 2:
+            await asyncio.sleep(0)
+        first.cancel()
+        go.set()
+        assert await second == login.actor
+        assert not desk.accounts._looking
+
+
 async def test_sessions_end_unused_and_end_anyway(make_desk):
     desk = await make_desk(session_idle_seconds=7 * DAY, session_max_seconds=30 * DAY)
     with desk.db.activate():

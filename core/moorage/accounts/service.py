@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ from moorage.accounts.cache import CredentialCache
 from moorage.accounts.keys import Keys
 from moorage.accounts.logins import Logins
 from moorage.accounts.passwords import Passwords
-from moorage.accounts.secrets import KEY_PREFIX, MAX_TOKEN, SESSION_PREFIX
+from moorage.accounts.secrets import KEY_PREFIX, MAX_TOKEN, SESSION_PREFIX, digest_bytes
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.setup import Setup
 from moorage.accounts.shared import ClientInfo, Clock, Login, Shared
@@ -58,6 +59,7 @@ class Accounts:
         self.settings = settings
         ttl = min(settings.session_cache_seconds, settings.session_idle_seconds / 4)
         self._cache = CredentialCache(ttl)
+        self._looking: dict[bytes, asyncio.Event] = {}
         self._shared = shared = Shared(settings, db, audit, bus, access, self._cache, now)
         self._passwords = Passwords(settings)
         self._attempts = Attempts(shared)
@@ -80,6 +82,21 @@ class Accounts:
         """The actor of a session token or an API key; None when it does not hold. Reads the database."""
         if len(token) > MAX_TOKEN:
             return None
+        key = digest_bytes(token)
+        if (other := self._looking.get(key)) is not None:
+            # A busy session is forgotten under many requests at once: one of them asks for all.
+            await other.wait()
+            if (actor := self._cache.get(token)) is not None:
+                return actor
+        mine = self._looking[key] = asyncio.Event()
+        try:
+            return await self._look_up(token)
+        finally:
+            if self._looking.get(key) is mine:
+                del self._looking[key]
+            mine.set()
+
+    async def _look_up(self, token: str) -> Actor | None:
         for _ in range(3):
             generation = self._cache.generation
             actor = await self._load(token)
