@@ -24,7 +24,7 @@ import click
 from moorage import api
 from moorage.access import CORE_PERMISSIONS, Permission
 from moorage.app import App
-from moorage.cli.main import COMMANDS
+from moorage.cli.main import COMMANDS, cli
 from moorage.config import Settings, load
 from moorage.config.schema import fields, is_secret, submodel
 from moorage.config.settings import PluginSection, RoleSettings
@@ -242,6 +242,9 @@ async def _metrics(config: Path) -> list[tuple[str, str, str, tuple[str, ...]]]:
         await app.stop()
 
 
+HELP_OPTIONS = cli.context_settings["help_option_names"]
+
+
 # -- commands ---------------------------------------------------------------------------------------------------
 
 
@@ -258,7 +261,10 @@ def commands() -> str:
 
 
 def _help(command: click.Command, path: str) -> list[str]:
-    context = click.Context(command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH)
+    # As a command of `moorage`, whose settings it inherits: click remembers the help option that it made first.
+    context = click.Context(
+        command, info_name=path, terminal_width=WIDTH, max_content_width=WIDTH, help_option_names=HELP_OPTIONS
+    )
     level = "##" if path.count(" ") == 1 else "###"
     parts = [f"{level} {path}", f"```text\n{command.get_help(context).strip()}\n```"]
     if isinstance(command, click.Group):
