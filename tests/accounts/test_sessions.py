@@ -115,6 +115,21 @@ async def test_a_changed_role_counts_at_once(desk):
         assert desk.events == [(Topic.USER_CHANGED, {"user_id": user_id})]
 
 
+async def test_what_revalidation_finds_holds_for_requests_at_once(make_desk):
+    server = await make_desk(session_cache_seconds=60)
+    command = await make_desk(server.clock)
+    with server.db.activate():
+        user_id = await server.user()
+        login = await server.login()
+        await server.accounts.authenticate(login.token)
+        assert server.accounts.cached(login.token) is not None
+    with command.db.activate():
+        await command.accounts.set_active(user_id, False, by=SYSTEM)
+    with server.db.activate():
+        assert await server.accounts.revalidate([login.actor]) == [(login.actor, None)]
+        assert server.accounts.cached(login.token) is None
+
+
 async def test_another_process_is_believed_after_the_moment(make_desk):
     server = await make_desk(session_cache_seconds=0.2)
     command = await make_desk(server.clock)
@@ -125,7 +140,6 @@ async def test_another_process_is_believed_after_the_moment(make_desk):
     with command.db.activate():
         await command.accounts.set_active(user_id, False, by=SYSTEM)
     with server.db.activate():
-        assert await server.accounts.revalidate([login.actor]) == [(login.actor, None)]
         deadline = time.monotonic() + 5
         while server.accounts.cached(login.token) is not None and time.monotonic() < deadline:
             await asyncio.sleep(0.01)

@@ -125,6 +125,9 @@ class Accounts:
                 fresh = replace(fresh, credential=replace(fresh.credential, csrf=credential.csrf))
             if fresh != actor:
                 changes.append((actor, fresh))
+        if changes:
+            # Requests must not be believed longer than the sockets that are closed by this.
+            self._cache.clear()
         return changes
 
     # -- logging in and out -----------------------------------------------------------------------------------
