@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from moorage.dialects import Dialect
     from moorage.server.socket import Socket
 
@@ -46,6 +48,10 @@ class HttpRoute:
     view: `async def view(**path_params)`, any Quart return value; `quart.request` works inside.
     max_body: bytes; None takes `[server] max_body_bytes`.
     timeout: seconds until 504; None takes `[server] request_timeout`; 0 means none (streams).
+    The rest describes the route for OpenAPI; the view's docstring says what it does.
+    body, query: the pydantic models that the view reads with `read_json` and `read_query`. forms: a form will do.
+    answer: the type of a good answer's JSON (a TypedDict, a model, `dict[str, bool]` …); None for an empty one.
+    status: of a good answer. media_type: of a good answer that is not JSON.
     """
 
     methods: tuple[str, ...]
@@ -56,6 +62,12 @@ class HttpRoute:
     dialect: Dialect | None = None
     max_body: int | None = None
     timeout: float | None = None
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    forms: bool = False
+    answer: Any = None
+    status: int = 200
+    media_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +113,14 @@ class Routes(list[Route]):
     def post(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
         """Add a view for POST."""
         return self.http("POST", path, access=access, **options)
+
+    def put(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
+        """Add a view for PUT."""
+        return self.http("PUT", path, access=access, **options)
+
+    def patch(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
+        """Add a view for PATCH."""
+        return self.http("PATCH", path, access=access, **options)
 
     def delete(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
         """Add a view for DELETE."""

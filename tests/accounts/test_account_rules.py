@@ -3,8 +3,9 @@
 import pytest
 from moorage.accounts.names import check_email, check_name, check_username, folded
 from moorage.accounts.passwords import check_password, too_long
-from moorage.accounts.secrets import csrf_token, new_api_key, new_pid, new_session_token
-from moorage.errors import ValidationFailed
+from moorage.accounts.sealing import Seal, WrongSecret, load_secret
+from moorage.accounts.secrets import new_api_key, new_pid, new_session_token
+from moorage.errors import StartError, ValidationFailed
 
 
 @pytest.mark.parametrize("name", ["a", "ann", "Ann-Marie_2.0", "7of9", "José", "田中", "हिन्दी", "x" * 64])
@@ -129,4 +130,27 @@ def test_secrets_have_their_form_and_differ():
     assert len(secret) == 32
     assert key.secret.startswith(key.prefix + "_")
     assert len({new_session_token() for _ in range(100)} | {new_pid("user") for _ in range(100)}) == 200
-    assert csrf_token("one") == csrf_token("one") != csrf_token("other")
+
+
+def test_what_is_sealed_is_read_with_the_same_secret_only():
+    first, same, other = Seal("s" * 40), Seal("s" * 40), Seal("t" * 40)
+    sealed = first.seal("ABC-123 \N{SNOWMAN}")
+    assert "ABC" not in sealed
+    assert same.open(sealed) == "ABC-123 \N{SNOWMAN}"
+    for box, text in ((other, sealed), (first, sealed[:-4] + "AAAA"), (first, "")):
+        with pytest.raises(WrongSecret):
+            box.open(text)
+    assert first.csrf_token("sess_1") == same.csrf_token("sess_1")
+    assert len({first.csrf_token("sess_1"), first.csrf_token("sess_2"), other.csrf_token("sess_1")}) == 3
+
+
+def test_the_secret_is_made_once_and_private(tmp_path):
+    made = load_secret(None, tmp_path / "data")
+    assert load_secret(None, tmp_path / "data") == made
+    assert (tmp_path / "data" / "secret.key").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["secret.key"]
+    assert load_secret("x" * 32, tmp_path / "other") == "x" * 32
+    assert not (tmp_path / "other").exists()
+    (tmp_path / "data" / "secret.key").write_text("short\n")
+    with pytest.raises(StartError, match="too short"):
+        load_secret(None, tmp_path / "data")

@@ -13,6 +13,7 @@ class Method(enum.StrEnum):
     ANONYMOUS = "anonymous"
     SESSION = "session"
     BEARER = "bearer"
+    JWT = "jwt"
     API_KEY = "api_key"
     SYSTEM = "system"
 
@@ -32,10 +33,15 @@ class UserInfo:
     created_at: datetime
 
 
+OF_SESSIONS = frozenset({Method.SESSION, Method.BEARER, Method.JWT})
+"""Methods whose credential is a session, or stands for one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Credential:
     """What was shown: kind, row id (`session:12`, `api_key:3`), its scopes (None = all of the owner's rights).
 
+    A session's token, in a cookie or as a header, and the JWTs that stand for it have the session's id.
     csrf: the token that a cookie session must show on unsafe requests; None where no browser is behind it.
     """
 
@@ -45,6 +51,11 @@ class Credential:
     scopes: frozenset[str] | None = None
     csrf: str | None = None
     expires_at: datetime | None = None
+
+    @property
+    def of_session(self) -> bool:
+        """Whether it holds and ends with a session."""
+        return self.method in OF_SESSIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,6 @@ from moorage.accounts.models import ApiKey, Session, User
 COOKIE, BEARER = "cookie", "bearer"
 """Kinds of sessions: one that a browser may keep in its cookie, and one that is only ever shown as a header."""
 
-SESSIONS = (Method.SESSION, Method.BEARER)
-"""The methods whose credential is a row of `core_sessions`."""
-
 
 @dataclass(frozen=True, slots=True)
 class KeyInfo:
@@ -50,10 +47,11 @@ def session_method(kind: str) -> Method:
     return Method.SESSION if kind == COOKIE else Method.BEARER
 
 
-def session_actor(row: Session, user: User, csrf: str | None) -> Actor:
+def session_actor(row: Session, user: User, csrf: str | None, scopes: frozenset[str] | None = None) -> Actor:
     """The actor of a session that holds. `csrf` None where no browser is behind it."""
     method = session_method(row.kind)
-    return Actor(user_info(user), Credential(method, row.id, row.pid, None, csrf, row.expires_at))
+    ends = row.expires_at if row.token_expires_at is None else min(row.expires_at, row.token_expires_at)
+    return Actor(user_info(user), Credential(method, row.id, row.pid, scopes, csrf, ends))
 
 
 def key_actor(row: ApiKey, user: User) -> Actor:

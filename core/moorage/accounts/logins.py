@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from moorage.access import Actor
-from moorage.accounts.actors import SESSIONS
 from moorage.accounts.attempts import Attempts, login_keys
 from moorage.accounts.models import User
 from moorage.accounts.names import refuse
@@ -99,7 +98,7 @@ class Logins:
 
 def _session_of(actor: Actor) -> int | None:
     credential = actor.credential
-    return credential.id if credential is not None and credential.method in SESSIONS else None
+    return credential.id if credential is not None and credential.of_session else None
 
 
 def _wrong() -> Unauthorized:

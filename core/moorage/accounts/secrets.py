@@ -5,9 +5,7 @@ A token has at least 128 random bits, so a plain digest is enough: there is noth
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 import secrets
 import string
 from dataclasses import dataclass
@@ -54,12 +52,3 @@ def digest_bytes(token: str) -> bytes:
 def digest(token: str) -> str:
     """SHA-256 of a token in hex, as it is stored."""
     return digest_bytes(token).hex()
-
-
-def csrf_token(token: str) -> str:
-    """The CSRF token of a session, derived from its token: constant per session, and nothing more to store.
-
-    Whoever reads it learns nothing about the session's token (HMAC-SHA256).
-    """
-    mac = hmac.digest(token.encode("utf-8", "surrogatepass"), b"moorage csrf token", "sha256")
-    return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()

@@ -9,18 +9,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-from moorage.access import Actor, Method, UserInfo
+from moorage.access import Actor, Credential, Method, UserInfo
 from moorage.access.service import Access
-from moorage.accounts.actors import SESSIONS, KeyInfo
+from moorage.accounts.actors import KeyInfo
+from moorage.accounts.administration import Administration
 from moorage.accounts.attempts import Attempts
 from moorage.accounts.cache import CredentialCache
+from moorage.accounts.devices import Devices
+from moorage.accounts.grants import Grants
+from moorage.accounts.invites import Invites
 from moorage.accounts.keys import Keys
 from moorage.accounts.logins import Logins
+from moorage.accounts.oauth import OAuthLogins
 from moorage.accounts.passwords import Passwords
+from moorage.accounts.registration import Registration
+from moorage.accounts.sealing import Seal, load_secret
 from moorage.accounts.secrets import KEY_PREFIX, MAX_TOKEN, SESSION_PREFIX, digest_bytes
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.setup import Setup
 from moorage.accounts.shared import ClientInfo, Clock, Login, Shared
+from moorage.accounts.tokens import Tokens
 from moorage.accounts.users import Users
 from moorage.config.settings import AccountsSettings
 from moorage.db import Database
@@ -60,7 +68,9 @@ class Accounts:
         ttl = min(settings.session_cache_seconds, settings.session_idle_seconds / 4)
         self._cache = CredentialCache(ttl)
         self._looking: dict[bytes, asyncio.Event] = {}
-        self._shared = shared = Shared(settings, db, audit, bus, access, self._cache, now)
+        secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
+        seal = Seal(load_secret(secret, data_dir))
+        self._shared = shared = Shared(settings, db, audit, bus, access, self._cache, seal, now)
         self._passwords = Passwords(settings)
         self._attempts = Attempts(shared)
         self._sessions = Sessions(shared)
@@ -68,6 +78,13 @@ class Accounts:
         self._users = Users(shared, self._passwords, self._sessions, self._attempts)
         self._logins = Logins(shared, self._passwords, self._sessions, self._attempts)
         self._setup = Setup(shared, data_dir, self._users, self._sessions, self._attempts, self._logins)
+        self.administration = Administration(shared)
+        self.invites = Invites(shared)
+        self.registration = Registration(shared)
+        self.devices = Devices(shared)
+        self.grants = Grants(shared)
+        self.tokens = Tokens(shared)
+        self.oauth = OAuthLogins(shared)
         self._cleaned = monotonic()
         topics = (Topic.USER_CHANGED, Topic.USER_DELETED, Topic.CREDENTIAL_REVOKED, Topic.BACKPLANE_RESTORED)
         self._unsubscribe = [bus.subscribe(topic, self._forget) for topic in topics]
@@ -114,15 +131,15 @@ class Accounts:
         """
         with self._shared.db.activate():
             asked = [(actor, actor.credential) for actor in set(actors) if actor.credential is not None]
-            sessions = await self._sessions.fresh({c.id for _, c in asked if c.method in SESSIONS})
+            sessions = await self._sessions.fresh({c.id for _, c in asked if c.of_session})
             keys = await self._keys.fresh({c.id for _, c in asked if c.method is Method.API_KEY})
         changes: list[tuple[Actor, Actor | None]] = []
         for actor, credential in asked:
             if credential.method is Method.SYSTEM:
                 continue
-            fresh = (sessions if credential.method in SESSIONS else keys).get(credential.id)
+            fresh = (sessions if credential.of_session else keys).get(credential.id)
             if fresh is not None and fresh.credential is not None:
-                fresh = replace(fresh, credential=replace(fresh.credential, csrf=credential.csrf))
+                fresh = _shown_as(fresh, fresh.credential, credential, self._shared.now())
             if fresh != actor:
                 changes.append((actor, fresh))
         if changes:
@@ -269,3 +286,13 @@ class Accounts:
 
     def _forget(self, data: dict[str, object]) -> None:
         self._cache.clear()
+
+
+def _shown_as(fresh: Actor, row: Credential, shown: Credential, now: datetime) -> Actor | None:
+    """The actor of a row as that of the credential that was shown for it; None when that has ended by itself."""
+    ends = min((at for at in (row.expires_at, shown.expires_at) if at is not None), default=None)
+    if shown.method is not Method.JWT:
+        ends = row.expires_at
+    elif ends is not None and ends <= now:
+        return None
+    return replace(fresh, credential=replace(row, method=shown.method, csrf=shown.csrf, expires_at=ends))

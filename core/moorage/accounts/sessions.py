@@ -8,7 +8,7 @@ from datetime import timedelta
 from moorage.access import Actor
 from moorage.accounts.actors import COOKIE, session_actor, session_method
 from moorage.accounts.models import Session, User
-from moorage.accounts.secrets import csrf_token, digest, new_pid, new_session_token
+from moorage.accounts.secrets import digest, new_pid, new_session_token
 from moorage.accounts.shared import ClientInfo, Login, Shared
 from moorage.accounts.touches import BATCH, WRITE_EVERY, Touches
 
@@ -45,7 +45,7 @@ class Sessions:
         await self._revoke(
             await beyond.order_by("-last_seen_at", "-id").offset(MAX_PER_USER).limit(BATCH), "too many sessions"
         )
-        csrf = csrf_token(token)
+        csrf = self._shared.seal.csrf_token(row.pid)
         return Login(session_actor(row, user, csrf), token, csrf, row.expires_at)
 
     async def load(self, token: str) -> Actor | None:
@@ -54,16 +54,20 @@ class Sessions:
         if row is None or not self._holds(row):
             return None
         self.touches.note(row.id, row.last_seen_at, self._shared.now())
-        return session_actor(row, row.user, csrf_token(token) if row.kind == COOKIE else None)
+        return self.actor(row)
 
     async def fresh(self, ids: Iterable[int]) -> dict[int, Actor]:
-        """The actors of those of the sessions that still hold, by id and without CSRF token."""
+        """The actors of those of the sessions that still hold, by id."""
         found: dict[int, Actor] = {}
         wanted = list(ids)
         for start in range(0, len(wanted), BATCH):
             rows = await Session.filter(id__in=wanted[start : start + BATCH]).select_related("user")
-            found |= {row.id: session_actor(row, row.user, None) for row in rows if self._holds(row)}
+            found |= {row.id: self.actor(row) for row in rows if self._holds(row)}
         return found
+
+    def actor(self, row: Session) -> Actor:
+        """The actor of a session whose user was read with it."""
+        return session_actor(row, row.user, self._shared.seal.csrf_token(row.pid) if row.kind == COOKIE else None)
 
     async def end(self, session_id: int, reason: str) -> bool:
         """End one session; False when it had ended before. Inside a transaction."""
@@ -92,7 +96,8 @@ class Sessions:
     def _holds(self, row: Session) -> bool:
         now = self._shared.now()
         seen = self.touches.latest(row.id, row.last_seen_at) or row.last_seen_at
-        return row.revoked_at is None and row.user.active and now < row.expires_at and now - seen < self._idle
+        in_time = now < row.expires_at and (row.token_expires_at is None or now < row.token_expires_at)
+        return row.revoked_at is None and row.user.active and in_time and now - seen < self._idle
 
     async def _revoke(self, rows: Sequence[Session], reason: str) -> None:
         now = self._shared.now()

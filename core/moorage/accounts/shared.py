@@ -10,6 +10,7 @@ from typing import Any
 from moorage.access import Actor, Credential, Method
 from moorage.access.service import Access
 from moorage.accounts.cache import CredentialCache
+from moorage.accounts.sealing import Seal
 from moorage.config.settings import AccountsSettings
 from moorage.context import current_actor
 from moorage.db import Database
@@ -53,6 +54,7 @@ class Shared:
     bus: EventBus
     access: Access
     cache: CredentialCache
+    seal: Seal
     now: Clock
 
     async def record(

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from moorage.config.values import (
     ConfigPath,
+    Issuer,
     ListenList,
     LowerCase,
     MountList,
@@ -57,6 +58,12 @@ def _redis_scheme(url: SecretStr) -> SecretStr:
     if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
         raise ValueError('write "redis://HOST:6379/0", or "rediss://…" for TLS')
     return url
+
+
+def _long_secret(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < 32:
+        raise ValueError("needs at least 32 characters; `openssl rand -base64 48` makes a good one")
+    return secret
 
 
 Name = Annotated[str, AfterValidator(_name)]
@@ -183,9 +190,67 @@ class LimitsSettings(Section):
     )
 
 
+class ProviderSettings(Section):
+    """`[accounts.providers.NAME]`: a place elsewhere where people may log in."""
+
+    kind: Literal["github", "google", "oidc"] = Field(
+        "oidc", description='"github", "google", or "oidc" for any other issuer of OpenID Connect.'
+    )
+    label: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        None, description="What the button on the login page says; unset, the provider's name."
+    )
+    client_id: Annotated[str, Field(min_length=1, max_length=512)] = Field(
+        ..., description="The client id that the provider gave to this server.", examples=["Iv1.0123456789abcdef"]
+    )
+    client_secret: SecretStr = Field(
+        ..., description="The client secret; keep it in a file of its own with client_secret_file."
+    )
+    issuer: Issuer | None = Field(
+        None,
+        description="The issuer of an OpenID Connect provider, exactly as its metadata says it. For GitHub, the "
+        "address of an Enterprise server.",
+        examples=["https://login.example.org/realms/main"],
+    )
+    scopes: TextList = Field([], description="Scopes to ask for; unset, what the kind needs to know an e-mail address.")
+    register_new: Literal["invite", "open"] = Field(
+        "invite",
+        description='Who may get an account here by logging in there: "invite" asks for an invitation, "open" lets '
+        "everybody in whose verified e-mail address belongs to one of `domains` (to any, if there are none).",
+    )
+    domains: TextList = Field(
+        [], description="Domains of e-mail addresses that may log in; empty, all.", examples=[["example.org"]]
+    )
+    role: Name = Field("viewer", description='The role of users that register_new = "open" makes.')
+
+
+class DeviceSettings(Section):
+    """`[accounts.device]`: logging in programs without a browser (RFC 8628)."""
+
+    clients: TextList = Field(
+        [],
+        description="The client ids that may ask for a device login; empty, any.",
+        examples=[["orbital-cli"]],
+    )
+    code_seconds: Annotated[int, Field(ge=60, le=86400)] = Field(
+        1800, description="How long a device waits for approval."
+    )
+    interval: Annotated[int, Field(ge=1, le=60)] = Field(
+        5, description="Seconds between two polls of a device; a client that asks more often is slowed down."
+    )
+    token_seconds: Annotated[int, Field(ge=3600)] = Field(
+        7 * 86400, description="How long an access token of a device holds; its refresh token gives a new one."
+    )
+
+
 class AccountsSettings(Section):
     """`[accounts]`: sessions, passwords and the delay after wrong ones."""
 
+    secret_key: Annotated[SecretStr, AfterValidator(_long_secret)] | None = Field(
+        None,
+        description="What invite codes and signing keys are encrypted with, at least 32 characters. Unset, a random "
+        "one is kept in data_dir/secret.key. Several servers on one database need the same.",
+        examples=["at-least-32-characters-that-nobody-can-guess"],
+    )
     cookie_name: Annotated[str, AfterValidator(_cookie_name)] = Field(
         "moorage_session", description="Name of the session cookie; over https it is prefixed with __Host-."
     )
@@ -199,6 +264,28 @@ class AccountsSettings(Section):
         1.0,
         description="How long a proven credential is kept in memory. Revocation by this server bites at once; "
         "a change made by another process is seen after at most so long.",
+    )
+    jwt_seconds: Annotated[int, Field(ge=60, le=30 * 86400)] = Field(
+        86400, description="How long a JWT holds, at most as long as the session that it stands for."
+    )
+    jwt_cookie_name: Annotated[str, AfterValidator(_cookie_name)] = Field(
+        "auth_token", description="Name of the cookie with the JWT that Octo's clients look for."
+    )
+    introspect_secret: SecretStr | None = Field(
+        None,
+        description="What callers of POST /api/v1/auth/introspect send as X-Introspect-Secret. Unset, only callers on "
+        "this machine may ask.",
+    )
+    token_in_path: bool = Field(
+        True,
+        description="Serve GET /api/me/TOKEN, as Orbital's document has it. Tokens in addresses get into logs and "
+        "histories of what lies between; false answers 410.",
+    )
+    device: DeviceSettings = Field(
+        default_factory=DeviceSettings, description="Logging in programs that have no browser (RFC 8628)."
+    )
+    providers: dict[Name, ProviderSettings] = Field(
+        {}, description="Where people may log in from: GitHub, Google, any OpenID Connect provider; one table each."
     )
     password_min_length: Annotated[int, Field(ge=1, le=128)] = Field(
         8, description="The fewest characters of a new password."

@@ -129,6 +129,17 @@ def _rate(text: str) -> str:
     return f"{count}/{unit}" if multiple == 1 else f"{count}/{multiple} {unit}s"
 
 
+def _issuer(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError('write it as the provider does, such as "https://login.example.org/realms/main"')
+    if parts.query or parts.fragment or "@" in parts.netloc:
+        raise ValueError("an issuer has neither query nor fragment nor password")
+    if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+        raise ValueError("an issuer is reached over https; http is taken for this machine only")
+    return text
+
+
 def _origin(text: str) -> str:
     if text == "*":
         raise ValueError('"*" would let every web page act for your users; name each origin')
@@ -209,6 +220,7 @@ Network = Annotated[str, AfterValidator(_network)]
 NetworkList = Annotated[list[Network], BeforeValidator(_one_or_many), AfterValidator(distinct)]
 Rate = Annotated[str, AfterValidator(_rate)]
 Origin = Annotated[str, AfterValidator(_origin)]
+Issuer = Annotated[str, AfterValidator(_issuer)]
 OriginList = Annotated[list[Origin], BeforeValidator(_one_or_many), AfterValidator(distinct)]
 MountPoint = Annotated[str, AfterValidator(_mount)]
 MountList = Annotated[list[MountPoint], BeforeValidator(_one_or_many), AfterValidator(_distinct_mounts)]

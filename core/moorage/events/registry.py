@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 
 import structlog
 
-from moorage.access.actor import Actor, Method
+from moorage.access.actor import OF_SESSIONS, Actor, Method
 from moorage.routes import Access
 
 CLOSE_UNAUTHORIZED = 4001
@@ -38,13 +38,17 @@ class Live(Protocol):
     def close_soon(self, code: int, reason: str) -> None: ...
 
 
-CredentialKey = tuple[Method, int]
+CredentialKey = tuple[str, int]
 Allowed = Callable[[Actor, Rule], bool]
 
 
 def credential_key(actor: Actor) -> CredentialKey | None:
-    """What tells one credential from another; None for anonymous."""
-    return (actor.credential.method, actor.credential.id) if actor.credential else None
+    """What tells one credential from another; None for anonymous. A session and its JWTs are one."""
+    return (_kind(actor.credential.method), actor.credential.id) if actor.credential else None
+
+
+def _kind(method: Method) -> str:
+    return "session" if method in OF_SESSIONS else method.value
 
 
 class SocketRegistry:
@@ -94,7 +98,7 @@ class SocketRegistry:
 
     def of_credential(self, method: Method | str, credential_id: int) -> list[Live]:
         """The sockets that were opened with one session, token or key."""
-        return list(self._credentials.get((Method(method), credential_id), ()))
+        return list(self._credentials.get((_kind(Method(method)), credential_id), ()))
 
     def of_plugin(self, name: str) -> list[Live]:
         """A plugin's open sockets."""

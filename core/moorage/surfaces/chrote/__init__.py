@@ -1,0 +1,16 @@
+"""CHROTE's account API. Source: `api/chrote.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moorage.surfaces.chrote import auth, invites, oauth, users
+
+if TYPE_CHECKING:
+    from moorage.hub import Hub
+    from moorage.routes import Route
+
+
+def routes(hub: Hub) -> list[Route]:
+    """All of its routes."""
+    return [route for part in (auth, invites, oauth, users) for route in part.routes(hub)]

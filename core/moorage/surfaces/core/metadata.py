@@ -1,0 +1,16 @@
+"""What programs look up: authorization server metadata (RFC 8414) and signing keys (RFC 7517)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from moorage.routes import Route, Routes
+
+if TYPE_CHECKING:
+    from moorage.hub import Hub
+
+
+def routes(hub: Hub) -> list[Route]:
+    """Nothing yet."""
+    found = Routes()
+    return list(found)
