@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import isfinite
+from time import monotonic
 from typing import Any
 
 from moorage.access import Actor, Method
@@ -17,6 +19,10 @@ from moorage.observe.redact import redact
 
 MAX_DATA = 8192
 """Bytes of a record's data as JSON; more is replaced by a note."""
+READ_EVERY = 60.0
+"""Seconds in which the same reading by the same actor is written down once."""
+MAX_READS = 4096
+"""Readings that are remembered; of more the oldest is forgotten, and written down again if it comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,7 @@ class Audit:
 
     def __init__(self, db: Database, bus: EventBus) -> None:
         self._db, self._bus = db, bus
+        self._reads: OrderedDict[tuple[int | None, str, str], float] = OrderedDict()
 
     async def write(
         self, action: str, *, actor: Actor, target: str | None = None, data: dict[str, Any] | None = None
@@ -81,6 +88,27 @@ class Audit:
         )
         self._db.after_commit(lambda: self._bus.publish(Topic.AUDIT_WRITTEN, {"record": record}))
         return record
+
+    async def note_read(self, subject: str, *, actor: Actor, data: dict[str, Any] | None = None) -> None:
+        """Write "<subject>.read": somebody reads what belongs to others.
+
+        At most once in `READ_EVERY` seconds for an actor, a subject and the same `data`, so that a page that polls
+        does not drown what else is in the log.
+        """
+        key = (actor.user.id if actor.user else None, subject, json.dumps(data, sort_keys=True, default=str))
+        now = monotonic()
+        if now - self._reads.get(key, -READ_EVERY) < READ_EVERY:
+            return
+        # Before the writing, so that requests which come together write one.
+        self._reads[key] = now
+        self._reads.move_to_end(key)
+        if len(self._reads) > MAX_READS:
+            self._reads.popitem(last=False)
+        try:
+            await self.write(f"{subject}.read", actor=actor, data=data)
+        except BaseException:
+            self._reads.pop(key, None)
+            raise
 
 
 def _line(text: str, length: int) -> str:

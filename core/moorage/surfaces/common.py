@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quart import Response
 
 from moorage.access import UserInfo
 from moorage.accounts import Accounts, ClientInfo, Login
-from moorage.context import current_request
+from moorage.context import current_actor, current_request
 from moorage.dialects import OCTO
 from moorage.web import json_response
+
+if TYPE_CHECKING:
+    from moorage.hub import Hub
 
 HOST_PREFIX = "__Host-"
 """Browsers take a cookie of such a name only over https, for this host alone and for all paths. Source: RFC 6265bis."""
@@ -22,6 +25,15 @@ def client_info() -> ClientInfo:
     """Who the request in hand comes from."""
     info = current_request()
     return ClientInfo(info.address, info.user_agent)
+
+
+async def note_admin_read(hub: Hub, what: str) -> None:
+    """Write "<what>.read" to the audit log: the actor in hand is shown others' users, invites, keys, sessions ….
+
+    what: the subject as in other actions ("user", "invite", "key", "session"). Call it once the right was found and
+    before answering; it is written at most once a minute for an actor and a subject. Reading one's own needs none.
+    """
+    await hub.audit.note_read(what, actor=current_actor())
 
 
 def with_session(response: Response, accounts: Accounts, login: Login) -> Response:
