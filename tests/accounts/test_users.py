@@ -125,9 +125,10 @@ async def test_the_last_owner_may_stay_what_he_is(desk):
 async def test_changes_need_a_user(desk):
     with desk.db.activate():
         for change in (
-            desk.accounts.set_role(7, "admin"),
-            desk.accounts.set_active(7, False),
-            desk.accounts.set_password(7, "correct horse battery"),
+            desk.accounts.set_role(7, "admin", by=SYSTEM),
+            desk.accounts.set_active(7, False, by=SYSTEM),
+            desk.accounts.set_password(7, "correct horse battery", by=SYSTEM),
+            desk.accounts.delete_user(7, by=SYSTEM),
         ):
             with pytest.raises(NotFound):
                 await change

@@ -27,6 +27,49 @@ class KeyInfo:
     expires_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class UserDetails:
+    """A user as an administrator's list shows one. last_seen_at: of any session that is still on record."""
+
+    user: UserInfo
+    updated_at: datetime
+    last_login_at: datetime | None
+    last_seen_at: datetime | None
+    settings: str | None
+    nexusgate_user_id: str | None
+    has_password: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """A session as its user sees it, without its token. client_id: of a device login."""
+
+    id: int
+    pid: str
+    user_id: int
+    kind: str
+    client_id: str | None
+    scope: str | None
+    address: str
+    user_agent: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+
+
+def user_details(row: User, last_seen_at: datetime | None) -> UserDetails:
+    """The row with what other tables say of it."""
+    return UserDetails(
+        user=user_info(row),
+        updated_at=row.updated_at,
+        last_login_at=row.last_login_at,
+        last_seen_at=last_seen_at,
+        settings=row.settings,
+        nexusgate_user_id=row.nexusgate_user_id,
+        has_password=row.password_hash is not None,
+    )
+
+
 def user_info(row: User) -> UserInfo:
     """The user without secrets."""
     return UserInfo(

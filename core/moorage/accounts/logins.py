@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import NoReturn
 
 from moorage.access import Actor
 from moorage.accounts.attempts import Attempts, login_keys
-from moorage.accounts.models import User
+from moorage.accounts.models import Session, User
 from moorage.accounts.names import refuse
-from moorage.accounts.passwords import MAX_PASSWORD_BYTES, Passwords, too_long
+from moorage.accounts.passwords import MAX_PASSWORD_BYTES, Passwords, check_password, too_long
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.shared import ClientInfo, Login, Shared
 from moorage.accounts.users import find_row
-from moorage.errors import Unauthorized
+from moorage.errors import Forbidden, Unauthorized
+
+RECENT = timedelta(minutes=15)
+"""How old a session may be that sets a first password."""
 
 
 class Logins:
@@ -61,6 +65,57 @@ class Logins:
                 return False
             await self._shared.record(action, by=by, target=f"session:{session_id}")
         return True
+
+    async def end_sessions(self, user_id: int, *, keep: int | None = None, by: Actor | None = None) -> int:
+        """End every session of a user but `keep`; how many there were."""
+        async with self._shared.db.transaction():
+            count = await self._sessions.end_all(user_id, "revoked", keep=keep)
+            if count:
+                data = {"sessions": count}
+                await self._shared.record("session.all_revoked", by=by, target=f"user:{user_id}", data=data)
+        return count
+
+    async def change_password(self, actor: Actor, current: str | None, new: str, client: ClientInfo) -> Login:
+        """Change one's own password: all sessions end, and a fresh one begins. `current` None where there is none yet.
+
+        A password may be set without a current one only right after signing in some other way.
+        Forbidden (a wrong one, counted as at login; no session of a person, or too old a one), ValidationFailed,
+        TooManyRequests.
+        """
+        user = await User.get_or_none(id=actor.user.id) if actor.user is not None else None
+        credential = actor.credential
+        if user is None or credential is None or not credential.of_session or credential.scopes is not None:
+            raise Forbidden("Sign in with a browser to change the password", code="SESSION_REQUIRED")
+        minimum = self._shared.settings.password_min_length
+        check_password(new, min_length=minimum, names=(user.username, user.email, user.name))
+        keys = login_keys(user.username, client.address)
+        await self._attempts.check(keys)
+        async with self._passwords.slot():
+            counted = await self._attempts.check(keys)
+            if user.password_hash is None:
+                await self._check_recent(credential.id)
+            elif too_long(current or "") or not (await self._passwords.verify(current or "", user.password_hash))[0]:
+                await self.wrong_secret(keys, "user.password_refused")
+                raise Forbidden("The current password is wrong", code="WRONG_PASSWORD")
+            hashed = await self._passwords.hash(new)
+        async with self._shared.db.transaction():
+            row = await User.filter(id=user.id).select_for_update().first()
+            if row is None or not row.active or row.password_hash != user.password_hash:
+                raise _wrong()
+            row.password_hash, row.updated_at = hashed, self._shared.now()
+            await row.save(update_fields=["password_hash", "updated_at"])
+            if counted:
+                await self._attempts.forget(keys)
+            await self._sessions.end_all(row.id, "password changed")
+            login = await self._sessions.create(row, client)
+            await self._shared.record("user.password_changed", by=login.actor, target=f"user:{row.id}")
+            self._shared.user_changed(row.id)
+        return login
+
+    async def _check_recent(self, session_id: int) -> None:
+        session = await Session.get_or_none(id=session_id)
+        if session is None or self._shared.now() - session.created_at > RECENT:
+            raise Forbidden("Sign in again, then set the password", code="SIGN_IN_AGAIN")
 
     async def wrong_secret(self, keys: Sequence[str], action: str) -> None:
         """Count a wrong secret that belongs to no account (the setup token), and write it down."""

@@ -11,8 +11,8 @@ from time import monotonic
 
 from moorage.access import Actor, Credential, Method, UserInfo
 from moorage.access.service import Access
-from moorage.accounts.actors import KeyInfo
-from moorage.accounts.administration import Administration
+from moorage.accounts.actors import KeyInfo, SessionInfo
+from moorage.accounts.administration import Administration, Changes
 from moorage.accounts.attempts import Attempts
 from moorage.accounts.cache import CredentialCache
 from moorage.accounts.devices import Devices
@@ -75,10 +75,10 @@ class Accounts:
         self._attempts = Attempts(shared)
         self._sessions = Sessions(shared)
         self._keys = Keys(shared)
-        self._users = Users(shared, self._passwords, self._sessions, self._attempts)
+        self.users = self._users = Users(shared, self._passwords)
+        self.administration = Administration(shared, self._users, self._sessions, self._attempts)
         self._logins = Logins(shared, self._passwords, self._sessions, self._attempts)
         self._setup = Setup(shared, data_dir, self._users, self._sessions, self._attempts, self._logins)
-        self.administration = Administration(shared)
         self.invites = Invites(shared)
         self.registration = Registration(shared)
         self.devices = Devices(shared)
@@ -161,9 +161,21 @@ class Accounts:
         """End one session; False when it had ended before."""
         return await self._logins.end_session(session_id, by=by)
 
-    async def revoke_all(self, user_id: int, *, by: Actor | None = None) -> int:
-        """End every session of a user; how many there were."""
-        return await self._users.end_sessions(user_id, by=by)
+    async def revoke_all(self, user_id: int, *, keep: int | None = None, by: Actor | None = None) -> int:
+        """End every session of a user but `keep`; how many there were."""
+        return await self._logins.end_sessions(user_id, keep=keep, by=by)
+
+    async def change_password(self, actor: Actor, current: str | None, new: str, client: ClientInfo) -> Login:
+        """See `Logins.change_password`."""
+        return await self._logins.change_password(actor, current, new, client)
+
+    async def list_sessions(self, user_id: int) -> list[SessionInfo]:
+        """See `Sessions.page`."""
+        return await self._sessions.page(user_id)
+
+    async def find_session(self, pid: str) -> SessionInfo | None:
+        """See `Sessions.find`."""
+        return await self._sessions.find(pid)
 
     async def issue_setup_token(self) -> str | None:
         """See `Setup.issue`."""
@@ -187,8 +199,8 @@ class Accounts:
         name: str | None = None,
         by: Actor | None = None,
     ) -> UserInfo:
-        """See `Users.create`. The first user ends the setup."""
-        user = await self._users.create(username, password=password, email=email, role=role, name=name, by=by)
+        """See `Administration.create`. The first user ends the setup."""
+        user = await self.administration.create(username, password=password, email=email, role=role, name=name, by=by)
         self._setup.finish()
         return user
 
@@ -202,23 +214,28 @@ class Accounts:
 
     async def list_users(self, *, offset: int = 0, limit: int = 100) -> tuple[list[UserInfo], int]:
         """Users, oldest first, and how many there are in all."""
-        return await self._users.page(offset=offset, limit=limit)
+        found, total = await self._users.page(offset=offset, limit=limit)
+        return [details.user for details in found], total
 
     async def count_users(self) -> int:
         """How many users there are, disabled ones included."""
         return await self._users.count()
 
     async def set_role(self, user_id: int, role: str, *, by: Actor | None = None) -> UserInfo:
-        """See `Users.set_role`."""
-        return await self._users.set_role(user_id, role, by=by)
+        """Give a user another role. See `Administration.change`."""
+        return await self.administration.change(user_id, Changes(role=role), by=by)
 
     async def set_active(self, user_id: int, active: bool, *, by: Actor | None = None) -> UserInfo:
-        """See `Users.set_active`."""
-        return await self._users.set_active(user_id, active, by=by)
+        """Enable or disable a user; API keys rest while disabled. See `Administration.change`."""
+        return await self.administration.change(user_id, Changes(active=active), by=by)
 
     async def set_password(self, user_id: int, password: str, *, by: Actor | None = None) -> UserInfo:
-        """See `Users.set_password`."""
-        return await self._users.set_password(user_id, password, by=by)
+        """Set a new password. See `Administration.change`."""
+        return await self.administration.change(user_id, Changes(password=password), by=by)
+
+    async def delete_user(self, user_id: int, *, by: Actor | None = None) -> None:
+        """See `Administration.delete`."""
+        await self.administration.delete(user_id, by=by)
 
     # -- keys -------------------------------------------------------------------------------------------------
 

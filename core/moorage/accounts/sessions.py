@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from moorage.access import Actor
-from moorage.accounts.actors import COOKIE, session_actor, session_method
+from moorage.accounts.actors import COOKIE, SessionInfo, session_actor, session_method
 from moorage.accounts.models import Session, User
+from moorage.accounts.names import storable
 from moorage.accounts.secrets import digest, new_pid, new_session_token
 from moorage.accounts.shared import ClientInfo, Login, Shared
 from moorage.accounts.touches import BATCH, WRITE_EVERY, Touches
@@ -69,15 +70,30 @@ class Sessions:
         """The actor of a session whose user was read with it."""
         return session_actor(row, row.user, self._shared.seal.csrf_token(row.pid) if row.kind == COOKIE else None)
 
+    async def page(self, user_id: int) -> list[SessionInfo]:
+        """The open sessions of a user, the last used first."""
+        now = self._shared.now()
+        rows = await Session.filter(user_id=user_id, revoked_at__isnull=True, expires_at__gt=now)
+        found = [self._info(row) for row in rows]
+        return sorted((one for one in found if now - one.last_seen_at < self._idle), key=_recent, reverse=True)
+
+    async def find(self, pid: str) -> SessionInfo | None:
+        """The open session with this string id."""
+        if len(pid) > 32 or not storable(pid):
+            return None
+        row = await Session.filter(pid=pid, revoked_at__isnull=True).first()
+        return None if row is None else self._info(row)
+
     async def end(self, session_id: int, reason: str) -> bool:
         """End one session; False when it had ended before. Inside a transaction."""
         rows = await Session.filter(id=session_id, revoked_at__isnull=True).select_for_update()
         await self._revoke(rows, reason)
         return bool(rows)
 
-    async def end_all(self, user_id: int, reason: str) -> int:
-        """End every open session of a user; how many there were. Inside a transaction."""
+    async def end_all(self, user_id: int, reason: str, *, keep: int | None = None) -> int:
+        """End every open session of a user but `keep`; how many there were. Inside a transaction."""
         rows = await Session.filter(user_id=user_id, revoked_at__isnull=True).order_by("id").select_for_update()
+        rows = [row for row in rows if row.id != keep]
         await self._revoke(rows, reason)
         return len(rows)
 
@@ -93,6 +109,21 @@ class Sessions:
         await Session.filter(last_seen_at__lt=now - self._idle - KEEP_ENDED).delete()
         await Session.filter(revoked_at__lt=now - KEEP_ENDED).delete()
 
+    def _info(self, row: Session) -> SessionInfo:
+        return SessionInfo(
+            id=row.id,
+            pid=row.pid,
+            user_id=row.user_id,
+            kind=row.kind,
+            client_id=row.client_id,
+            scope=row.scope,
+            address=row.address,
+            user_agent=row.user_agent,
+            created_at=row.created_at,
+            last_seen_at=self.touches.latest(row.id, row.last_seen_at) or row.last_seen_at,
+            expires_at=row.expires_at,
+        )
+
     def _holds(self, row: Session) -> bool:
         now = self._shared.now()
         seen = self.touches.latest(row.id, row.last_seen_at) or row.last_seen_at
@@ -106,3 +137,7 @@ class Sessions:
             await Session.filter(id__in=ids).update(revoked_at=now, revoke_reason=reason)
         for row in rows:
             self._shared.revoked(session_method(row.kind), row.id, row.user_id)
+
+
+def _recent(session: SessionInfo) -> datetime:
+    return session.last_seen_at

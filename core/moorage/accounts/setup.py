@@ -7,11 +7,12 @@ import os
 import secrets
 from pathlib import Path
 
+from moorage.access.ranks import OWNER
 from moorage.accounts.attempts import Attempts, login_keys
 from moorage.accounts.logins import Logins
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.shared import ClientInfo, Login, Shared
-from moorage.accounts.users import OWNER, Users
+from moorage.accounts.users import Users
 from moorage.errors import Forbidden
 
 FILE = "setup-token"

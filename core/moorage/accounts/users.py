@@ -1,22 +1,25 @@
-"""Users: made, found, changed. Names are unique by their folded spelling; one active owner always remains."""
+"""Users: prepared, stored, found. Names are unique by their folded spelling."""
 
 from __future__ import annotations
 
-from tortoise.exceptions import IntegrityError
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from moorage.access import Actor, UserInfo
-from moorage.access.permissions import ROLES
-from moorage.accounts.actors import user_info
-from moorage.accounts.attempts import Attempts, login_keys
-from moorage.accounts.models import User
+from tortoise.exceptions import IntegrityError
+from tortoise.expressions import Q
+from tortoise.functions import Count, Max
+from tortoise.queryset import QuerySet
+
+from moorage.access import UserInfo
+from moorage.accounts.actors import UserDetails, user_details, user_info
+from moorage.accounts.models import Session, User
 from moorage.accounts.names import MAX_KEY, check_email, check_name, check_username, folded, refuse, storable
 from moorage.accounts.passwords import Passwords, check_password
 from moorage.accounts.secrets import new_pid
-from moorage.accounts.sessions import Sessions
 from moorage.accounts.shared import Shared
-from moorage.errors import Conflict, NotFound
-
-OWNER = ROLES[-1]
+from moorage.accounts.touches import BATCH
+from moorage.errors import Conflict
 
 
 async def find_row(login: str) -> User | None:
@@ -26,32 +29,26 @@ async def find_row(login: str) -> User | None:
     return await (User.filter(email_key=key) if "@" in key else User.filter(username_key=key)).first()
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which users a list shows. roles: any of these; search: part of a username, name or address, however spelled."""
+
+    roles: Collection[str] | None = None
+    active: bool | None = None
+    search: str | None = None
+    user_id: int | None = None
+    newest_first: bool = False
+
+
+EVERYBODY = Wanted()
+
+
 class Users:
     """The rows of `core_users`."""
 
-    def __init__(self, shared: Shared, passwords: Passwords, sessions: Sessions, attempts: Attempts) -> None:
+    def __init__(self, shared: Shared, passwords: Passwords) -> None:
         self._shared = shared
         self._passwords = passwords
-        self._sessions = sessions
-        self._attempts = attempts
-
-    async def create(
-        self,
-        username: str,
-        *,
-        password: str | None,
-        email: str | None = None,
-        role: str = "operator",
-        name: str | None = None,
-        by: Actor | None = None,
-    ) -> UserInfo:
-        """A new user; password None means that no password opens the account. ValidationFailed, Conflict."""
-        row = await self.prepare(username, password=password, email=email, role=role, name=name)
-        async with self._shared.db.transaction():
-            await self.insert(row)
-            data = {"username": row.username, "role": row.role}
-            await self._shared.record("user.created", by=by, target=f"user:{row.id}", data=data)
-        return user_info(row)
 
     async def prepare(
         self, username: str, *, password: str | None, email: str | None, role: str, name: str | None
@@ -74,7 +71,7 @@ class Users:
             email_key=folded(email) if email is not None else None,
             name=name,
             role=role,
-            password_hash=await self._hash(password),
+            password_hash=None if password is None else await self.hash(password),
             created_at=now,
             updated_at=now,
         )
@@ -101,93 +98,75 @@ class Users:
         row = await find_row(login)
         return None if row is None else user_info(row)
 
-    async def page(self, *, offset: int = 0, limit: int = 100) -> tuple[list[UserInfo], int]:
+    async def find_pid(self, pid: str) -> UserInfo | None:
+        """The user with this string id."""
+        if len(pid) > 32 or not storable(pid):
+            return None
+        row = await User.get_or_none(pid=pid)
+        return None if row is None else user_info(row)
+
+    async def page(
+        self, wanted: Wanted | None = None, *, offset: int = 0, limit: int = 100
+    ) -> tuple[list[UserDetails], int]:
         """Users, oldest first, and how many there are in all."""
-        rows = await User.all().order_by("id").offset(offset).limit(limit)
-        return [user_info(row) for row in rows], await self.count()
+        query = _chosen(wanted or Wanted())
+        rows = await query.order_by("-id" if wanted and wanted.newest_first else "id").offset(offset).limit(limit)
+        return await self._details(rows), await query.count()
+
+    async def details(self, user_id: int) -> UserDetails | None:
+        """One user with all that is known."""
+        row = await User.get_or_none(id=user_id)
+        return None if row is None else (await self._details([row]))[0]
+
+    async def by_role(self, *, active: bool | None = None) -> dict[str, int]:
+        """How many users there are of each role (of the active or disabled ones)."""
+        query = User.all() if active is None else User.filter(active=active)
+        counted = await query.annotate(found=Count("id")).group_by("role").values_list("role", "found")
+        return {str(role): int(found) for role, found in counted}
+
+    async def _details(self, rows: Sequence[User]) -> list[UserDetails]:
+        seen = await self._last_seen([row.id for row in rows])
+        return [user_details(row, seen.get(row.id)) for row in rows]
+
+    async def _last_seen(self, ids: Sequence[int]) -> dict[int, datetime]:
+        found: dict[int, datetime] = {}
+        for start in range(0, len(ids), BATCH):
+            query = Session.filter(user_id__in=ids[start : start + BATCH]).annotate(seen=Max("last_seen_at"))
+            for user_id, seen in await query.group_by("user_id").values_list("user_id", "seen"):
+                found[user_id] = _aware(seen)
+        return found
 
     async def count(self) -> int:
         """How many users there are, disabled ones included."""
         return await User.all().count()
 
-    async def set_role(self, user_id: int, role: str, *, by: Actor | None = None) -> UserInfo:
-        """Give a user another role; it counts at once, on open sockets too. NotFound, Conflict (last owner)."""
-        self._check_role(role)
-        async with self._shared.db.transaction():
-            row = await self._lock(user_id, losing_owner=role != OWNER)
-            before = row.role
-            if before == role:
-                return user_info(row)
-            row.role = role
-            data = {"before": before, "role": role}
-            await self._changed(row, "role", "user.role_changed", by, data)
-        return user_info(row)
-
-    async def set_active(self, user_id: int, active: bool, *, by: Actor | None = None) -> UserInfo:
-        """Enable or disable a user. Disabling ends all sessions; keys rest. NotFound, Conflict (last owner)."""
-        async with self._shared.db.transaction():
-            row = await self._lock(user_id, losing_owner=not active)
-            if row.active == active:
-                return user_info(row)
-            row.active = active
-            if not active:
-                await self._sessions.end_all(user_id, "user disabled")
-            await self._changed(row, "active", "user.enabled" if active else "user.disabled", by)
-        return user_info(row)
-
-    async def set_password(self, user_id: int, password: str, *, by: Actor | None = None) -> UserInfo:
-        """Set a new password, end all sessions, forget delays after wrong ones. NotFound, ValidationFailed."""
-        known = await User.get_or_none(id=user_id)
-        if known is None:
-            raise NotFound("User not found")
-        minimum = self._shared.settings.password_min_length
-        check_password(password, min_length=minimum, names=(known.username, known.email, known.name))
-        hashed = await self._hash(password)
-        async with self._shared.db.transaction():
-            row = await self._lock(user_id)
-            row.password_hash = hashed
-            await self._sessions.end_all(user_id, "password changed")
-            names = [name for name in (row.username, row.email) if name is not None]
-            await self._attempts.forget([login_keys(name, "")[0] for name in names])
-            await self._changed(row, "password_hash", "user.password_changed", by)
-        return user_info(row)
-
-    async def end_sessions(self, user_id: int, *, by: Actor | None = None) -> int:
-        """End every session of a user; how many there were."""
-        async with self._shared.db.transaction():
-            count = await self._sessions.end_all(user_id, "revoked")
-            if count:
-                data = {"sessions": count}
-                await self._shared.record("session.all_revoked", by=by, target=f"user:{user_id}", data=data)
-        return count
-
-    async def _lock(self, user_id: int, *, losing_owner: bool = False) -> User:
-        """The row, locked until the end of the transaction. Conflict when the last active owner would be lost."""
-        if losing_owner:
-            # All owners are locked, lowest id first: two demotions at once see one another.
-            owners = await User.filter(role=OWNER, active=True).order_by("id").select_for_update()
-            if [owner.id for owner in owners] == [user_id]:
-                raise Conflict("The last active owner cannot be demoted or disabled", code="LAST_OWNER")
-        row = await User.filter(id=user_id).select_for_update().first()
-        if row is None:
-            raise NotFound("User not found")
-        return row
-
-    async def _changed(
-        self, row: User, field: str, action: str, by: Actor | None, data: dict[str, str] | None = None
-    ) -> None:
-        """Store one changed field, write it down and tell everybody."""
-        row.updated_at = self._shared.now()
-        await row.save(update_fields=[field, "updated_at"])
-        await self._shared.record(action, by=by, target=f"user:{row.id}", data=data)
-        self._shared.user_changed(row.id)
-
-    async def _hash(self, password: str | None) -> str | None:
-        if password is None:
-            return None
+    async def hash(self, password: str) -> str:
+        """The hash of a checked password, when a turn is free. Unavailable when too many wait."""
         async with self._passwords.slot():
             return await self._passwords.hash(password)
 
     def _check_role(self, role: str) -> None:
         if not self._shared.access.is_role(role):
             refuse("role", f"must be one of {', '.join(self._shared.access.roles())}")
+
+
+def _chosen(wanted: Wanted) -> QuerySet[User]:
+    query = User.all()
+    if wanted.roles is not None:
+        query = query.filter(role__in=list(wanted.roles) or [""])
+    if wanted.active is not None:
+        query = query.filter(active=wanted.active)
+    if wanted.user_id is not None:
+        query = query.filter(id=wanted.user_id)
+    if wanted.search:
+        text, key = wanted.search[:MAX_KEY], folded(wanted.search)[:MAX_KEY]
+        if not storable(text):
+            return query.filter(id=0)
+        query = query.filter(Q(username_key__contains=key) | Q(email_key__contains=key) | Q(name__icontains=text))
+    return query
+
+
+def _aware(at: datetime | str) -> datetime:
+    # SQLite has no type for times: what an aggregate gives is the stored text.
+    found = datetime.fromisoformat(at) if isinstance(at, str) else at
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
