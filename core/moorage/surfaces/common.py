@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quart import Response
 
-from moorage.access import UserInfo
+from moorage.access import Actor, UserInfo
 from moorage.accounts import Accounts, ClientInfo, Login
 from moorage.context import current_actor, current_request
 from moorage.dialects import OCTO
@@ -25,6 +25,14 @@ def client_info() -> ClientInfo:
     """Who the request in hand comes from."""
     info = current_request()
     return ClientInfo(info.address, info.user_agent)
+
+
+def previous_session() -> Actor | None:
+    """Who the browser in hand was until now: a login ends that session. A Bearer token is some program's, it stays."""
+    actor = current_actor()
+    # The gate takes the CSRF token away from a session that came as a Bearer token.
+    by_cookie = actor.credential is not None and actor.credential.csrf is not None
+    return actor if by_cookie and actor.credential is not None and actor.credential.of_session else None
 
 
 async def note_admin_read(hub: Hub, what: str) -> None:

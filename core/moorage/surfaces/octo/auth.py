@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Self
 from pydantic import BaseModel, Field, model_validator
 from quart import Response
 
-from moorage.access import Method
 from moorage.context import current_actor
 from moorage.dialects import OCTO
 from moorage.errors import Unauthorized
 from moorage.routes import AUTHENTICATED, PUBLIC, LimitClass, Route, Routes
-from moorage.surfaces.common import LOGGED_OUT, client_info, logged_in, octo_user, without_session
+from moorage.surfaces.common import LOGGED_OUT, client_info, logged_in, octo_user, previous_session, without_session
 from moorage.web import json_response, read_json
 
 if TYPE_CHECKING:
@@ -48,10 +47,8 @@ def routes(hub: Hub) -> list[Route]:
     @found.post("/api/auth/login", access=PUBLIC, limit=LimitClass.AUTH, dialect=OCTO, max_body=MAX_BODY)
     async def login() -> Response:
         body = await read_json(LoginBody)
-        actor = current_actor()
-        # A Bearer token is somebody's program, which may hold several logins; a browser has one.
-        previous = actor if actor.method is Method.SESSION and _by_cookie() else None
-        return logged_in(accounts, await accounts.login(body.login, body.password, client_info(), previous=previous))
+        done = await accounts.login(body.login, body.password, client_info(), previous=previous_session())
+        return logged_in(accounts, done)
 
     @found.post("/api/auth/logout", access=PUBLIC, dialect=OCTO, max_body=MAX_BODY)
     async def logout() -> Response:
@@ -66,9 +63,3 @@ def routes(hub: Hub) -> list[Route]:
         return json_response({"authenticated": True, "user": octo_user(user)})
 
     return list(found)
-
-
-def _by_cookie() -> bool:
-    # The gate takes the CSRF token away from a session that came as a Bearer token.
-    credential = current_actor().credential
-    return credential is not None and credential.csrf is not None
