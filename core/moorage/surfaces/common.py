@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from quart import Response
+from typing_extensions import TypedDict
 
 from moorage.access import Actor, UserInfo
 from moorage.accounts import Accounts, ClientInfo, Login
@@ -19,6 +20,32 @@ if TYPE_CHECKING:
 HOST_PREFIX = "__Host-"
 """Browsers take a cookie of such a name only over https, for this host alone and for all paths. Source: RFC 6265bis."""
 LOGGED_OUT = {"success": True, "message": "Logged out successfully"}
+
+
+class OctoUserShape(TypedDict):
+    """A user as Octo's clients know one: string id, one of two roles."""
+
+    id: str
+    username: str
+    name: str
+    email: str | None
+    role: str
+
+
+class LoginAnswer(TypedDict):
+    """A login. csrf_token: what unsafe requests with the cookie may show as X-CSRF-Token."""
+
+    token: str
+    user: OctoUserShape
+    csrf_token: str
+    expires_at: str
+
+
+class LogoutAnswer(TypedDict):
+    """A logout: what Octo's, CHROTE's and chat's clients look for."""
+
+    success: bool
+    message: str
 
 
 def client_info() -> ClientInfo:
@@ -59,7 +86,7 @@ def logged_in(accounts: Accounts, login: Login) -> Response:
     """The answer to a login: Octo's body, the CSRF token and the end, and the cookie."""
     user = login.actor.user
     assert user is not None
-    body = {
+    body: LoginAnswer = {
         "token": login.token,
         "user": octo_user(user),
         "csrf_token": login.csrf,
@@ -68,8 +95,8 @@ def logged_in(accounts: Accounts, login: Login) -> Response:
     return with_session(json_response(body), accounts, login)
 
 
-def octo_user(user: UserInfo) -> dict[str, Any]:
-    """The user as Octo's clients know one: string id, and one of two roles."""
+def octo_user(user: UserInfo) -> OctoUserShape:
+    """The user as Octo's clients know one."""
     return {
         "id": user.pid,
         "username": user.username,
