@@ -43,7 +43,7 @@ from moorage.server.views import Views
 from moorage.status import write_status
 
 log = structlog.get_logger("moorage.app")
-REVALIDATE_SECONDS = 2.0
+REVALIDATE_SECONDS = 0.75
 
 CLOSE_GOING_AWAY = 1001
 

@@ -15,7 +15,7 @@ from moorage.context import current_actor
 from moorage.dialects import OCTO, ORBITAL
 from moorage.errors import Unauthorized
 from moorage.routes import AUTHENTICATED, Route, Routes
-from moorage.surfaces.orbital.shapes import SessionShape, UserShape, shown_session, shown_user
+from moorage.surfaces.orbital.shapes import OrbitalSession, OrbitalUser, shown_session, shown_user
 from moorage.web import json_response, read_json
 
 if TYPE_CHECKING:
@@ -41,10 +41,10 @@ class ProfileShape(TypedDict):
 
 
 class MeAnswer(ProfileShape):
-    """Octo's profile at the top; Orbital's clients read `user` and `session`. session: null for an API key."""
+    """Octo's profile at the top; Orbital's clients read `user` and `session`."""
 
-    user: UserShape
-    session: SessionShape | None
+    user: OrbitalUser
+    session: OrbitalSession
 
 
 class ProfileBody(BaseModel):
@@ -77,7 +77,9 @@ def routes(hub: Hub) -> list[Route]:
         """Show one's own account, whatever the credential."""
         actor = current_actor()
         known = await details(actor)
-        return json_response({**_profile(known), "user": shown_user(known.user), "session": shown_session(actor)})
+        row = await accounts.find_session(actor.credential.pid) if actor.credential is not None else None
+        user, session = shown_user(known.user, known.updated_at), shown_session(actor, row)
+        return json_response({**_profile(known), "user": user, "session": session})
 
     @found.put(
         "/api/me",
