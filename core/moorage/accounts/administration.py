@@ -14,6 +14,7 @@ from moorage.access import Actor, UserInfo
 from moorage.access.ranks import OWNER, check_role, check_target
 from moorage.accounts.actors import user_info
 from moorage.accounts.attempts import Attempts, login_keys
+from moorage.accounts.invites import revoke_of
 from moorage.accounts.models import User
 from moorage.accounts.names import check_email, check_name, check_username, folded, refuse, storable
 from moorage.accounts.passwords import check_password
@@ -113,7 +114,7 @@ class Administration:
         return user_info(row)
 
     async def delete(self, user_id: int, *, by: Actor | None = None) -> None:
-        """Delete a user with sessions, keys and identities; what plugins hold follows on `Topic.USER_DELETED`.
+        """Delete a user with sessions, keys and identities; their invites end. Plugins hear `Topic.USER_DELETED`.
 
         NotFound, Conflict (the last owner), RankRefused.
         """
@@ -121,6 +122,7 @@ class Administration:
         async with self._shared.db.transaction():
             row = await self._lock(user_id, by, losing_owner=True)
             data = {"username": row.username, "role": row.role}
+            await revoke_of(row.id, self._shared.now())
             await row.delete()
             await self._shared.record("user.deleted", by=by, target=f"user:{row.id}", data=data)
             told = {"user_id": row.id, "pid": row.pid}

@@ -184,14 +184,6 @@ class Invites:
             await self._shared.record("invite.revoked", by=by, target=f"invite:{row.id}", data=_data(row))
         return True
 
-    async def revoke_of(self, user_id: int) -> int:
-        """Revoke all that a user made, because the user goes; how many. Inside a transaction.
-
-        A row whose maker is deleted looks like one of the command line, which nobody's demotion ends.
-        """
-        made = Invite.filter(created_by_id=user_id, revoked_at__isnull=True)
-        return await made.update(revoked_at=self._shared.now())
-
     async def delete(self, key: int | str, *, by: Actor | None = None) -> None:
         """Remove it, and the record of who came by it; those users stay. NotFound."""
         row = await self._row(key)
@@ -250,13 +242,13 @@ class Invites:
             raise InviteRefused(state if state != VALID else "exhausted")
         return row
 
-    async def note_use(self, invite: Invite, user_id: int) -> None:
+    async def note_use(self, invite: Invite, user_id: int, *, by: Actor | None = None) -> None:
         """Write down who used it. Conflict when this user did before. Inside the transaction of `take`."""
         try:
             await InviteUse.create(invite_id=invite.id, user_id=user_id, at=self._shared.now())
         except IntegrityError as error:
             raise Conflict("This user came in by this invite before", code="INVITE_USED") from error
-        await self._shared.record("invite.redeemed", by=None, target=f"invite:{invite.id}", data={"user_id": user_id})
+        await self._shared.record("invite.redeemed", by=by, target=f"invite:{invite.id}", data={"user_id": user_id})
 
     async def used_by(self, invite_id: int, user_id: int) -> bool:
         """Whether this user came in by it before."""
@@ -331,6 +323,14 @@ class Invites:
             return self._shared.seal.open(sealed) if sealed is not None else None
         except WrongSecret:
             return None
+
+
+async def revoke_of(user_id: int, at: datetime) -> int:
+    """Revoke all that a user made, because the user goes; how many. Inside a transaction.
+
+    A row whose maker is deleted looks like one of the command line, which nobody's demotion ends.
+    """
+    return await Invite.filter(created_by_id=user_id, revoked_at__isnull=True).update(revoked_at=at)
 
 
 def _random(length: int) -> str:

@@ -80,7 +80,7 @@ class Accounts:
         self._logins = Logins(shared, self._passwords, self._sessions, self._attempts)
         self._setup = Setup(shared, data_dir, self._users, self._sessions, self._attempts, self._logins)
         self.invites = Invites(shared, self._attempts)
-        self.registration = Registration(shared)
+        self.registration = Registration(shared, self._users, self._sessions, self.invites)
         self.devices = Devices(shared)
         self.grants = Grants(shared)
         self.tokens = Tokens(shared)
