@@ -73,19 +73,7 @@ class Audit:
         )
         with self._db.activate():
             await event.save()
-        record = AuditRecord(
-            id=event.id,
-            at=event.at,
-            actor=event.actor,
-            actor_id=event.actor_id,
-            method=event.method,
-            action=event.action,
-            target=event.target,
-            address=event.address,
-            user_agent=event.user_agent,
-            request_id=event.request_id,
-            data=event.data,
-        )
+        record = record_of(event)
         self._db.after_commit(lambda: self._bus.publish(Topic.AUDIT_WRITTEN, {"record": record}))
         return record
 
@@ -109,6 +97,23 @@ class Audit:
         except BaseException:
             self._reads.pop(key, None)
             raise
+
+
+def record_of(event: AuditEvent) -> AuditRecord:
+    """A stored row as what is handed out."""
+    return AuditRecord(
+        id=event.id,
+        at=event.at,
+        actor=event.actor,
+        actor_id=event.actor_id,
+        method=event.method,
+        action=event.action,
+        target=event.target,
+        address=event.address,
+        user_agent=event.user_agent,
+        request_id=event.request_id,
+        data=event.data,
+    )
 
 
 def _line(text: str, length: int) -> str:
