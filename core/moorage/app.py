@@ -73,7 +73,15 @@ class App:
             pool_max=settings.database.pool_max,
         )
         self.audit = Audit(self.db, self.bus)
-        self.accounts = Accounts(settings.accounts, self.db, self.audit, self.bus, settings.data_dir, self.access)
+        self.accounts = Accounts(
+            settings.accounts,
+            self.db,
+            self.audit,
+            self.bus,
+            settings.data_dir,
+            self.access,
+            issuer=settings.server.public_url or "moorage",
+        )
         self.limiter = RateLimiter(settings.limits, self.redis_url(), self.metrics)
         self.backplane: RedisBackplane | None = None
         self.presence: Presence | None = None
@@ -234,6 +242,7 @@ class App:
                 max_sockets_per_user=server.max_sockets_per_user,
                 request_timeout=server.request_timeout,
                 cookie_name=accounts.cookie_name,
+                jwt_cookie_name=accounts.jwt_cookie_name,
                 public_url=server.public_url,
             ),
             accounts=self.accounts,
@@ -278,6 +287,7 @@ class App:
             metrics=self.metrics.render,
             reload=self.reload,
             ready=lambda: self.ready,
+            sites=lambda: self.gate.sites,
         )
 
     # -- what goes on while it runs -----------------------------------------------------------------------------

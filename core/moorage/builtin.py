@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, NotRequired
 
 from quart import Response, request
+from typing_extensions import TypedDict
 
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.console.routes import routes as console_routes
 from moorage.context import current_actor, current_request
 from moorage.dialects import PROBLEM
-from moorage.errors import Conflict, Forbidden, StartError, Unauthorized
+from moorage.errors import Conflict, Forbidden, NotFound, StartError, Unauthorized
 from moorage.hooks import hookimpl
 from moorage.hub import Hub
 from moorage.observe.health import HealthReport
+from moorage.openapi import Published
 from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
+from moorage.server.sites import Sites
 from moorage.surfaces import account_routes
 from moorage.web import json_response
 
@@ -33,6 +36,7 @@ class Controls:
     health: the report of the database and all plugins. plugins: rows for the list.
     mounts: of the plugins that run, by name.
     metrics: (body, content type). reload: applies a changed configuration and says what was done.
+    sites: the table of routes in use.
     """
 
     health: Callable[[], Awaitable[HealthReport]]
@@ -41,6 +45,55 @@ class Controls:
     metrics: Callable[[], tuple[bytes, str]]
     reload: Callable[[], Awaitable[dict[str, Any]]]
     ready: Callable[[], bool]
+    sites: Callable[[], Sites]
+
+
+class HealthAnswer(TypedDict):
+    """GET /health. `components` is for those who may see it."""
+
+    status: str
+    version: str
+    components: NotRequired[dict[str, Any]]
+
+
+class PluginRow(TypedDict):
+    """A plugin, on or off. `reason` says why it does not run, or not as it should."""
+
+    name: str
+    version: str
+    state: str
+    reason: str | None
+    mounts: list[str]
+    required: bool
+
+
+class PluginsAnswer(TypedDict):
+    """GET /api/core/plugins."""
+
+    plugins: list[PluginRow]
+
+
+class ReloadAnswer(TypedDict):
+    """POST /api/core/reload: names of plugins, why some do not run, and settings that wait for a restart."""
+
+    added: list[str]
+    removed: list[str]
+    changed: list[str]
+    failed: dict[str, str]
+    needs_restart: list[str]
+
+
+class DocumentRow(TypedDict):
+    """An OpenAPI document and its path."""
+
+    name: str
+    url: str
+
+
+class DocumentsAnswer(TypedDict):
+    """GET /api/core/openapi."""
+
+    documents: list[DocumentRow]
 
 
 class CorePlugin(Plugin):
@@ -60,7 +113,11 @@ class CorePlugin(Plugin):
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
         """Routes at the root of each site; `everywhere` holds the ones at each mount."""
-        return [*console_routes(hub, self.controls.mounts), *system_routes(hub, self.controls)]
+        return [
+            *console_routes(hub, self.controls.mounts),
+            *system_routes(hub, self.controls),
+            *openapi_routes(hub, self.controls),
+        ]
 
     def everywhere(self, hub: Hub) -> list[Route]:
         """The account surfaces of the five contracts."""
@@ -71,8 +128,13 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
     """`/health`, `/metrics` and plugin management."""
     routes = Routes()
 
-    @routes.get("/health", access=PUBLIC, limit=LimitClass.EXEMPT)
+    @routes.get("/health", access=PUBLIC, limit=LimitClass.EXEMPT, answer=HealthAnswer, answers={503: HealthAnswer})
     async def health() -> Response:
+        """Say how the server is.
+
+        200 while it serves, also with a part that is not well ("degraded"), and 503 ("unhealthy") otherwise. The parts
+        are told to those who may see them.
+        """
         report = await controls.health()
         worst = report.status if controls.ready() else "failed"
         body: dict[str, Any] = {"status": _STATUS[worst], "version": moorage.__version__}
@@ -80,23 +142,59 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
             body["components"] = report.as_json()["components"]
         return json_response(body, 503 if worst == "failed" else 200)
 
-    @routes.get("/metrics", access=PUBLIC, limit=LimitClass.EXEMPT)
+    @routes.get("/metrics", access=PUBLIC, limit=LimitClass.EXEMPT, media_type="text/plain")
     async def metrics() -> Response:
+        """Give the metrics in Prometheus's text format.
+
+        To this machine itself, and to those with the permission core:metrics:read.
+        """
         if not _from_this_machine():
             _require(hub, "core:metrics:read")
         body, content_type = controls.metrics()
         return Response(body, content_type=content_type)
 
-    @routes.get("/api/core/plugins", access="core:plugin:read")
+    @routes.get("/api/core/plugins", access="core:plugin:read", answer=PluginsAnswer)
     async def plugins() -> Response:
+        """List the plugins, on and off, with their states."""
         return json_response({"plugins": controls.plugins()})
 
-    @routes.post("/api/core/reload", access="core:plugin:manage")
+    @routes.post("/api/core/reload", access="core:plugin:manage", answer=ReloadAnswer)
     async def reload() -> Response:
+        """Apply a changed configuration without a restart."""
         try:
             return json_response(await controls.reload())
         except StartError as error:
             raise Conflict(str(error), code="RELOAD_REFUSED") from error
+
+    return list(routes)
+
+
+def openapi_routes(hub: Hub, controls: Controls) -> list[Route]:
+    """`/api/core/openapi`: what is served, for programs. Public, since it tells no more than the documentation does."""
+    routes = Routes()
+
+    def versions() -> dict[str, str]:
+        return {CorePlugin.manifest.name: moorage.__version__} | {r["name"]: r["version"] for r in controls.plugins()}
+
+    published = Published(controls.sites, versions, hub.accounts.settings.cookie_name)
+
+    @routes.get("/api/core/openapi", access=PUBLIC, answer=DocumentsAnswer)
+    async def documents() -> Response:
+        """List the OpenAPI documents of what is served."""
+        found = await published.documents()
+        return json_response({"documents": [{"name": n, "url": f"/api/core/openapi/{n}.json"} for n in found]})
+
+    @routes.get("/api/core/openapi/{file}", access=PUBLIC, answer=dict[str, Any], answers={304: None})
+    async def document(file: str) -> Response:
+        """Give one OpenAPI 3.1 document, called `<name>.json`."""
+        name, dot, suffix = file.rpartition(".")
+        found = (await published.documents()).get(name) if (dot, suffix) == (".", "json") else None
+        if found is None:
+            raise NotFound("There is no such document; /api/core/openapi lists them")
+        headers = {"Cache-Control": "no-cache", "ETag": f'"{found.tag}"'}
+        if request.if_none_match.contains_weak(found.tag):
+            return Response(b"", 304, headers=headers)
+        return Response(found.body, headers=headers, content_type="application/json")
 
     return list(routes)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ class HttpRoute:
     body, query: the pydantic models that the view reads with `read_json` and `read_query`. forms: a form will do.
     answer: the type of a good answer's JSON (a TypedDict, a model, `dict[str, bool]` …); None for an empty one.
     status: of a good answer. media_type: of a good answer that is not JSON.
+    answers: other answers that the view itself makes, by status: the type of their JSON, None for an empty one
+        ({304: None}). Errors that are raised need none: the dialect describes them.
     """
 
     methods: tuple[str, ...]
@@ -68,6 +70,7 @@ class HttpRoute:
     answer: Any = None
     status: int = 200
     media_type: str = "application/json"
+    answers: Mapping[int, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

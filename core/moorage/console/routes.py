@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from quart import Response, request
+from typing_extensions import TypedDict
 
 from moorage.access import UserInfo
 from moorage.console import assets
@@ -28,7 +29,33 @@ _POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_HTML = "text/html"
 _FOREVER = "public, max-age=31536000, immutable"
+
+
+class StateUser(TypedDict):
+    """Who is signed in."""
+
+    id: str
+    username: str
+    name: str | None
+    email: str | None
+    role: str
+
+
+class StatePlugin(TypedDict):
+    """A plugin that the page can call, and the path under which it is."""
+
+    name: str
+    mount: str
+
+
+class StateAnswer(TypedDict):
+    """GET /api/console/state. `setup`: there is no user yet."""
+
+    user: StateUser | None
+    setup: bool
+    plugins: list[StatePlugin]
 
 
 def routes(hub: Hub, mounts: Mounts) -> list[Route]:
@@ -39,23 +66,41 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
 
     # The page and its files are bytes in memory and say nothing of anybody: no limit, so that many people behind
     # one address can open it at once.
-    @found.get("/", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM)
+    @found.get("/", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM, media_type=_HTML, answers={304: None})
     async def home() -> Response:
+        """Give the page."""
         return _page(files)
 
-    @found.get("/console/{page:path}", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM)
+    @found.get(
+        "/console/{page:path}",
+        access=PUBLIC,
+        limit=LimitClass.EXEMPT,
+        dialect=PROBLEM,
+        media_type=_HTML,
+        answers={304: None},
+    )
     async def page(page: str) -> Response:
+        """Give the page, which looks at the path itself."""
         return _page(files)
 
-    @found.get("/console/assets/{name:path}", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM)
+    @found.get(
+        "/console/assets/{name:path}",
+        access=PUBLIC,
+        limit=LimitClass.EXEMPT,
+        dialect=PROBLEM,
+        media_type="*/*",
+        answers={304: None},
+    )
     async def asset(name: str) -> Response:
+        """Give a file of the page."""
         wanted = files.get(f"assets/{name}")
         if wanted is None:
             raise NotFound
         return _answer(wanted, _FOREVER)  # Names hold a hash of the content.
 
-    @found.get("/api/console/state", access=PUBLIC, dialect=PROBLEM)
+    @found.get("/api/console/state", access=PUBLIC, dialect=PROBLEM, answer=StateAnswer)
     async def state() -> Response:
+        """Say what the page needs at first: who is signed in, whether there is anybody, and what can be called."""
         nonlocal setup_open
         user = current_actor().user
         # The last owner cannot be removed, so what was once set up stays so.

@@ -23,6 +23,10 @@ class Dialect:
         """The JSON body of an error."""
         raise NotImplementedError
 
+    def error_schema(self, status: int) -> dict[str, Any]:
+        """The JSON schema of what `error` gives for errors of that status, for OpenAPI."""
+        return {"type": "object", "minProperties": 1}
+
     def timestamp(self, at: datetime) -> str:
         """An instant as the contract writes it; `at` is aware."""
         return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -35,3 +39,13 @@ class Dialect:
 def milliseconds(at: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and Z, as JavaScript writes it."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def members(required: dict[str, Any], optional: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The JSON schema of an object with these members and no others."""
+    return {
+        "type": "object",
+        "properties": {**required, **(optional or {})},
+        "required": list(required),
+        "additionalProperties": False,
+    }

@@ -5,8 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from moorage.dialects.base import Dialect, milliseconds
+from moorage.dialects.base import Dialect, members, milliseconds
 from moorage.errors import Forbidden, MoorageError, TooManyRequests, Unauthorized
+
+_TEXT = {"type": "string"}
+_CODE = {"type": "string", "description": "A code for programs"}
+_SENTENCE = {"type": "string", "description": "A text for people"}
+_DETAILS = {"type": "object", "description": "What the error is about"}
+_PROBLEMS = {"type": "array", "items": members({"field": _TEXT, "message": _TEXT})}
 
 
 def _two_roles(role: str) -> str:
@@ -39,6 +45,9 @@ class _Octo(Dialect):
             body["details"] = error.details
         return body
 
+    def error_schema(self, status: int) -> dict[str, Any]:
+        return members({"error": _SENTENCE, "code": _CODE, "error_code": _CODE}, {"details": _DETAILS})
+
     def role(self, role: str) -> str:
         return _two_roles(role)
 
@@ -50,6 +59,9 @@ class _Chrote(Dialect):
 
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
         return {"error": error.error_code, "message": error.message, "details": error.details}
+
+    def error_schema(self, status: int) -> dict[str, Any]:
+        return members({"error": _CODE, "message": _SENTENCE, "details": _DETAILS})
 
     def timestamp(self, at: datetime) -> str:
         return milliseconds(at)
@@ -71,6 +83,11 @@ class _Octoprox(Dialect):
         text = self._texts.get(type(error), error.message) if error.message == error.default_message else error.message
         return {"detail": text} | ({"errors": error.details["problems"]} if "problems" in error.details else {})
 
+    def error_schema(self, status: int) -> dict[str, Any]:
+        if status == TooManyRequests.status:
+            return members({"error": _SENTENCE, "retry_after": {"type": "integer", "minimum": 1}})
+        return members({"detail": _SENTENCE}, {"errors": _PROBLEMS})
+
     def role(self, role: str) -> str:
         return _two_roles(role)
 
@@ -86,6 +103,9 @@ class _Orbital(Dialect):
             body["details"] = ", ".join(f"{key}: {value}" for key, value in error.details.items())
         return body
 
+    def error_schema(self, status: int) -> dict[str, Any]:
+        return members({"error": _CODE, "message": _SENTENCE}, {"details": _TEXT})
+
     def timestamp(self, at: datetime) -> str:
         return milliseconds(at)
 
@@ -100,6 +120,10 @@ class _Chat(Dialect):
         if error.details:
             body["detail"] = error.details.get("problems", [error.details])
         return body
+
+    def error_schema(self, status: int) -> dict[str, Any]:
+        detail = {"type": "array", "items": {"type": "object"}}
+        return members({"code": _CODE, "message": _SENTENCE, "request_id": _TEXT}, {"detail": detail})
 
     def timestamp(self, at: datetime) -> str:
         return at.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds")
@@ -125,6 +149,19 @@ class _Problem(Dialect):
             "request_id": request_id,
             **({"details": error.details} if error.details else {}),
         }
+
+    def error_schema(self, status: int) -> dict[str, Any]:
+        return members(
+            {
+                "type": _TEXT,
+                "title": _TEXT,
+                "status": {"type": "integer"},
+                "detail": _SENTENCE,
+                "code": _CODE,
+                "request_id": _TEXT,
+            },
+            {"details": _DETAILS},
+        )
 
 
 OCTO, CHROTE, OCTOPROX, ORBITAL, CHAT, PROBLEM = _Octo(), _Chrote(), _Octoprox(), _Orbital(), _Chat(), _Problem()
