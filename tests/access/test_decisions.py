@@ -113,7 +113,7 @@ def test_require_says_what_is_missing(access: Access) -> None:
     with pytest.raises(Forbidden) as caught:
         access.require(user("viewer"), READ, owner_id=8)
     assert caught.value.message == "You need the permission tmux:session:read:any"
-    assert caught.value.details == {"required": READ, "role": "viewer"}
+    assert caught.value.details == {"required": READ, "current": "viewer", "action": READ.rpartition(":")[2]}
     with pytest.raises(Forbidden, match="This credential is not allowed"):
         access.require(user("operator", scopes={READ}), KILL, owner_id=7)
 

@@ -153,7 +153,9 @@ class Access:
             return
         if actor.user is None:
             raise Unauthorized()
-        raise Forbidden(refusal, details={"required": permission, "role": actor.user.role})
+        action = permission.rpartition(":")[2]
+        details = {"required": permission, "current": actor.user.role, "action": action}
+        raise Forbidden(refusal, details=details)
 
     def owner_filter(self, actor: Actor, permission: str) -> int | Nothing | None:
         """Whose objects the actor may see: None = everybody's, a user's id = that user's, NOTHING = none."""

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 from quart import Response
+from typing_extensions import TypedDict
 
 from moorage.access import Actor
-from moorage.accounts import KeyInfo
 from moorage.context import current_actor
 from moorage.dialects import OCTOPROX
-from moorage.errors import Forbidden, NotFound, Unauthorized, ValidationFailed
+from moorage.errors import Forbidden, NotFound, Unauthorized
 from moorage.routes import Route, Routes
+from moorage.surfaces.common import note_admin_read
+from moorage.surfaces.octoprox.shapes import MAX_ID, Id, KeyShape, Meta, PageQuery, meta, path_id, shown_key
 from moorage.web import json_response, read_json, read_query
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
 
-MAX_ID = 2**31 - 1
 MAX_BODY = 16 * 1024
 WARNING = "This key will only be shown once. Store it securely."
-
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 
 
 def _aware(at: datetime) -> datetime:
@@ -33,11 +32,9 @@ def _aware(at: datetime) -> datetime:
         raise ValueError("is beyond the calendar") from None
 
 
-class Page(BaseModel):
-    """The query of GET /api/v1/api-keys."""
+class KeysQuery(PageQuery):
+    """The query of GET /api/v1/api-keys. user_id: whose, where not one's own only for administrators."""
 
-    page: int = Field(1, ge=1, le=MAX_ID)
-    per_page: int = Field(20, ge=1, le=100)
     user_id: Id | None = None
 
 
@@ -50,32 +47,63 @@ class NewKeyBody(BaseModel):
     expires_at: Annotated[datetime, AfterValidator(_aware)] | None = None
 
 
+class KeysData(TypedDict):
+    """The keys of a page."""
+
+    api_keys: list[KeyShape]
+
+
+class KeysAnswer(TypedDict):
+    """GET /api/v1/api-keys."""
+
+    data: KeysData
+    meta: Meta
+
+
+class NewKeyShape(KeyShape):
+    """A new key with its secret, under the names of the contract and of its program."""
+
+    api_key: str
+    token: str
+    warning: str
+
+
+class NewKeyAnswer(TypedDict):
+    """POST /api/v1/api-keys."""
+
+    data: NewKeyShape
+
+
 def routes(hub: Hub) -> list[Route]:
     """GET, POST and DELETE under /api/v1/api-keys."""
     found = Routes()
     accounts, access = hub.accounts, hub.access
 
-    @found.get("/api/v1/api-keys", access="core:key:read", dialect=OCTOPROX)
+    @found.get("/api/v1/api-keys", access="core:key:read", dialect=OCTOPROX, query=KeysQuery, answer=KeysAnswer)
     async def list_keys() -> Response:
-        query = read_query(Page)
-        own = access.list_filter(current_actor(), "core:key:read")
+        """List API keys, oldest first: one's own, for administrators everybody's."""
+        query = read_query(KeysQuery)
+        actor = current_actor()
+        own = access.list_filter(actor, "core:key:read")
         if own is None or (own and query.user_id not in (None, own["user_id"])):
             raise Forbidden("Not authorized to access this resource")
-        keys, total = await accounts.list_keys(
-            user_id=query.user_id or own.get("user_id"),
-            offset=(query.page - 1) * query.per_page,
-            limit=query.per_page,
-        )
-        meta = {
-            "page": query.page,
-            "per_page": query.per_page,
-            "total": total,
-            "total_pages": -(-total // query.per_page),
-        }
-        return json_response({"data": {"api_keys": [_shown(key) for key in keys]}, "meta": meta})
+        wanted = query.user_id or own.get("user_id")
+        if wanted != _user_id(actor):
+            await note_admin_read(hub, "key")
+        keys, total = await accounts.list_keys(user_id=wanted, offset=query.offset, limit=query.per_page)
+        return json_response({"data": {"api_keys": [shown_key(key) for key in keys]}, "meta": meta(query, total)})
 
-    @found.post("/api/v1/api-keys", access="core:key:create", dialect=OCTOPROX, max_body=MAX_BODY)
+    @found.post(
+        "/api/v1/api-keys",
+        access="core:key:create",
+        dialect=OCTOPROX,
+        max_body=MAX_BODY,
+        body=NewKeyBody,
+        answer=NewKeyAnswer,
+        status=201,
+    )
     async def create_key() -> Response:
+        """Make an API key for oneself, as an administrator for anybody; its secret is shown this once."""
         body = await read_json(NewKeyBody)
         actor = current_actor()
         owner_id = body.user_id or _user_id(actor)
@@ -84,13 +112,17 @@ def routes(hub: Hub) -> list[Route]:
         key, secret = await accounts.create_key(
             owner_id, body.name, scopes=body.scopes, expires_at=body.expires_at, by=actor
         )
-        data = {**_shown(key), "api_key": secret, "token": secret, "warning": WARNING}
+        data = {**shown_key(key), "api_key": secret, "token": secret, "warning": WARNING}
         return json_response({"data": data}, 201)
 
-    @found.delete("/api/v1/api-keys/{key_id}", access="core:key:delete", dialect=OCTOPROX, max_body=MAX_BODY)
+    @found.delete(
+        "/api/v1/api-keys/{key_id}", access="core:key:delete", dialect=OCTOPROX, max_body=MAX_BODY, status=204
+    )
     async def revoke_key(key_id: str) -> Response:
+        """Revoke an API key: it holds no more, at once."""
         actor = current_actor()
-        key = await accounts.get_key(_id(key_id))
+        number = path_id(key_id, "key_id")
+        key = await accounts.get_key(number) if number is not None else None
         # Whose key it is, is nobody else's business, nor whether there is one.
         if key is None or not access.can(actor, "core:key:delete", owner_id=key.user_id):
             raise NotFound("API key not found")
@@ -100,35 +132,7 @@ def routes(hub: Hub) -> list[Route]:
     return list(found)
 
 
-def _shown(key: KeyInfo) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "user_id": key.user_id,
-        "created_at": OCTOPROX.timestamp(key.created_at),
-        "last_used_at": _time(key.last_used_at),
-        "nexusgate_token_id": None,
-        "expires_at": _time(key.expires_at),
-        "scopes": list(key.scopes) if key.scopes is not None else None,
-    }
-
-
-def _time(at: datetime | None) -> str | None:
-    return OCTOPROX.timestamp(at) if at is not None else None
-
-
 def _user_id(actor: Actor) -> int:
     if actor.user is None:
         raise Unauthorized
     return actor.user.id
-
-
-def _id(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        problem = {"field": "key_id", "message": "must be an integer"}
-        raise ValidationFailed("key_id must be an integer", problems=[problem])
-    number = int(text) if len(text) <= 10 else 0
-    if not 1 <= number <= MAX_ID:
-        raise NotFound("API key not found")
-    return number
