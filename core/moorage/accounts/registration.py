@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from moorage.access import Actor, Method
+from moorage.access import Actor
 from moorage.accounts.invites import InviteRefused, Invites
 from moorage.accounts.models import User
 from moorage.accounts.names import MAX_USERNAME, folded
@@ -123,7 +123,7 @@ class Registration:
         self._shared.user_changed(row.id)
         credential = actor.credential
         # Only a browser takes a new token; a program goes on with the one that it has.
-        if credential is None or credential.csrf is None or credential.method is not Method.SESSION:
+        if credential is None or credential.csrf is None:
             return None
         await self._sessions.end(credential.id, "replaced after a change of role")
         return await self._sessions.create(row, client)

@@ -22,7 +22,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plugins": ("moorage.cli.plugins:plugins", "Switch plugins on and off, and see what is wrong with them."),
     "users": ("moorage.cli.users:users", "Make and change users, also while the server runs."),
     "keys": ("moorage.cli.keys:keys", "Make, list and revoke API keys."),
+    "invites": ("moorage.cli.invites:invites", "Make, list and revoke invites."),
     "access": ("moorage.cli.access:access", "Say who may do what, and why."),
+    "audit": ("moorage.cli.audit:audit", "Read the audit log, export it, and remove what is old."),
     "db": ("moorage.cli.db:db", "Migrate, back up and restore the database."),
 }
 """name -> (module:command, help). The help stands here so that `--help` imports nothing."""

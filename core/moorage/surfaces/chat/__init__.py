@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.surfaces.chat import auth, invites, system, users
+from moorage.surfaces.chat import auth, invites, register, system, users
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def routes(hub: Hub) -> list[Route]:
     """All of its routes."""
-    return [route for part in (auth, invites, system, users) for route in part.routes(hub)]
+    return [route for part in (auth, invites, register, system, users) for route in part.routes(hub)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.surfaces.octo import auth, invites, metrics, profile, users
+from moorage.surfaces.octo import auth, invites, metrics, profile, register, users
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def routes(hub: Hub) -> list[Route]:
     """All of its routes."""
-    return [route for part in (auth, invites, metrics, profile, users) for route in part.routes(hub)]
+    return [route for part in (auth, invites, metrics, profile, register, users) for route in part.routes(hub)]
