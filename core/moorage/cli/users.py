@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import click
@@ -90,6 +91,20 @@ async def enable(accounts: Accounts, name: str) -> None:
     """Let the disabled user NAME in again."""
     user = await accounts.set_active((await required_user(accounts, name)).id, True, by=SYSTEM)
     click.echo(f"{user.username} is enabled.")
+
+
+@users.command("delete")
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@with_accounts()
+async def delete(accounts: Accounts, name: str, yes: bool) -> None:
+    """Delete the user NAME with sessions, API keys and linked identities. What they did stays in the audit log."""
+    user = await required_user(accounts, name)
+    if not yes:
+        question = f"Delete {user.username} ({user.pid}) and all that is theirs? This cannot be undone"
+        await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+    await accounts.delete_user(user.id, by=SYSTEM)
+    click.echo(f"Deleted {user.username}.")
 
 
 def _shown(user: UserInfo) -> dict[str, object]:
