@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 
 import click
@@ -102,7 +101,7 @@ async def delete(accounts: Accounts, name: str, yes: bool) -> None:
     user = await required_user(accounts, name)
     if not yes:
         question = f"Delete {user.username} ({user.pid}) and all that is theirs? This cannot be undone"
-        await asyncio.to_thread(click.confirm, question, abort=True, err=True)
+        click.confirm(question, abort=True, err=True)
     await accounts.delete_user(user.id, by=SYSTEM)
     click.echo(f"Deleted {user.username}.")
 
