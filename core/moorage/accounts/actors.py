@@ -7,6 +7,7 @@ from datetime import datetime
 
 from moorage.access import Actor, Credential, Method, UserInfo
 from moorage.accounts.models import ApiKey, Session, User
+from moorage.accounts.scopes import restriction
 
 COOKIE, BEARER = "cookie", "bearer"
 """Kinds of sessions: one that a browser may keep in its cookie, and one that is only ever shown as a header."""
@@ -90,9 +91,9 @@ def session_method(kind: str) -> Method:
     return Method.SESSION if kind == COOKIE else Method.BEARER
 
 
-def session_actor(row: Session, user: User, csrf: str | None, scopes: frozenset[str] | None = None) -> Actor:
+def session_actor(row: Session, user: User, csrf: str | None) -> Actor:
     """The actor of a session that holds. `csrf` None where no browser is behind it."""
-    method = session_method(row.kind)
+    method, scopes = session_method(row.kind), restriction(row.scope)
     ends = row.expires_at if row.token_expires_at is None else min(row.expires_at, row.token_expires_at)
     return Actor(user_info(user), Credential(method, row.id, row.pid, scopes, csrf, ends))
 

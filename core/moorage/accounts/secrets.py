@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 SESSION_PREFIX = "mses_"
 KEY_PREFIX = "mcp_"
+REFRESH_PREFIX = "mref_"
+DEVICE_PREFIX = "mdev_"
 MAX_TOKEN = 256
 """Characters of the longest text that is looked at as a token."""
 
@@ -26,6 +28,16 @@ def new_pid(kind: str) -> str:
 def new_session_token() -> str:
     """256 random bits; the prefix lets scanners of leaked secrets know it."""
     return SESSION_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_refresh_token() -> str:
+    """256 random bits, for the program that a device login let in."""
+    return REFRESH_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_device_code() -> str:
+    """256 random bits, for the program that waits for a device login."""
+    return DEVICE_PREFIX + secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True)

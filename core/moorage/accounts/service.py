@@ -81,8 +81,8 @@ class Accounts:
         self._setup = Setup(shared, data_dir, self._users, self._sessions, self._attempts, self._logins)
         self.invites = Invites(shared, self._attempts)
         self.registration = Registration(shared, self._users, self._sessions, self.invites)
-        self.devices = Devices(shared)
-        self.grants = Grants(shared)
+        self.grants = Grants(shared, self._sessions)
+        self.devices = Devices(shared, self.grants)
         self.tokens = Tokens(shared)
         self.oauth = OAuthLogins(shared)
         self._cleaned = monotonic()
@@ -284,6 +284,8 @@ class Accounts:
     async def clean(self) -> None:
         """Delete the rows of what ended a while ago."""
         await self._sessions.sweep()
+        await self.grants.sweep()
+        await self.devices.sweep()
         await self._keys.sweep()
         await self._attempts.sweep()
 

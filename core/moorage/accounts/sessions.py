@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from moorage.access import Actor
 from moorage.accounts.actors import COOKIE, SessionInfo, session_actor, session_method
-from moorage.accounts.models import Session, User
+from moorage.accounts.models import DeviceCode, Session, User
 from moorage.accounts.names import storable
 from moorage.accounts.secrets import digest, new_pid, new_session_token
 from moorage.accounts.shared import ClientInfo, Login, Shared
@@ -17,6 +17,8 @@ MAX_PER_USER = 100
 """Open sessions of one user; a login beyond it ends the one that was unused for the longest time."""
 KEEP_ENDED = timedelta(days=7)
 """How long the row of an ended session is kept."""
+SLIDE_EVERY = timedelta(days=1)
+"""How old the end of an access token in use becomes before it is moved."""
 
 
 class Sessions:
@@ -49,13 +51,17 @@ class Sessions:
         csrf = self._shared.seal.csrf_token(row.pid)
         return Login(session_actor(row, user, csrf), token, csrf, row.expires_at)
 
-    async def load(self, token: str) -> Actor | None:
-        """The actor of a session token, read from the database; None when it does not hold."""
-        row = await Session.filter(token_hash=digest(token)).select_related("user").first()
-        if row is None or not self._holds(row):
+    async def load(self, token: str, *, touch: bool = True) -> Actor | None:
+        """The actor of a session token, read from the database; None when it does not hold. touch: it is a use."""
+        return await self._believed(
+            await Session.filter(token_hash=digest(token)).select_related("user").first(), touch
+        )
+
+    async def load_pid(self, pid: str, *, touch: bool = True) -> Actor | None:
+        """The same for the string id of a session, which proves nothing by itself."""
+        if len(pid) > 32 or not storable(pid):
             return None
-        self.touches.note(row.id, row.last_seen_at, self._shared.now())
-        return self.actor(row)
+        return await self._believed(await Session.filter(pid=pid).select_related("user").first(), touch)
 
     async def fresh(self, ids: Iterable[int]) -> dict[int, Actor]:
         """The actors of those of the sessions that still hold, by id."""
@@ -92,6 +98,8 @@ class Sessions:
 
     async def end_all(self, user_id: int, reason: str, *, keep: int | None = None) -> int:
         """End every open session of a user but `keep`; how many there were. Inside a transaction."""
+        # A login that was approved and not yet fetched would begin after the end of all the others.
+        await DeviceCode.filter(user_id=user_id, status="approved").delete()
         rows = await Session.filter(user_id=user_id, revoked_at__isnull=True).order_by("id").select_for_update()
         rows = [row for row in rows if row.id != keep]
         await self._revoke(rows, reason)
@@ -124,11 +132,36 @@ class Sessions:
             expires_at=row.expires_at,
         )
 
-    def _holds(self, row: Session) -> bool:
+    async def _believed(self, row: Session | None, touch: bool) -> Actor | None:
+        if row is None or not self._holds(row):
+            return None
+        if touch:
+            self.touches.note(row.id, row.last_seen_at, self._shared.now())
+            await self._slide(row)
+        return self.actor(row)
+
+    def lives(self, row: Session, user: User) -> bool:
+        """Whether the session goes on, whatever its access token."""
         now = self._shared.now()
         seen = self.touches.latest(row.id, row.last_seen_at) or row.last_seen_at
-        in_time = now < row.expires_at and (row.token_expires_at is None or now < row.token_expires_at)
-        return row.revoked_at is None and row.user.active and in_time and now - seen < self._idle
+        return row.revoked_at is None and user.active and now < row.expires_at and now - seen < self._idle
+
+    def _holds(self, row: Session) -> bool:
+        in_time = row.token_expires_at is None or self._shared.now() < row.token_expires_at
+        return in_time and self.lives(row, row.user)
+
+    async def _slide(self, row: Session) -> None:
+        """Move the end of an access token that is in use: one write a day, or in half of its life if that is less."""
+        if row.token_expires_at is None or row.token_expires_at >= row.expires_at:
+            return
+        life = timedelta(seconds=self._shared.settings.device.token_seconds)
+        ends = min(self._shared.now() + life, row.expires_at)
+        if ends - row.token_expires_at < min(SLIDE_EVERY, life / 2):
+            return
+        # A refresh that came first has replaced the token, and said when the new one ends.
+        mine = Session.filter(id=row.id, token_hash=row.token_hash, token_expires_at__lt=ends)
+        if await mine.update(token_expires_at=ends):
+            row.token_expires_at = ends
 
     async def _revoke(self, rows: Sequence[Session], reason: str) -> None:
         now = self._shared.now()

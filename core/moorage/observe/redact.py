@@ -10,11 +10,13 @@ MASK = "***"
 _KEY = re.compile(r"password|passwd|passphrase|token|secret|authorization|cookie|api[_-]?key|credential|csrf", re.I)
 _KEY_ALLOWED = re.compile(r"(?:^|_)(?:id|prefix|kind|name|count|tokens_in|tokens_out|max_tokens)$", re.I)
 """Keys that speak about a secret without holding it: `token_id`, `key_prefix`."""
-_HINT = re.compile(r"mcp_|mses_|mset_|bearer|basic|token|secret|password|cookie|key|://|authorization|eyj", re.I)
+_HINT = re.compile(
+    r"mcp_|m(?:ses|set|ref|dev)_|bearer|basic|token|secret|password|cookie|key|://|authorization|eyj", re.I
+)
 """A cheap first look: text without any of these is left alone."""
 _VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(mcp_[0-9a-zA-Z]{1,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{MASK}"),
-    (re.compile(r"\b(mses|mset)_[A-Za-z0-9_-]{16,}"), rf"\1_{MASK}"),
+    (re.compile(r"\b(mses|mset|mref|mdev)_[A-Za-z0-9_-]{16,}"), rf"\1_{MASK}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), MASK),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}", re.I), rf"\1 {MASK}"),
     (re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
