@@ -75,23 +75,21 @@ class Registration:
             raise Forbidden("An invite is accepted by somebody who is signed in, not by a key")
         user_id = actor.user.id
         known = await self._invites.probe(invite_code, client.address)
-        if known.id and await self._invites.used_by(known.id, user_id):
-            return actor.user.role, None
         try:
             async with self._shared.db.transaction():
                 row = await User.filter(id=user_id).select_for_update().first()
                 if row is None or not row.active:
                     raise Unauthorized
                 if known.id and await self._invites.used_by(known.id, user_id):
-                    # The same user was faster, in another tab.
                     return row.role, None
                 # The user's row comes before the invite's everywhere, so that no two wait for each other.
                 invite = await self._invites.take(invite_code)
                 await self._invites.note_use(invite, user_id)
-                return row.role, await self._raise(row, invite.role, actor, client)
+                login = await self._raise(row, invite.role, actor, client)
         except InviteRefused as refused:
             await self._invites.note_refusal(refused.reason, known.id)
             raise
+        return row.role, login
 
     async def _insert(
         self, invite_code: str, row: User, any_name: bool, client: ClientInfo, previous: Actor | None

@@ -65,7 +65,7 @@ async def create(
 @invites.command("list")
 @click.option("--valid", is_flag=True, help="Only those that let somebody in now.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-@with_accounts()
+@with_accounts(permissions=True)
 async def list_(accounts: Accounts, valid: bool, as_json: bool) -> None:
     """Show invites, newest first; codes are shown, tokens of links never."""
     found: list[InviteInfo] = []
