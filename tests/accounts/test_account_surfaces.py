@@ -61,6 +61,12 @@ def bearer(server: Server, token: str, **headers: str) -> httpx.Client:
     return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}", **headers}, timeout=20)
 
 
+def cookie_of(answer: httpx.Response, name: str = "moorage_session") -> str:
+    """The value that an answer sets for a cookie; the client itself keeps no Secure ones over http."""
+    found = [c for c in answer.headers.get_list("set-cookie") if c.startswith(f"{name}=")]
+    return found[0].partition("=")[2].partition(";")[0]
+
+
 def rest_of_output(server: Server) -> str:
     """What it has printed and nobody has read; the pipe does not block."""
     assert server.process is not None
@@ -99,41 +105,45 @@ def test_login_takes_either_name_and_answers_as_octo_does(server, anybody, names
     assert anybody.get("/api/auth/csrf").json() == {"csrf_token": body["csrf_token"]}
 
 
-def test_the_cookie(server, anybody):
+def test_the_cookies(server, anybody):
     answer = anybody.post("/api/auth/login", json={"username": "ann", "password": PASSWORD})
-    (cookie,) = answer.headers.get_list("set-cookie")
-    name_value, *flags = [part.strip() for part in cookie.split(";")]
-    assert name_value == f"moorage_session={answer.json()['token']}"
-    flags = {flag.partition("=")[0].lower(): flag.partition("=")[2] for flag in flags}
-    assert (flags["path"], flags["samesite"]) == ("/", "Lax")
-    assert "httponly" in flags
-    assert {"secure", "domain"}.isdisjoint(flags)
-    assert 29 * 86400 < int(flags["max-age"]) <= 30 * 86400
+    session, token = answer.headers.get_list("set-cookie")
+    assert session.startswith("moorage_session=mses_")
+    assert token.startswith(f"auth_token={answer.json()['token']};")
+    for cookie, most in ((session, 30 * 86400), (token, 86400)):
+        flags = {flag.partition("=")[0].strip().lower(): flag.partition("=")[2] for flag in cookie.split(";")[1:]}
+        assert (flags["path"], flags["samesite"]) == ("/", "Lax")
+        assert "httponly" in flags
+        assert {"secure", "domain"}.isdisjoint(flags)
+        assert most - 10 < int(flags["max-age"]) <= most
 
 
-def test_the_cookie_over_https(server, anybody):
+def test_the_cookies_over_https(server, anybody):
     # Told by a proxy that is trusted; what an untrusted one says is the gate's test.
     proxied = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.9", "Host": "moorage.example"}
     answer = anybody.post("/api/auth/login", json={"username": "ann", "password": PASSWORD}, headers=proxied)
-    (cookie,) = answer.headers.get_list("set-cookie")
-    assert cookie.startswith("__Host-moorage_session=")
-    assert "; Secure" in cookie
-    assert "; Path=/" in cookie
-    token = answer.json()["token"]
+    session, token = answer.headers.get_list("set-cookie")
+    assert session.startswith("__Host-moorage_session=")
+    assert token.startswith("__Host-auth_token=")
+    assert all("; Secure" in cookie and "; Path=/" in cookie for cookie in (session, token))
+    token = cookie_of(answer, "__Host-moorage_session")
     with httpx.Client(base_url=server.url, headers=proxied) as browser:
         assert browser.get("/auth/me", headers={"Cookie": f"__Host-moorage_session={token}"}).status_code == 200
         assert browser.get("/auth/me", headers={"Cookie": f"moorage_session={token}"}).status_code == 401
         gone = browser.post("/auth/logout", headers={"Cookie": f"__Host-moorage_session={token}"})
-        assert any(c.startswith("__Host-moorage_session=;") for c in gone.headers.get_list("set-cookie"))
+        session, jwt = gone.headers.get_list("set-cookie")
+        assert session.startswith("__Host-moorage_session=;")
+        assert jwt.startswith("__Host-auth_token=;")
 
 
 def test_a_stale_cookie_does_not_spoil_a_login(server, anybody):
     stale = {"Cookie": f"moorage_session=mses_{'A' * 43}"}
     answer = anybody.post("/api/auth/login", json={"username": "ann", "password": PASSWORD}, headers=stale)
     assert answer.status_code == 200
-    # One cookie and a new one: a chosen session is not taken over, and the old one's end does not end the new one.
-    (cookie,) = answer.headers.get_list("set-cookie")
-    assert cookie.startswith(f"moorage_session={answer.json()['token']};")
+    # New ones alone: a chosen session is not taken over, and the old one's end does not end the new one.
+    session, token = answer.headers.get_list("set-cookie")
+    assert session.startswith("moorage_session=mses_")
+    assert token.startswith(f"auth_token={answer.json()['token']};")
     assert anybody.get("/auth/me").status_code == 200
     (cleared,) = anybody.get("/api/auth/me", headers=stale).headers.get_list("set-cookie")
     assert cleared.startswith("moorage_session=; Max-Age=0")

@@ -43,6 +43,7 @@ class Credential:
 
     A session's token, in a cookie or as a header, and the JWTs that stand for it have the session's id.
     csrf: the token that a cookie session must show on unsafe requests; None where no browser is behind it.
+    kid: the key that signed a JWT; with it the JWT ends, whatever becomes of the session.
     """
 
     method: Method
@@ -51,6 +52,7 @@ class Credential:
     scopes: frozenset[str] | None = None
     csrf: str | None = None
     expires_at: datetime | None = None
+    kid: str | None = None
 
     @property
     def of_session(self) -> bool:

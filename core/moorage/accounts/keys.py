@@ -108,12 +108,13 @@ class Keys:
             await self._shared.record("key.revoked", by=by, target=f"api_key:{row.id}", data=data)
             self._shared.revoked(Method.API_KEY, row.id, row.user_id)
 
-    async def load(self, token: str) -> Actor | None:
-        """The actor of a key, read from the database; None when it does not hold."""
+    async def load(self, token: str, *, touch: bool = True) -> Actor | None:
+        """The actor of a key, read from the database; None when it does not hold. touch: it is a use."""
         row = await ApiKey.filter(key_hash=digest(token)).select_related("user").first()
         if row is None or not self._holds(row):
             return None
-        self.touches.note(row.id, row.last_used_at, self._shared.now())
+        if touch:
+            self.touches.note(row.id, row.last_used_at, self._shared.now())
         return key_actor(row, row.user)
 
     async def fresh(self, ids: Iterable[int]) -> dict[int, Actor]:

@@ -28,7 +28,7 @@ from moorage.accounts.secrets import KEY_PREFIX, MAX_TOKEN, SESSION_PREFIX, dige
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.setup import Setup
 from moorage.accounts.shared import ClientInfo, Clock, Login, Shared
-from moorage.accounts.tokens import Tokens
+from moorage.accounts.tokens import JWT_PREFIX, MAX_JWT, Tokens
 from moorage.accounts.users import Users
 from moorage.config.settings import AccountsSettings
 from moorage.db import Database
@@ -62,6 +62,7 @@ class Accounts:
         data_dir: Path,
         access: Access,
         *,
+        issuer: str = "moorage",
         now: Clock = _utc_now,
     ) -> None:
         self.settings = settings
@@ -83,7 +84,7 @@ class Accounts:
         self.registration = Registration(shared, self._users, self._sessions, self.invites)
         self.grants = Grants(shared, self._sessions)
         self.devices = Devices(shared, self.grants)
-        self.tokens = Tokens(shared)
+        self.tokens = Tokens(shared, self._sessions, issuer)
         self.oauth = OAuthLogins(shared)
         self._cleaned = monotonic()
         topics = (Topic.USER_CHANGED, Topic.USER_DELETED, Topic.CREDENTIAL_REVOKED, Topic.BACKPLANE_RESTORED)
@@ -96,8 +97,8 @@ class Accounts:
         return self._cache.get(token)
 
     async def authenticate(self, token: str) -> Actor | None:
-        """The actor of a session token or an API key; None when it does not hold. Reads the database."""
-        if len(token) > MAX_TOKEN:
+        """The actor of a session token, a JWT or an API key; None when it does not hold. Reads the database."""
+        if len(token) > (MAX_JWT if token.startswith(JWT_PREFIX) else MAX_TOKEN):
             return None
         key = digest_bytes(token)
         if (other := self._looking.get(key)) is not None:
@@ -133,11 +134,14 @@ class Accounts:
             asked = [(actor, actor.credential) for actor in set(actors) if actor.credential is not None]
             sessions = await self._sessions.fresh({c.id for _, c in asked if c.of_session})
             keys = await self._keys.fresh({c.id for _, c in asked if c.method is Method.API_KEY})
+            kids = await self.tokens.keys.believed() if any(c.kid for _, c in asked) else frozenset[str]()
         changes: list[tuple[Actor, Actor | None]] = []
         for actor, credential in asked:
             if credential.method is Method.SYSTEM:
                 continue
             fresh = (sessions if credential.of_session else keys).get(credential.id)
+            if credential.kid is not None and credential.kid not in kids:
+                fresh = None
             if fresh is not None and fresh.credential is not None:
                 fresh = _shown_as(fresh, fresh.credential, credential, self._shared.now())
             if fresh != actor:
@@ -287,6 +291,7 @@ class Accounts:
         await self.grants.sweep()
         await self.devices.sweep()
         await self._keys.sweep()
+        await self.tokens.keys.sweep()
         await self._attempts.sweep()
 
     async def close(self) -> None:
@@ -301,6 +306,8 @@ class Accounts:
     async def _load(self, token: str) -> Actor | None:
         if token.startswith(KEY_PREFIX):
             return await self._keys.load(token)
+        if token.startswith(JWT_PREFIX):
+            return await self.tokens.load(token)
         return await self._sessions.load(token) if token.startswith(SESSION_PREFIX) else None
 
     def _forget(self, data: dict[str, object]) -> None:
@@ -314,4 +321,4 @@ def _shown_as(fresh: Actor, row: Credential, shown: Credential, now: datetime) -
         ends = row.expires_at
     elif ends is not None and ends <= now:
         return None
-    return replace(fresh, credential=replace(row, method=shown.method, csrf=shown.csrf, expires_at=ends))
+    return replace(fresh, credential=replace(row, method=shown.method, csrf=shown.csrf, expires_at=ends, kid=shown.kid))

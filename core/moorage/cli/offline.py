@@ -28,25 +28,35 @@ MAX_PASSWORD_FILE = 64 * 1024
 
 
 @asynccontextmanager
-async def open_accounts(loaded: Loaded, access: Access) -> AsyncIterator[Accounts]:
-    """Accounts on the configured database, migrated first if need be. StartError when it cannot be used.
+async def open_database(loaded: Loaded) -> AsyncIterator[Database]:
+    """The configured database with the core's models, active, and migrated first if need be.
 
-    A running server is not disturbed: it sees changes within a second or two.
+    StartError when it cannot be used. A running server is not disturbed: it sees changes within a second or two.
     """
     settings = loaded.settings
     url = settings.database.url.get_secret_value()
     await upgrade(url, settings.data_dir, [CORE])
     db = Database(url, settings.data_dir, pool_max=2)
-    bus = EventBus()
-    accounts = Accounts(settings.accounts, db, Audit(db, bus), bus, settings.data_dir, access)
     await db.open({CORE.label: list(CORE.models)})
     try:
         with db.activate():
-            yield accounts
+            yield db
     finally:
-        await accounts.close()
-        await bus.close()
         await db.close()
+
+
+@asynccontextmanager
+async def open_accounts(loaded: Loaded, access: Access) -> AsyncIterator[Accounts]:
+    """Accounts on the configured database; see `open_database`."""
+    settings = loaded.settings
+    bus = EventBus()
+    async with open_database(loaded) as db:
+        accounts = Accounts(settings.accounts, db, Audit(db, bus), bus, settings.data_dir, access)
+        try:
+            yield accounts
+        finally:
+            await accounts.close()
+            await bus.close()
 
 
 def with_accounts(*, permissions: bool = False) -> Callable[[Work[P]], Callable[..., None]]:

@@ -68,6 +68,7 @@ class GateSettings:
     max_sockets_per_user: int
     request_timeout: float
     cookie_name: str
+    jwt_cookie_name: str
     public_url: str | None = None
     hidden_prefix: str = "__Host-"
 
@@ -344,17 +345,25 @@ class Gate:
             actor = (self._accounts.cached(token) or await self._prove(token, info, exempt)) if token else None
             info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
         elif head.cookie:
-            name = self.settings.cookie_name
-            if info.scheme == "https":
-                name = self.settings.hidden_prefix + name
-            if token := cookie_value(head.cookie, name):
-                shown = self._accounts.cached(token) or await self._prove(token, info, exempt)
-                info.actor = _of_session(shown, name, reply)
+            info.actor = await self._by_cookie(head.cookie, info, reply, exempt)
         if not exempt:
             await self._limit(entry, info, reply)
         if actor is None and entry is not None and entry.route.access is not PUBLIC:
             # A Bearer that is shown decides: there is no falling back to the cookie.
             raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
+
+    async def _by_cookie(self, cookies: str, info: RequestInfo, reply: Reply, exempt: bool) -> Actor:
+        """Who the browser is: its session's cookie says so, or else the JWT's of Octo's clients."""
+        prefix = self.settings.hidden_prefix if info.scheme == "https" else ""
+        for name, method in (
+            (prefix + self.settings.cookie_name, Method.SESSION),
+            (prefix + self.settings.jwt_cookie_name, Method.JWT),
+        ):
+            if token := cookie_value(cookies, name):
+                shown = self._accounts.cached(token) or await self._prove(token, info, exempt)
+                if (actor := _of_session(shown, method, name, reply)) is not None:
+                    return actor
+        return ANONYMOUS
 
     async def _prove(self, token: str, info: RequestInfo, exempt: bool) -> Actor | None:
         """The actor of a token that is not in memory; None if it does not hold.
@@ -401,14 +410,17 @@ class Gate:
             )
 
 
-def _of_session(actor: Actor | None, cookie: str, reply: Reply) -> Actor:
-    """The actor of a session's cookie. Of one that holds no session, the browser is told to forget it."""
-    if actor is not None and (actor is ANONYMOUS or actor.method is Method.SESSION):
+def _of_session(actor: Actor | None, method: Method, cookie: str, reply: Reply) -> Actor | None:
+    """The actor of a cookie; None for one that holds no browser's session: the browser is told to forget it."""
+    if actor is ANONYMOUS:
+        return actor
+    # Without a CSRF token it is no browser's session, and the cross-site rule would not reach it.
+    if actor is not None and actor.method is method and actor.credential is not None and actor.credential.csrf:
         return actor
     secure = "; Secure" if reply.info.scheme == "https" else ""
     cleared = f"{cookie}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
     reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
-    return ANONYMOUS
+    return None
 
 
 def _without_csrf(actor: Actor) -> Actor:

@@ -1,4 +1,4 @@
-"""What the surfaces share: the session cookie, the client of a request, and how a user is shown."""
+"""What the surfaces share: the cookies, the client of a request, and how a user is shown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class OctoUserShape(TypedDict):
 
 
 class LoginAnswer(TypedDict):
-    """A login. csrf_token: what unsafe requests with the cookie may show as X-CSRF-Token."""
+    """A login. token: a JWT. csrf_token: what unsafe requests with the cookies may show as X-CSRF-Token."""
 
     token: str
     user: OctoUserShape
@@ -73,26 +73,30 @@ async def note_admin_read(hub: Hub, what: str) -> None:
 
 def with_session(response: Response, accounts: Accounts, login: Login) -> Response:
     """Put a fresh session into the answer's cookie."""
-    seconds = (login.expires_at - datetime.now(UTC)).total_seconds()
-    return _with_cookie(response, accounts, login.token, max_age=max(0, int(seconds)))
+    return _with_cookie(response, accounts.settings.cookie_name, login.token, login.expires_at)
 
 
 def without_session(response: Response, accounts: Accounts) -> Response:
-    """Take the session cookie away."""
-    return _with_cookie(response, accounts, "", max_age=0)
+    """Take the session's cookies away, also the one with its JWT."""
+    settings = accounts.settings
+    for name in (settings.cookie_name, settings.jwt_cookie_name):
+        _with_cookie(response, name, "", None)
+    return response
 
 
-def logged_in(accounts: Accounts, login: Login) -> Response:
-    """The answer to a login: Octo's body, the CSRF token and the end, and the cookie."""
+async def logged_in(accounts: Accounts, login: Login) -> Response:
+    """The answer to a login: Octo's body with a JWT, the CSRF token and the session's end, and both cookies."""
     user = login.actor.user
     assert user is not None
+    token, ends = await accounts.tokens.issue(login)
     body: LoginAnswer = {
-        "token": login.token,
+        "token": token,
         "user": octo_user(user),
         "csrf_token": login.csrf,
         "expires_at": OCTO.timestamp(login.expires_at),
     }
-    return with_session(json_response(body), accounts, login)
+    response = with_session(json_response(body), accounts, login)
+    return _with_cookie(response, accounts.settings.jwt_cookie_name, token, ends)
 
 
 def octo_user(user: UserInfo) -> OctoUserShape:
@@ -106,13 +110,14 @@ def octo_user(user: UserInfo) -> OctoUserShape:
     }
 
 
-def _with_cookie(response: Response, accounts: Accounts, value: str, *, max_age: int) -> Response:
+def _with_cookie(response: Response, name: str, value: str, ends: datetime | None) -> Response:
+    """Set a cookie until it ends; None takes it away."""
     secure = current_request().scheme == "https"
-    name = accounts.settings.cookie_name
+    seconds = 0.0 if ends is None else (ends - datetime.now(UTC)).total_seconds()
     response.set_cookie(
         HOST_PREFIX + name if secure else name,
         value,
-        max_age=max_age,
+        max_age=max(0, round(seconds)),
         path="/",
         secure=secure,
         httponly=True,

@@ -114,7 +114,7 @@ def routes(hub: Hub) -> list[Route]:
         """Change one's own password: every session ends, and a fresh one begins for the caller."""
         body = await read_json(PasswordBody)
         done = await accounts.change_password(current_actor(), body.current_password, body.new_password, client_info())
-        return logged_in(accounts, done)
+        return await logged_in(accounts, done)
 
     return list(found)
 

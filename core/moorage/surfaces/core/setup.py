@@ -37,7 +37,7 @@ def routes(hub: Hub) -> list[Route]:
     async def setup() -> Response:
         body = await read_json(SetupBody)
         login = await accounts.redeem_setup(body.token, body.username, body.password, client_info(), email=body.email)
-        return logged_in(accounts, login)
+        return await logged_in(accounts, login)
 
     @found.get("/api/auth/csrf", access=AUTHENTICATED, dialect=PROBLEM)
     async def csrf() -> Response:

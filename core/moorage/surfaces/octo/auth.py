@@ -48,7 +48,7 @@ def routes(hub: Hub) -> list[Route]:
     async def login() -> Response:
         body = await read_json(LoginBody)
         done = await accounts.login(body.login, body.password, client_info(), previous=previous_session())
-        return logged_in(accounts, done)
+        return await logged_in(accounts, done)
 
     @found.post("/api/auth/logout", access=PUBLIC, dialect=OCTO, max_body=MAX_BODY)
     async def logout() -> Response:
