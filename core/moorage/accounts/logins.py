@@ -119,8 +119,7 @@ class Logins:
 
     async def wrong_secret(self, keys: Sequence[str], action: str) -> None:
         """Count a wrong secret that belongs to no account (the setup token), and write it down."""
-        delay = await self._attempts.failed(keys)
-        await self._shared.record(action, by=None, data={"delay": delay} if delay else None)
+        await self._note_failure(action, None, await self._attempts.failed(keys))
 
     async def _open(
         self, user: User, renewed: str | None, client: ClientInfo, counted: Sequence[str], previous: Actor | None
@@ -147,8 +146,19 @@ class Logins:
     async def _refuse(self, user: User | None, delay: float) -> NoReturn:
         # The name that was typed is not written down: it may be a password in the wrong field.
         target = f"user:{user.id}" if user is not None else None
-        await self._shared.record("login.failed", by=None, target=target, data={"delay": delay} if delay else None)
+        await self._note_failure("login.failed", target, delay)
         raise _wrong()
+
+    async def _note_failure(self, action: str, target: str | None, delay: float) -> None:
+        """Write a failure down, with the delay that it brought; and "login.locked_out" where delays begin.
+
+        The delays after the first only grow: their failures tell of them, one more line each would say nothing new.
+        """
+        data = {"delay": delay} if delay else None
+        async with self._shared.db.transaction():
+            await self._shared.record(action, by=None, target=target, data=data)
+            if 0 < delay <= self._shared.settings.lockout_base_seconds:
+                await self._shared.record("login.locked_out", by=None, target=target, data=data)
 
 
 def _session_of(actor: Actor) -> int | None:

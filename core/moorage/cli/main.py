@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "invites": ("moorage.cli.invites:invites", "Make, list and revoke invites."),
     "access": ("moorage.cli.access:access", "Say who may do what, and why."),
     "audit": ("moorage.cli.audit:audit", "Read the audit log, export it, and remove what is old."),
+    "openapi": ("moorage.cli.openapi:openapi", "Print the OpenAPI documents of what is served."),
     "db": ("moorage.cli.db:db", "Migrate, back up and restore the database."),
 }
 """name -> (module:command, help). The help stands here so that `--help` imports nothing."""

@@ -10,6 +10,8 @@ from math import isfinite
 from time import monotonic
 from typing import Any
 
+from typing_extensions import TypedDict
+
 from moorage.access import Actor, Method
 from moorage.context import optional_request
 from moorage.db import Database
@@ -23,6 +25,22 @@ READ_EVERY = 60.0
 """Seconds in which the same reading by the same actor is written down once."""
 MAX_READS = 4096
 """Readings that are remembered; of more the oldest is forgotten, and written down again if it comes again."""
+
+
+class AuditJson(TypedDict):
+    """An event as it leaves the server. at: ISO 8601 in UTC, with microseconds and Z."""
+
+    id: int
+    at: str
+    actor: str
+    actor_id: int | None
+    method: str
+    action: str
+    target: str | None
+    address: str
+    user_agent: str
+    request_id: str
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +58,26 @@ class AuditRecord:
     user_agent: str
     request_id: str
     data: dict[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> AuditJson:
+        """All fields, for the API and for exports."""
+        return {
+            "id": self.id,
+            "at": self.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "actor": self.actor,
+            "actor_id": self.actor_id,
+            "method": self.method,
+            "action": self.action,
+            "target": self.target,
+            "address": self.address,
+            "user_agent": self.user_agent,
+            "request_id": self.request_id,
+            "data": self.data,
+        }
+
+    def as_line(self) -> str:
+        """The same as one line of ASCII, without its end."""
+        return json.dumps(self.as_json(), separators=(",", ":"))
 
 
 class Audit:
