@@ -5,12 +5,11 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from moorage.openapi.responses import HEADERS, responses
 from moorage.openapi.schemas import Mode, Schemas, used
-from moorage.openapi.served import Served, servers, usual
+from moorage.openapi.served import Served, servers, usual, view_of
 from moorage.routes import PUBLIC, HttpRoute
 
 JSON = "application/json"
@@ -115,21 +114,14 @@ def _request_body(route: HttpRoute, schemas: Schemas) -> dict[str, Any]:
 
 def _said(route: HttpRoute) -> tuple[str, str]:
     """Summary and description: the first line of the view's docstring, and the rest."""
-    view = _function(route)
+    view = view_of(route)
     summary, _, description = (inspect.getdoc(view) or "").partition("\n")
     name = getattr(view, "__name__", "").strip("_").replace("_", " ").capitalize()
     return summary.strip() or name or route.path, description.strip()
 
 
 def _tag(route: HttpRoute) -> str:
-    return str(getattr(_function(route), "__module__", "")).rpartition(".")[2] or "routes"
-
-
-def _function(route: HttpRoute) -> Any:
-    view: Any = route.view
-    while isinstance(view, partial):
-        view = view.func
-    return inspect.unwrap(view)
+    return str(getattr(view_of(route), "__module__", "")).rpartition(".")[2] or "routes"
 
 
 def _shape(path: str) -> str:

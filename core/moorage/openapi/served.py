@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from moorage.dialects import PROBLEM, Dialect
+from moorage.dialects import Dialect
 from moorage.routes import HttpRoute
 from moorage.server.sites import CORE, Mount, Sites
+
+_SURFACE = re.compile(r"^moorage\.surfaces\.(\w+)\.")
 
 
 @dataclass(slots=True)
@@ -22,11 +27,19 @@ class Served:
     mounts: list[Mount] = field(default_factory=list)
 
 
+def view_of(route: HttpRoute) -> Any:
+    """The function that answers, without what is wrapped around it."""
+    view: Any = route.view
+    while isinstance(view, partial):
+        view = view.func
+    return inspect.unwrap(view)
+
+
 def by_document(sites: Sites) -> dict[str, list[Served]]:
     """Every HTTP route of the table, under the name of its document.
 
-    The core's routes are told apart by dialect: "core", "octo", "chrote", "octoprox", "orbital", "chat". A plugin's are
-    under "plugin-<name>", so that a plugin may be called as a surface is.
+    The core's routes are told apart by the surface that their view is in: "octo", "chrote", "octoprox", "orbital",
+    "chat", and "core" for the rest. A plugin's are under "plugin-<name>", so that it may be called as a surface is.
     """
     found: dict[int, Served] = {}
     for site, entry in sites.entries():
@@ -52,7 +65,8 @@ def servers(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
 def _name(served: Served) -> str:
     if served.owner != CORE:
         return f"plugin-{served.owner}"
-    return CORE if served.dialect is PROBLEM else served.dialect.name
+    surface = _SURFACE.match(str(getattr(view_of(served.route), "__module__", "")))
+    return surface[1] if surface else CORE
 
 
 def _server(mount: Mount) -> dict[str, Any]:

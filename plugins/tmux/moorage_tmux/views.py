@@ -2,28 +2,132 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from moorage.api import Forbidden, Route, Routes, current_actor, json_response
 from quart import Response
+from typing_extensions import TypedDict
 
 from moorage_tmux import messages
 from moorage_tmux.rights import VIEW
 from moorage_tmux.service import Terminals
 
 
+class ClaimShape(TypedDict):
+    """Who has a session for themselves, and until when."""
+
+    userId: str
+    userName: str
+    claimedAt: str
+    expiresAt: str
+
+
+class ViewerShape(TypedDict):
+    """Somebody who has the session open."""
+
+    userId: str
+    name: str
+
+
+class SessionShape(TypedDict):
+    """A session as lists show it. attached: a terminal that is not one of ours has it open."""
+
+    id: str
+    name: str
+    windows: int
+    created: str
+    attached: bool
+    viewers: list[ViewerShape]
+    claim: ClaimShape | None
+
+
+class SessionsAnswer(TypedDict):
+    """GET /api/sessions."""
+
+    sessions: list[SessionShape]
+
+
+class PaneShape(TypedDict):
+    """A pane, and the text that it shows."""
+
+    id: str
+    index: int
+    active: bool
+    content: str
+    width: int
+    height: int
+
+
+class WindowShape(TypedDict):
+    """A window with its panes."""
+
+    id: str
+    index: int
+    name: str
+    active: bool
+    panes: list[PaneShape]
+
+
+class InspectAnswer(TypedDict):
+    """GET /api/sessions/{name}."""
+
+    id: str
+    name: str
+    created: str
+    attached: bool
+    windows: list[WindowShape]
+    viewers: list[ViewerShape]
+    claim: ClaimShape | None
+
+
+class MadeClaim(ClaimShape):
+    """A claim, and the name of its session."""
+
+    sessionId: str
+
+
+class ClaimAnswer(TypedDict):
+    """POST /api/sessions/{name}/claim."""
+
+    success: bool
+    claim: MadeClaim
+
+
+class ClaimRefused(TypedDict):
+    """The same while another has the session: who, and until when, both at the top and in the details."""
+
+    error: str
+    message: str
+    claimedBy: str
+    expiresAt: str
+    details: dict[str, Any]
+
+
+class ReleaseAnswer(TypedDict):
+    """DELETE /api/sessions/{name}/claim."""
+
+    success: bool
+    sessionId: str
+    timestamp: str
+
+
 def routes(terminals: Terminals) -> list[Route]:
     """`/api/sessions` and below. Who may claim is decided in the service, which words refusals as the contract does."""
     table = Routes()
 
-    @table.get("/api/sessions", access=VIEW.name)
+    @table.get("/api/sessions", access=VIEW.name, answer=SessionsAnswer)
     async def sessions() -> Response:
+        """List the tmux sessions, who watches them and who has claimed them."""
         return json_response({"sessions": await terminals.sessions()})
 
-    @table.get("/api/sessions/{name}", access=VIEW.name)
+    @table.get("/api/sessions/{name}", access=VIEW.name, answer=InspectAnswer)
     async def inspect(name: str) -> Response:
+        """Show a session with its windows, its panes and what stands in them."""
         return json_response(await terminals.inspect(name))
 
-    @table.post("/api/sessions/{name}/claim", access=VIEW.name)
+    @table.post("/api/sessions/{name}/claim", access=VIEW.name, answer=ClaimAnswer, answers={403: ClaimRefused})
     async def claim(name: str) -> Response:
+        """Claim a session: until it ends or is released, nobody else types into it."""
         try:
             session, made = await terminals.claim(name, current_actor())
         except Forbidden as error:
@@ -32,8 +136,9 @@ def routes(terminals: Terminals) -> list[Route]:
             return _claimed_by_other(error)
         return json_response({"success": True, "claim": {"sessionId": session.name, **made.public()}})
 
-    @table.delete("/api/sessions/{name}/claim", access=VIEW.name)
+    @table.delete("/api/sessions/{name}/claim", access=VIEW.name, answer=ReleaseAnswer)
     async def release(name: str) -> Response:
+        """End a session's claim: one's own, or with the permission to override anybody's."""
         await terminals.release(name, current_actor())
         return json_response({"success": True, "sessionId": name, "timestamp": messages.timestamp()})
 
