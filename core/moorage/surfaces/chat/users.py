@@ -16,6 +16,7 @@ from moorage.errors import BadRequest, Forbidden, NotFound
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.surfaces.chat.shapes import LoginAnswer, UserShape, chat_logged_in, shown_user
 from moorage.surfaces.common import client_info, note_admin_read
+from moorage.surfaces.fields import told_as
 from moorage.surfaces.roles import TwoRoles, role_change
 from moorage.web import json_response, read_json, read_query
 
@@ -99,7 +100,8 @@ def routes(hub: Hub) -> list[Route]:
             raise NotFound("User not found")
         user, changes = known.user, body.changes(known.user)
         if changes.given():
-            user = await accounts.administration.change(user.id, changes)
+            with told_as(name="display_name"):
+                user = await accounts.administration.change(user.id, changes)
         return json_response(shown_user(user, known.last_login_at))
 
     @found.post(

@@ -18,6 +18,7 @@ from moorage.dialects import OCTO
 from moorage.errors import NotFound
 from moorage.routes import Route, Routes
 from moorage.surfaces.common import note_admin_read
+from moorage.surfaces.fields import told_as
 from moorage.surfaces.roles import STANDS_FOR, TwoRoles, role_change, roles_behind
 from moorage.web import json_response, read_json, read_query
 
@@ -161,13 +162,14 @@ def _changing(hub: Hub) -> Routes:
         body = await read_json(NewUserBody)
         if body.external_id is not None:
             refuse("external_id", "cannot be set: accounts elsewhere are linked by signing in there")
-        made = await accounts.create_user(
-            body.username,
-            password=body.password,
-            email=body.email,
-            role=STANDS_FOR[body.role],
-            name=body.display_name,
-        )
+        with told_as(name="display_name"):
+            made = await accounts.create_user(
+                body.username,
+                password=body.password,
+                email=body.email,
+                role=STANDS_FOR[body.role],
+                name=body.display_name,
+            )
         return json_response(_detailed(await _details(accounts, made.pid)), 201)
 
     @found.put(
@@ -220,7 +222,8 @@ async def _changed(accounts: Accounts, pid: str, body: UserBody) -> Response:
     user = (await _details(accounts, pid)).user
     changes = body.changes(user)
     if changes.given():
-        await accounts.administration.change(user.id, changes)
+        with told_as(name="display_name"):
+            await accounts.administration.change(user.id, changes)
     return json_response(_detailed(await _details(accounts, pid)))
 
 
