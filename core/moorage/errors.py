@@ -85,6 +85,12 @@ class Conflict(MoorageError):
     status, code, default_message = 409, "CONFLICT", "Conflict"
 
 
+class Gone(MoorageError):
+    """It was here, and is switched off for good."""
+
+    status, code, default_message = 410, "GONE", "No longer available"
+
+
 class PayloadTooLarge(MoorageError):
     """The body passes the route's limit."""
 

@@ -2,5 +2,6 @@
 
 from moorage.dialects.base import Dialect
 from moorage.dialects.contracts import CHAT, CHROTE, DIALECTS, OCTO, OCTOPROX, ORBITAL, PROBLEM
+from moorage.dialects.oauth import OAUTH
 
-__all__ = ["CHAT", "CHROTE", "DIALECTS", "OCTO", "OCTOPROX", "ORBITAL", "PROBLEM", "Dialect"]
+__all__ = ["CHAT", "CHROTE", "DIALECTS", "OAUTH", "OCTO", "OCTOPROX", "ORBITAL", "PROBLEM", "Dialect"]

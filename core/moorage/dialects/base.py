@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ class Dialect:
     name = "base"
     validation_status = 400
     content_type = "application/json"
+    headers: Mapping[str, str] = {}
+    """Of every error, beside its own."""
 
     def status(self, error: MoorageError) -> int:
         """The HTTP status of an error."""

@@ -83,5 +83,6 @@ def spell(error: MoorageError, dialect: Dialect, request_id: str) -> tuple[int, 
     headers = [(b"content-type", dialect.content_type.encode()), (b"content-length", str(len(body)).encode())]
     if isinstance(error, Unauthorized) and "WWW-Authenticate" not in error.headers:
         headers.append((b"www-authenticate", b"Bearer"))
-    headers += [(k.lower().encode(), v.encode("latin-1", "replace")) for k, v in error.headers.items()]
+    said = {**dialect.headers, **error.headers}
+    headers += [(k.lower().encode(), v.encode("latin-1", "replace")) for k, v in said.items()]
     return dialect.status(error), headers, body

@@ -45,6 +45,14 @@ class Collision(Exception):
         super().__init__(f"{method} {second.template}")
 
 
+class WrongMethod(MethodNotAllowed):
+    """The path exists under other methods. dialect: how those are spelled, and so this refusal."""
+
+    def __init__(self, allowed: dict[str, Entry]) -> None:
+        super().__init__(headers={"Allow": ", ".join(sorted({*allowed, "OPTIONS"}))})
+        self.dialect = next(iter(allowed.values())).dialect
+
+
 class RouteTable:
     """The routes of one site."""
 
@@ -87,7 +95,7 @@ class RouteTable:
         raw_path: as it stood in the request line, still percent-encoded, without the query.
         NotFound, MethodNotAllowed (with Allow), BadRequest for an encoding that is not UTF-8.
         """
-        allowed: set[str] = set()
+        allowed: dict[str, Entry] = {}
         slot = self._static.get(raw_path)
         if slot is not None:
             if (entry := slot.get(method)) is not None:
@@ -107,15 +115,15 @@ class RouteTable:
         return entry, dict(zip(entry.names, values, strict=True))
 
 
-def _refuse(allowed: set[str]) -> NoReturn:
-    allowed.discard(WEBSOCKET)
+def _refuse(allowed: dict[str, Entry]) -> NoReturn:
+    allowed.pop(WEBSOCKET, None)
     if allowed:
-        raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(allowed | {"OPTIONS"}))})
+        raise WrongMethod(allowed)
     raise NotFound
 
 
 def _walk(
-    node: _Node, segments: list[str], at: int, values: list[str], method: str, allowed: set[str]
+    node: _Node, segments: list[str], at: int, values: list[str], method: str, allowed: dict[str, Entry]
 ) -> tuple[Entry, list[str]] | None:
     """Depth first, literal before parameter before rest, so that a literal never hides behind a pattern."""
     if at == len(segments):

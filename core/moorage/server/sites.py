@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from moorage.dialects import PROBLEM, Dialect
 from moorage.errors import MoorageError, NotFound, Unavailable
 from moorage.routes import Access, Route
-from moorage.server.router import Collision, Entry, RouteTable, bind
+from moorage.server.router import Collision, Entry, RouteTable, WrongMethod, bind
 
 _MOUNT = re.compile(r"^(?://(?P<host>[A-Za-z0-9.-]+))?(?::(?P<port>\d{1,5}))?(?P<path>/.*)?$")
 CORE = "core"
@@ -124,7 +124,8 @@ class Sites:
                 for prefix, reason, dialect in site.failed:
                     if _under(raw_path, prefix):
                         raise MatchFailed(Unavailable(reason, headers={"Retry-After": "30"}), dialect) from None
-            raise MatchFailed(error, site.dialect_of(raw_path)) from None
+            dialect = error.dialect if isinstance(error, WrongMethod) else site.dialect_of(raw_path)
+            raise MatchFailed(error, dialect) from None
 
     def entries(self) -> list[tuple[str, Entry]]:
         """Every (site, entry), for the audit snapshot and docs."""

@@ -4,13 +4,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.routes import Route, Routes
+from quart import Response
+from typing_extensions import TypedDict
+
+from moorage.accounts.scopes import IDENTITY_SCOPES
+from moorage.context import current_request
+from moorage.dialects import OAUTH
+from moorage.routes import PUBLIC, Route, Routes
+from moorage.surfaces.orbital.device import DEVICE_GRANT, REFRESH_GRANT
+from moorage.web import json_response
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
 
 
+class ServerMetadata(TypedDict):
+    """Where the endpoints are and what they take. Source: RFC 8414, 2; RFC 8628, 4."""
+
+    issuer: str
+    device_authorization_endpoint: str
+    token_endpoint: str
+    revocation_endpoint: str
+    introspection_endpoint: str
+    jwks_uri: str
+    grant_types_supported: list[str]
+    response_types_supported: list[str]
+    token_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint_auth_methods_supported: list[str]
+    scopes_supported: list[str]
+
+
 def routes(hub: Hub) -> list[Route]:
-    """Nothing yet."""
+    """GET /.well-known/oauth-authorization-server."""
     found = Routes()
+
+    @found.get("/.well-known/oauth-authorization-server", access=PUBLIC, dialect=OAUTH, answer=ServerMetadata)
+    async def metadata() -> Response:
+        """Say where programs ask for tokens."""
+        base = current_request().base_url
+        answer: ServerMetadata = {
+            "issuer": base,
+            "device_authorization_endpoint": f"{base}/api/auth/device/code",
+            "token_endpoint": f"{base}/api/auth/device/token",
+            "revocation_endpoint": f"{base}/api/auth/revoke",
+            "introspection_endpoint": f"{base}/api/v1/auth/introspect",
+            "jwks_uri": f"{base}/.well-known/jwks.json",
+            "grant_types_supported": [DEVICE_GRANT, REFRESH_GRANT],
+            # Nobody is sent here by a browser to bring a code back.
+            "response_types_supported": [],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "revocation_endpoint_auth_methods_supported": ["none"],
+            "scopes_supported": [*IDENTITY_SCOPES, *(permission.name for permission in hub.access.permissions())],
+        }
+        return json_response(answer)
+
     return list(found)
