@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any, NotRequired
 
 from quart import Response, request
@@ -13,7 +12,7 @@ from typing_extensions import TypedDict
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.console.routes import routes as console_routes
-from moorage.context import current_actor, current_request
+from moorage.context import current_actor
 from moorage.dialects import PROBLEM
 from moorage.errors import Conflict, Forbidden, NotFound, StartError, Unauthorized
 from moorage.hooks import hookimpl
@@ -24,6 +23,7 @@ from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.server.sites import Sites
 from moorage.surfaces import account_routes
+from moorage.surfaces.common import from_this_machine
 from moorage.web import json_response
 
 _STATUS = {"ok": "healthy", "degraded": "degraded", "failed": "unhealthy"}
@@ -148,7 +148,7 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
 
         To this machine itself, and to those with the permission core:metrics:read.
         """
-        if not _from_this_machine():
+        if not from_this_machine():
             _require(hub, "core:metrics:read")
         body, content_type = controls.metrics()
         return Response(body, content_type=content_type)
@@ -197,25 +197,6 @@ def openapi_routes(hub: Hub, controls: Controls) -> list[Route]:
         return Response(found.body, headers=headers, content_type="application/json")
 
     return list(routes)
-
-
-def _from_this_machine() -> bool:
-    """True for a peer on loopback that no proxy speaks for, and that asks for this machine by such a name.
-
-    A page whose host name was made to point here after it was loaded still asks by that name.
-    """
-    if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip")):
-        return False
-    info = current_request()
-    host = info.host[1:].partition("]")[0] if info.host.startswith("[") else info.host.partition(":")[0]
-    return _is_loopback(info.address) and (host.lower() == "localhost" or _is_loopback(host))
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return ip_address(text).is_loopback
-    except ValueError:
-        return False
 
 
 def _require(hub: Hub, permission: str) -> None:

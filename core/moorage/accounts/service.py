@@ -17,6 +17,7 @@ from moorage.accounts.attempts import Attempts
 from moorage.accounts.cache import CredentialCache
 from moorage.accounts.devices import Devices
 from moorage.accounts.grants import Grants
+from moorage.accounts.introspection import Introspection
 from moorage.accounts.invites import Invites
 from moorage.accounts.keys import Keys
 from moorage.accounts.logins import Logins
@@ -85,6 +86,7 @@ class Accounts:
         self.grants = Grants(shared, self._sessions)
         self.devices = Devices(shared, self.grants)
         self.tokens = Tokens(shared, self._sessions, issuer)
+        self.introspection = Introspection(shared, self._sessions, self._keys, self.tokens)
         self.oauth = OAuthLogins(shared)
         self._cleaned = monotonic()
         topics = (Topic.USER_CHANGED, Topic.USER_DELETED, Topic.CREDENTIAL_REVOKED, Topic.BACKPLANE_RESTORED)

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "users": ("moorage.cli.users:users", "Make and change users, also while the server runs."),
     "keys": ("moorage.cli.keys:keys", "Make, list and revoke API keys."),
     "invites": ("moorage.cli.invites:invites", "Make, list and revoke invites."),
+    "signing-keys": ("moorage.cli.signing_keys:signing_keys", "See, rotate and revoke the keys that sign JWTs."),
     "access": ("moorage.cli.access:access", "Say who may do what, and why."),
     "audit": ("moorage.cli.audit:audit", "Read the audit log, export it, and remove what is old."),
     "openapi": ("moorage.cli.openapi:openapi", "Print the OpenAPI documents of what is served."),

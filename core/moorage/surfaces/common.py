@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from quart import Response
+from quart import Response, request
 from typing_extensions import TypedDict
 
 from moorage.access import Actor, UserInfo
@@ -52,6 +53,18 @@ def client_info() -> ClientInfo:
     """Who the request in hand comes from."""
     info = current_request()
     return ClientInfo(info.address, info.user_agent)
+
+
+def from_this_machine() -> bool:
+    """True for a peer on loopback that no proxy speaks for, and that asks for this machine by such a name.
+
+    A page whose host name was made to point here after it was loaded still asks by that name.
+    """
+    if any(name in request.headers for name in ("X-Forwarded-For", "Forwarded", "Via", "X-Real-Ip")):
+        return False
+    info = current_request()
+    host = info.host[1:].partition("]")[0] if info.host.startswith("[") else info.host.partition(":")[0]
+    return _is_loopback(info.address) and (host.lower() == "localhost" or _is_loopback(host))
 
 
 def previous_session() -> Actor | None:
@@ -108,6 +121,13 @@ def octo_user(user: UserInfo) -> OctoUserShape:
         "email": user.email,
         "role": OCTO.role(user.role),
     }
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return ip_address(text).is_loopback
+    except ValueError:
+        return False
 
 
 def _with_cookie(response: Response, name: str, value: str, ends: datetime | None) -> Response:

@@ -34,9 +34,28 @@ class ServerMetadata(TypedDict):
     scopes_supported: list[str]
 
 
+class PublicKey(TypedDict):
+    """A public key on the curve P-256 (JWK)."""
+
+    kty: str
+    crv: str
+    x: str
+    y: str
+    kid: str
+    use: str
+    alg: str
+
+
+class KeySet(TypedDict):
+    """A JWK set."""
+
+    keys: list[PublicKey]
+
+
 def routes(hub: Hub) -> list[Route]:
-    """GET /.well-known/oauth-authorization-server."""
+    """GET /.well-known/oauth-authorization-server, GET /.well-known/jwks.json."""
     found = Routes()
+    accounts = hub.accounts
 
     @found.get("/.well-known/oauth-authorization-server", access=PUBLIC, dialect=OAUTH, answer=ServerMetadata)
     async def metadata() -> Response:
@@ -57,5 +76,10 @@ def routes(hub: Hub) -> list[Route]:
             "scopes_supported": [*IDENTITY_SCOPES, *(permission.name for permission in hub.access.permissions())],
         }
         return json_response(answer)
+
+    @found.get("/.well-known/jwks.json", access=PUBLIC, dialect=OAUTH, answer=KeySet)
+    async def jwks() -> Response:
+        """List the public keys that JWTs are verified with, those included that sign no more."""
+        return json_response(await accounts.tokens.jwks(), headers={"Cache-Control": "public, max-age=60"})
 
     return list(found)
