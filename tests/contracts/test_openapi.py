@@ -40,6 +40,8 @@ CONFIG = {
     "plugins": {"tmux": {"enabled": True, "mount": "/tmux"}},
 }
 STREAMS = {"text/event-stream"}
+EMPTY = {"orbital: POST /api/auth/revoke"}
+"""What answers 200 with nothing, because its standard says so (RFC 7009)."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,10 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="module")
 def documents(server):
     return documents_of(server)
+
+
+class Opaque:
+    """No type that pydantic knows."""
 
 
 class Odd(Plugin):
@@ -75,7 +81,7 @@ class Odd(Plugin):
             """
             return json_response({"other": other})
 
-        @routes.get("/api/odd-object", access=PUBLIC, answer=Counter.most_common)
+        @routes.get("/api/odd-object", access=PUBLIC, answer=Opaque)
         async def no_schema():
             return json_response({})
 
@@ -142,10 +148,11 @@ async def test_a_plugin_that_describes_little_has_a_document_that_is_true(moorag
         odd = next(document for document in documents if "/api/odd-object" in document["paths"])
         validate(odd)
         assert odd["info"]["version"] == "3.1"
-        bare, wrong = odd["paths"]["/api/odd/{thing}"]["get"], odd["paths"]["/api/odd/{thing}"]["put"]
+        (both,) = [item for path, item in odd["paths"].items() if path.startswith("/api/odd/")]
+        bare, wrong = both["get"], both["put"]
         assert bare["summary"] == "Bare view"
         assert (wrong["summary"], wrong["description"]) == ("Answer what was not said.", "On purpose.")
-        assert [parameter["name"] for parameter in wrong["parameters"]] == ["thing"], "one template for one path"
+        assert bare["parameters"] == wrong["parameters"], "one template for one path"
         assert "cannot be described" in caplog.text
 
         checker, client = Checker(documents), await server.as_user()
@@ -199,7 +206,7 @@ async def test_our_routes_say_what_they_read_and_answer(moorage_server):
                 if not inspect.getdoc(view):
                     problems.append(f"{where} does not say what it does")
                 empty = route.status == 204 or 300 <= route.status < 400 or route.media_type != "application/json"
-                if route.answer is None and not empty:
+                if route.answer is None and not empty and where not in EMPTY:
                     problems.append(f"{where} does not say what it answers")
     assert not problems, "\n".join(problems)
 
