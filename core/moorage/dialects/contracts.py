@@ -56,12 +56,16 @@ class _Chrote(Dialect):
     """CHROTE: a code in `error`, a text in `message`, an object in `details`. Source: `api/chrote.md`."""
 
     name = "chrote"
+    _lacking = ("required", "current", "action")
 
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
-        return {"error": error.error_code, "message": error.message, "details": error.details}
+        body = {"error": error.error_code, "message": error.message, "details": error.details}
+        # What is lacking stands at the top as well, where a permission is.
+        return body | {key: error.details[key] for key in self._lacking if key in error.details}
 
     def error_schema(self, status: int) -> dict[str, Any]:
-        return members({"error": _CODE, "message": _SENTENCE, "details": _DETAILS})
+        lacking = dict.fromkeys(self._lacking, _TEXT) if status == 403 else {}
+        return members({"error": _CODE, "message": _SENTENCE, "details": _DETAILS}, lacking)
 
     def timestamp(self, at: datetime) -> str:
         return milliseconds(at)
