@@ -17,6 +17,7 @@ from moorage.accounts.attempts import Attempts
 from moorage.accounts.cache import CredentialCache
 from moorage.accounts.devices import Devices
 from moorage.accounts.grants import Grants
+from moorage.accounts.guesses import Guesses
 from moorage.accounts.introspection import Introspection
 from moorage.accounts.invites import Invites
 from moorage.accounts.keys import Keys
@@ -33,6 +34,7 @@ from moorage.accounts.tokens import JWT_PREFIX, MAX_JWT, Tokens
 from moorage.accounts.users import Users
 from moorage.config.settings import AccountsSettings
 from moorage.db import Database
+from moorage.errors import Unauthorized
 from moorage.events import EventBus, Topic
 from moorage.observe.audit import Audit
 
@@ -40,6 +42,9 @@ SWEEP_EVERY = 20.0
 """Seconds between two calls of `sweep` that its caller should aim for."""
 CLEAN_EVERY = 300.0
 """Seconds between two removals of old rows."""
+
+WRONG_TOKENS = 20
+"""Wrong tokens in addresses, of one network in ten minutes."""
 
 
 def _utc_now() -> datetime:
@@ -75,6 +80,7 @@ class Accounts:
         self._shared = shared = Shared(settings, db, audit, bus, access, self._cache, seal, now)
         self._passwords = Passwords(settings)
         self._attempts = Attempts(shared)
+        self._path_guesses = Guesses(shared, "path", allowed=WRONG_TOKENS)
         self._sessions = Sessions(shared)
         self._keys = Keys(shared)
         self.users = self._users = Users(shared, self._passwords)
@@ -126,6 +132,18 @@ class Accounts:
                     self._cache.put(token, actor, generation=generation, now=self._shared.now())
                 return actor
         return await self._load(token)
+
+    async def authenticate_in_path(self, token: str, address: str) -> Actor:
+        """The actor of a device login's access token that stood in an address. Nothing else is taken there.
+
+        Unauthorized; TooManyRequests after too many wrong ones from a network.
+        """
+        await self._path_guesses.check(address)
+        actor = self.cached(token) or await self.authenticate(token)
+        if actor is None or actor.method is not Method.BEARER:
+            await self._path_guesses.wrong(address)
+            raise Unauthorized("Invalid token")
+        return actor
 
     async def revalidate(self, actors: Iterable[Actor]) -> list[tuple[Actor, Actor | None]]:
         """What changed about actors with something open: (as it was, as it is now or None), unchanged ones left out.

@@ -116,12 +116,15 @@ class Audit:
         return record
 
     async def note_read(self, subject: str, *, actor: Actor, data: dict[str, Any] | None = None) -> None:
-        """Write "<subject>.read": somebody reads what belongs to others.
+        """Write "<subject>.read": somebody reads what belongs to others. See `note`."""
+        await self.note(f"{subject}.read", actor=actor, data=data)
 
-        At most once in `READ_EVERY` seconds for an actor, a subject and the same `data`, so that a page that polls
-        does not drown what else is in the log.
+    async def note(self, action: str, *, actor: Actor, data: dict[str, Any] | None = None) -> None:
+        """Write what may happen often: at most once in `READ_EVERY` seconds for an actor, an action and `data`.
+
+        So a page that polls does not drown what else is in the log.
         """
-        key = (actor.user.id if actor.user else None, subject, json.dumps(data, sort_keys=True, default=str))
+        key = (actor.user.id if actor.user else None, action, json.dumps(data, sort_keys=True, default=str))
         now = monotonic()
         if now - self._reads.get(key, -READ_EVERY) < READ_EVERY:
             return
@@ -131,7 +134,7 @@ class Audit:
         if len(self._reads) > MAX_READS:
             self._reads.popitem(last=False)
         try:
-            await self.write(f"{subject}.read", actor=actor, data=data)
+            await self.write(action, actor=actor, data=data)
         except BaseException:
             self._reads.pop(key, None)
             raise

@@ -84,9 +84,9 @@ async def note_admin_read(hub: Hub, what: str) -> None:
     await hub.audit.note_read(what, actor=current_actor())
 
 
-def with_session(response: Response, accounts: Accounts, login: Login) -> Response:
-    """Put a fresh session into the answer's cookie."""
-    return _with_cookie(response, accounts.settings.cookie_name, login.token, login.expires_at)
+def with_session(response: Response, accounts: Accounts, login: Login, *, lasting: bool = True) -> Response:
+    """Put a fresh session into the answer's cookie. lasting: the browser keeps it when it is closed."""
+    return _with_cookie(response, accounts.settings.cookie_name, login.token, login.expires_at, lasting=lasting)
 
 
 def without_session(response: Response, accounts: Accounts) -> Response:
@@ -130,14 +130,14 @@ def _is_loopback(text: str) -> bool:
         return False
 
 
-def _with_cookie(response: Response, name: str, value: str, ends: datetime | None) -> Response:
+def _with_cookie(response: Response, name: str, value: str, ends: datetime | None, *, lasting: bool = True) -> Response:
     """Set a cookie until it ends; None takes it away."""
     secure = current_request().scheme == "https"
     seconds = 0.0 if ends is None else (ends - datetime.now(UTC)).total_seconds()
     response.set_cookie(
         HOST_PREFIX + name if secure else name,
         value,
-        max_age=max(0, round(seconds)),
+        max_age=max(0, round(seconds)) if lasting else None,
         path="/",
         secure=secure,
         httponly=True,
