@@ -28,7 +28,9 @@ from moorage.events.tasks import repeat
 from moorage.hub import Hub
 from moorage.limits import RateLimiter
 from moorage.observe.audit import Audit
+from moorage.observe.figures import Figures, memory_of_process
 from moorage.observe.health import HealthMonitor
+from moorage.observe.loop import LoopLag
 from moorage.observe.metrics import Metrics
 from moorage.plugin import Health, PluginConfig
 from moorage.plugins import Find, Record, State, discover
@@ -101,6 +103,8 @@ class App:
         self.access_log = AccessLog(
             self.metrics, enabled=settings.server.access_log, as_json=settings.log.format == "json"
         )
+        self.loop_lag = LoopLag(self.metrics)
+        self.figures = Figures(self.tasks, self._server_figures)
         self._core = Record("core", _always_on(), state=State.STARTED, plugin=CorePlugin(self._controls()))
 
     # -- start --------------------------------------------------------------------------------------------------
@@ -122,6 +126,7 @@ class App:
         self.tasks.spawn(repeat("revalidation", REVALIDATE_SECONDS, self._revalidate), "revalidate")
         self.tasks.spawn(repeat("housekeeping", SWEEP_EVERY, self.accounts.sweep), "sweep")
         self.tasks.spawn(self.access_log.run(), "access-log")
+        self.tasks.spawn(self.loop_lag.run(), "loop-lag")
         self.ready = True
 
     def _wanted(self, loaded: Loaded) -> Loaded:
@@ -285,6 +290,7 @@ class App:
             plugins=self.plugin_rows,
             mounts=lambda: {name: r.mounts for name, r in self.plugins.records.items() if r.running},
             metrics=self.metrics.render,
+            figures=self.figures.open,
             reload=self.reload,
             ready=lambda: self.ready,
             sites=lambda: self.gate.sites,
@@ -315,6 +321,15 @@ class App:
 
     async def _database_health(self) -> Health:
         return Health("ok", data={"ping_ms": round(await self.db.ping(), 3)})
+
+    def _server_figures(self) -> dict[str, Any]:
+        return {
+            "requests_total": self.access_log.requests,
+            "sockets_open": len(self.registry),
+            "users_connected": len({actor.user.id for actor in self.registry.actors() if actor.user is not None}),
+            "rss_bytes": memory_of_process(),
+            "event_loop_lag_seconds": round(self.loop_lag.last, 6),
+        }
 
     async def _redis_health(self) -> Health:
         """Without Redis requests are still answered; other servers are not heard of."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NotRequired
 
@@ -24,9 +24,9 @@ from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.server.sites import Sites
 from moorage.surfaces import account_routes
 from moorage.surfaces.common import from_this_machine
+from moorage.surfaces.octo import metrics as octo_metrics
+from moorage.surfaces.octoprox import health as octoprox_health
 from moorage.web import json_response
-
-_STATUS = {"ok": "healthy", "degraded": "degraded", "failed": "unhealthy"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,8 @@ class Controls:
 
     health: the report of the database and all plugins. plugins: rows for the list.
     mounts: of the plugins that run, by name.
-    metrics: (body, content type). reload: applies a changed configuration and says what was done.
+    metrics: (body, content type). figures: a viewer's stream of events.
+    reload: applies a changed configuration and says what was done.
     sites: the table of routes in use.
     """
 
@@ -43,6 +44,7 @@ class Controls:
     plugins: Callable[[], list[dict[str, Any]]]
     mounts: Callable[[], Mapping[str, Sequence[str]]]
     metrics: Callable[[], tuple[bytes, str]]
+    figures: Callable[[], AsyncIterator[bytes]]
     reload: Callable[[], Awaitable[dict[str, Any]]]
     ready: Callable[[], bool]
     sites: Callable[[], Sites]
@@ -120,8 +122,9 @@ class CorePlugin(Plugin):
         ]
 
     def everywhere(self, hub: Hub) -> list[Route]:
-        """The account surfaces of the five contracts."""
-        return account_routes(hub)
+        """The account surfaces of the five contracts, and what two of them say of the server itself."""
+        system = [*octo_metrics.routes(self.controls.figures), *octoprox_health.routes(self.controls.health)]
+        return [*account_routes(hub), *system]
 
 
 def system_routes(hub: Hub, controls: Controls) -> list[Route]:
@@ -137,7 +140,7 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
         """
         report = await controls.health()
         worst = report.status if controls.ready() else "failed"
-        body: dict[str, Any] = {"status": _STATUS[worst], "version": moorage.__version__}
+        body: dict[str, Any] = {"status": octoprox_health.STATUS[worst], "version": moorage.__version__}
         if hub.access.can(current_actor(), "core:health:read"):
             body["components"] = report.as_json()["components"]
         return json_response(body, 503 if worst == "failed" else 200)

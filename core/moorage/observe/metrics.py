@@ -58,6 +58,11 @@ class LoopHistogram(Collector):
         """The series for these label values; keep it where it is used often."""
         return self._series.setdefault(values, Series(self._bounds))
 
+    @property
+    def count(self) -> int:
+        """How many were observed in all."""
+        return sum(sum(series.counts) for series in self._series.values())
+
     def describe(self) -> Iterable[Metric]:
         """The metric without numbers."""
         return [HistogramMetricFamily(self._name, self._doc, labels=self._labels)]

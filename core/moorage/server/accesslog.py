@@ -77,6 +77,11 @@ class AccessLog:
         self._dropped = metrics.counter("access_log_dropped", "Access log lines lost to a full buffer.")
         self._writer = _Writer(self._dropped.inc)
 
+    @property
+    def requests(self) -> int:
+        """How many requests were answered since the start."""
+        return self._seconds.count
+
     def observe(self, info: RequestInfo, entry: Entry | None, status: int, size: int, seconds: float) -> None:
         """One finished request or socket."""
         method = info.method

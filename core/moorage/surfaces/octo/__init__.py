@@ -1,10 +1,10 @@
-"""Octo's account API. Source: `api/octo.md`."""
+"""Octo's account API, and the stream of the server's figures. Source: `api/octo.md`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.surfaces.octo import auth, invites, metrics, profile, register, users
+from moorage.surfaces.octo import auth, invites, profile, register, users
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def routes(hub: Hub) -> list[Route]:
-    """All of its routes."""
-    return [route for part in (auth, invites, metrics, profile, register, users) for route in part.routes(hub)]
+    """All but `metrics`, which needs more than the hub."""
+    return [route for part in (auth, invites, profile, register, users) for route in part.routes(hub)]

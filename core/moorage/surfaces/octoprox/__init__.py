@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.surfaces.octoprox import audit, health, introspect, keys, users
+from moorage.surfaces.octoprox import audit, introspect, keys, users
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def routes(hub: Hub) -> list[Route]:
-    """All of its routes."""
-    return [route for part in (audit, health, introspect, keys, users) for route in part.routes(hub)]
+    """All but `health`, which needs more than the hub."""
+    return [route for part in (audit, introspect, keys, users) for route in part.routes(hub)]
