@@ -13,7 +13,7 @@ from moorage.access import patterns
 from moorage.access.actor import Actor
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.access.explain import Explanation, role_lines, scope_line
-from moorage.access.permissions import ANY, Permission
+from moorage.access.permissions import ANY, ROLES, Permission
 from moorage.access.roles import RoleRule, Roles, full_names
 from moorage.errors import ConfigError, Forbidden, Unauthorized
 from moorage.routes import Access as Rule
@@ -116,6 +116,10 @@ class Access:
     def held_by_role(self, role: str) -> frozenset[str]:
         """All names, plain and with `:any`, that a role holds. Empty for an unknown role."""
         return self._held.get(role, _NOTHING_HELD)
+
+    def rung(self, role: str) -> int:
+        """The built-in role that a role is or starts from, as its place on the ladder; -1 for one without."""
+        return next((ROLES.index(link) for link in self._roles.chain(role) if link in ROLES), -1)
 
     # -- decisions --------------------------------------------------------------------------------------------
 

@@ -68,7 +68,17 @@ class InviteRules:
             return False
         if maker == OWNER:
             return True
-        return MANAGE in held(maker) and held(role) <= held(maker) and not held(ADMIN) <= held(role)
+        if MANAGE not in held(maker) or not held(role) <= held(maker) or held(ADMIN) <= held(role):
+            return False
+        # Rights that no plugin declares yet will come with the place on the ladder.
+        return access.rung(role) <= access.rung(maker) and access.rung(role) < ROLES.index(ADMIN)
+
+    def grows(self, before: str, after: str) -> bool:
+        """Whether a role holds all that another holds, and more: now, and by its place on the ladder."""
+        access = self._shared.access
+        held, new = access.held_by_role(before), access.held_by_role(after)
+        low, high = access.rung(before), access.rung(after)
+        return held <= new and low <= high and (held, low) != (new, high)
 
     def state(self, row: Invite) -> str:
         """VALID, or why it lets nobody in. The row's maker was read with it."""

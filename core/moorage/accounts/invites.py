@@ -89,7 +89,7 @@ class Invites:
     def __init__(self, shared: Shared, attempts: Attempts) -> None:
         self._shared = shared
         self._attempts = attempts
-        self._rules = InviteRules(shared)
+        self.rules = InviteRules(shared)
 
     # -- made and managed ---------------------------------------------------------------------------------------
 
@@ -111,7 +111,7 @@ class Invites:
         by = by or current_actor()
         if code is not None and not (kind == CODE and _OWN_CODE.fullmatch(code)):
             refuse("code", "must have 4 to 64 characters of A-Z, a-z, 0-9, _ and -")
-        self._rules.check(by, role, max_uses, expires_at, note)
+        self.rules.check(by, role, max_uses, expires_at, note)
         text = code or (_random(12) if kind == CODE else secrets.token_urlsafe(16))
         async with self._shared.db.transaction():
             row = await self._insert(kind, text, role, max_uses, expires_at, note, by)
@@ -134,7 +134,7 @@ class Invites:
             refuse("count", f"must be 1 to {MAX_BATCH}")
         if prefix is not None and not _PREFIX.fullmatch(prefix):
             refuse("prefix", "must have 1 to 32 characters of A-Z, a-z, 0-9, _ and -")
-        self._rules.check(by, role, max_uses, expires_at, note)
+        self.rules.check(by, role, max_uses, expires_at, note)
         async with self._shared.db.transaction():
             rows = []
             for _ in range(count):
@@ -153,13 +153,13 @@ class Invites:
                 return [], 0
             query = query.filter(created_by__pid=created_by)
         if valid is not None:
-            query = query.filter(self._rules.valid() if valid else ~self._rules.valid())
+            query = query.filter(self.rules.valid() if valid else ~self.rules.valid())
         rows = await query.order_by("-id").offset(offset).limit(limit)
         return [self._info(row) for row in rows], await query.count()
 
     async def stats(self) -> tuple[int, int]:
         """How many there are, and how many of them let somebody in now."""
-        return await Invite.all().count(), await Invite.filter(self._rules.valid()).count()
+        return await Invite.all().count(), await Invite.filter(self.rules.valid()).count()
 
     async def get(self, key: int | str) -> InviteInfo:
         """The invite with this id or string id. NotFound."""
@@ -229,7 +229,7 @@ class Invites:
         row = await self._by_code(code)
         if row is None:
             raise InviteRefused("not_found")
-        if (state := self._rules.state(row)) != VALID:
+        if (state := self.rules.state(row)) != VALID:
             raise InviteRefused(state)
         # What was read may be old; what counts is whether this statement still finds it so (PostgreSQL waits here
         # for whoever is before us, and looks again).
@@ -238,7 +238,7 @@ class Invites:
         held = Invite.filter(free, in_time, id=row.id, revoked_at__isnull=True)
         if not await held.update(used_count=F("used_count") + 1):
             row = await Invite.filter(id=row.id).select_related("created_by").first()
-            state = "not_found" if row is None else self._rules.state(row)
+            state = "not_found" if row is None else self.rules.state(row)
             raise InviteRefused(state if state != VALID else "exhausted")
         return row
 
@@ -315,7 +315,7 @@ class Invites:
             created_at=row.created_at,
             expires_at=row.expires_at,
             revoked_at=row.revoked_at,
-            state=self._rules.state(row),
+            state=self.rules.state(row),
         )
 
     def _opened(self, sealed: str | None) -> str | None:

@@ -111,8 +111,8 @@ class Registration:
         return login
 
     async def _raise(self, row: User, role: str, actor: Actor, client: ClientInfo) -> Login | None:
-        held, before = self._shared.access.held_by_role, row.role
-        if not held(before) < held(role):
+        before = row.role
+        if not self._invites.rules.grows(before, role):
             return None
         row.role, row.updated_at = role, self._shared.now()
         await row.save(update_fields=["role", "updated_at"])

@@ -99,10 +99,10 @@ def _reading(found: Routes, hub: Hub) -> None:
         """List invites, newest first."""
         query = read_query(InviteQuery)
         await note_admin_read(hub, "invite")
-        rows, _ = await invites.page(
+        rows, total = await invites.page(
             created_by=query.created_by, valid=query.valid, offset=query.offset, limit=query.limit
         )
-        return json_response([_shown(row) for row in rows])
+        return json_response([_shown(row) for row in rows], headers={"X-Total-Count": str(total)})
 
     @found.get(f"{BASE}/stats", access=MANAGE, dialect=OCTO, answer=CodeStats)
     async def stats() -> Response:
