@@ -141,7 +141,7 @@ class Grants:
         )
         ends: datetime = row.token_expires_at or row.expires_at
         row.user = user
-        seconds = int((ends - now).total_seconds())
+        seconds = round((ends - now).total_seconds())
         return Grant(self._sessions.actor(row), access_token, refresh_token, seconds, row.scope or "")
 
     def _token_end(self, row: Session) -> datetime:

@@ -99,7 +99,7 @@ class Sessions:
     async def end_all(self, user_id: int, reason: str, *, keep: int | None = None) -> int:
         """End every open session of a user but `keep`; how many there were. Inside a transaction."""
         # A login that was approved and not yet fetched would begin after the end of all the others.
-        await DeviceCode.filter(user_id=user_id, status="approved").delete()
+        await DeviceCode.filter(user_id=user_id, status="approved").update(status="denied")
         rows = await Session.filter(user_id=user_id, revoked_at__isnull=True).order_by("id").select_for_update()
         rows = [row for row in rows if row.id != keep]
         await self._revoke(rows, reason)

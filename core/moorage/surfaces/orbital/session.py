@@ -30,7 +30,7 @@ IN_PATH = {
     **NO_STORE,
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex",
-    # Source: RFC 9745. The day on which RFC 6750 had been telling for a dozen years not to do this.
+    # 1 January 2026. Source: RFC 9745.
     "Deprecation": "@1767225600",
     "Link": '</api/me>; rel="successor-version"',
 }
