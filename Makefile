@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all lint bench build page config docs clean
+.PHONY: help serve test test-all fuzz lint bench build page config docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,6 +14,7 @@ PAGE_SOURCES := $(shell find $(WEB) -name node_modules -prune -o -type f -print)
 help:
 	@echo "make serve     install and start on http://127.0.0.1:8000"
 	@echo "make test      check and test (make test-all: also the slow tests)"
+	@echo "make fuzz      schemathesis against every OpenAPI document, longer than make test does it"
 	@echo "make lint      ruff, mypy, import rules, types of the page"
 	@echo "make bench     benchmarks against peers, see bench/README.md"
 	@echo "make build     wheel and source distribution, in dist/"
@@ -28,6 +29,9 @@ test: lint
 test-all: lint
 	@scripts/parts want dockerd=docker.io iptables=iptables debootstrap=debootstrap
 	@exec env MOORAGE_REQUIRE_PARTS=1 $(BIN)/pytest $(ARGS)
+
+fuzz: $(VENV)/.dev $(PAGE)
+	@exec env MOORAGE_FUZZ_EXAMPLES=$${MOORAGE_FUZZ_EXAMPLES:-150} $(BIN)/pytest tests/contracts/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/.dev $(PAGE)
 	@scripts/parts want tmux=tmux initdb=postgresql redis-server=redis-server chromium=chromium font=fonts-dejavu-core

@@ -94,6 +94,8 @@ def _good(route: HttpRoute, schemas: Schemas, headers: dict[str, Any]) -> dict[s
         response["content"] = {route.media_type: {"schema": {"type": "string"}}}
     elif _has_body(route.status):
         response["content"] = {"*/*": {}}  # Nobody has said what it is.
+    for kind in route.also_types:
+        response.setdefault("content", {})[kind] = {"schema": {"type": "string"}}
     return response
 
 

@@ -81,7 +81,14 @@ def routes(hub: Hub) -> list[Route]:
     found = Routes()
     exports = 0
 
-    @found.get("/api/v1/audit", access="core:audit:read", dialect=OCTOPROX, query=AuditQuery, answer=AuditAnswer)
+    @found.get(
+        "/api/v1/audit",
+        access="core:audit:read",
+        dialect=OCTOPROX,
+        query=AuditQuery,
+        answer=AuditAnswer,
+        also_types=(JSON_LINES,),
+    )
     async def read_audit() -> Response:
         """List what was done, newest first; with `format=jsonl`, or Accept: application/x-ndjson, all of it as lines.
 
