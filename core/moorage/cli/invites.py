@@ -26,7 +26,7 @@ def invites() -> None:
 @click.option("--unlimited", is_flag=True, help="As many as want may come in.")
 @click.option(
     "--expires",
-    type=click.FloatRange(min=0, min_open=True, max=MAX_AHEAD.days - 1),
+    type=click.IntRange(1, MAX_AHEAD.days - 1),
     metavar="DAYS",
     help="Days to live; unset, until it is used or revoked.",
 )
@@ -39,7 +39,7 @@ async def create(
     role: str,
     uses: int,
     unlimited: bool,
-    expires: float | None,
+    expires: int | None,
     note: str | None,
     code: str | None,
     link: bool,
