@@ -59,7 +59,8 @@ def test_help_lists_the_commands(work: Path) -> None:
     done = moorage("--help", cwd=work)
     assert done.returncode == 0
     listed = [line.split()[0] for line in done.stdout.partition("Commands:\n")[2].splitlines()]
-    assert listed == ["serve", "config", "plugins", "users", "keys", "access", "db"]
+    accounts = ["users", "keys", "invites", "signing-keys", "access", "audit"]
+    assert listed == ["serve", "config", "plugins", *accounts, "openapi", "db"]
 
 
 def test_a_broken_command_hurts_no_other(work: Path, site: Path) -> None:
