@@ -4,16 +4,18 @@ import json
 import sqlite3
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 
 import httpx
 import pytest
 from harness import running
 
 PASSWORD = "correct horse battery"
+SECRET = "a secret between two servers, long enough"
 CONFIG = {
     "server": {"trusted_proxies": ["127.0.0.1"]},
     "limits": {"general": "100000/minute", "authentication": "100000/minute"},
-    "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 3},
+    "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 3, "introspect_secret": SECRET},
 }
 ADDRESS = "203.0.113.9"
 
@@ -120,6 +122,65 @@ def test_a_role_set_by_the_operator(server, ada):
     assert event["data"]["role"] == "viewer"
 
 
+def test_a_role_changed_by_an_administrator(server, ada, root):
+    (bob,) = [user for user in root.get("/api/admin/users").json() if user["username"] == "bob"]
+    answer = root.put(f"/api/admin/users/{bob['id']}", json={"role": "admin"})
+    assert answer.status_code == 200, answer.text
+    event = of_request(ada, answer)
+    assert (event["action"], event["actor"], event["data"]["role"]) == ("user.role_changed", pid(root), "admin")
+
+
+def test_an_invite_from_first_to_last(server, ada, root, elsewhere):
+    made = root.post("/api/admin/invite-codes", json={"max_uses": 2})
+    assert made.status_code == 201, made.text
+    invite = made.json()
+    new = {"username": "new", "email": "new@example.org", "password": PASSWORD, "invite_code": invite["code"]}
+    redeemed = elsewhere.post("/api/auth/register", json=new)
+    assert redeemed.status_code in (200, 201), redeemed.text
+    refused = elsewhere.post("/api/auth/register", json={**new, "username": "other", "invite_code": "no such code"})
+    assert refused.status_code >= 400
+    revoked = root.post(f"/api/admin/invite-codes/{invite['id']}/revoke")
+    assert revoked.status_code == 204
+    for answer, action in ((made, "invite.created"), (redeemed, "invite.redeemed"), (revoked, "invite.revoked")):
+        found = [e for e in events(ada, request_id=answer.headers["x-request-id"]) if e["action"] == action]
+        assert [event["target"].partition(":")[0] for event in found] == ["invite"], action
+    assert of_request(ada, refused)["action"] == "invite.refused"
+    assert invite["code"] not in json.dumps(events(ada))
+
+
+def test_an_introspection_with_a_wrong_secret(server, ada, elsewhere):
+    answer = elsewhere.post("/api/v1/auth/introspect", data={"token": "x"}, headers={"X-Introspect-Secret": "wrong"})
+    assert answer.status_code == 401
+    event = of_request(ada, answer)
+    assert (event["action"], event["actor"], event["address"]) == ("introspect.failed", "anonymous", ADDRESS)
+    assert "wrong" not in json.dumps(event)
+
+
+@pytest.mark.parametrize(("decision", "decided"), [("approve", "device.approved"), ("deny", "device.denied")])
+def test_a_device_that_is_let_in_or_not(server, ada, root, elsewhere, decision, decided):
+    asked = elsewhere.post("/api/auth/device/code", data={"client_id": "a-program"})
+    assert asked.status_code == 200, asked.text
+    code = asked.json()["user_code"]
+    assert root.get("/api/auth/device", params={"user_code": code}).status_code == 200
+    answer = root.post(f"/api/auth/device/{decision}", json={"userCode": code})
+    assert answer.status_code == 200, answer.text
+    event = of_request(ada, answer)
+    assert (event["action"], event["actor"]) == (decided, pid(root))
+    assert event["target"].startswith("device:")
+    assert code not in json.dumps(events(ada))
+
+
+def test_an_administrator_who_reads_about_others_is_written_down_once_a_minute(server, root):
+    for _ in range(3):
+        assert root.get("/api/admin/users").status_code == 200
+        assert root.get("/api/admin/invite-codes").status_code == 200
+        assert root.get("/api/v1/api-keys").status_code == 200
+    for subject in ("user", "invite", "key"):
+        found = [event for event in events(root, action=f"{subject}.read") if event["actor"] == pid(root)]
+        assert len(found) == 1, subject
+        assert found[0]["method"] == "session"
+
+
 def test_reading_the_log_is_written_down_with_its_filters_and_once_a_minute(server, root):
     for _ in range(3):
         first = root.get("/api/v1/audit", params={"action": "nothing.*", "page": 1})
@@ -139,12 +200,10 @@ def test_only_who_may_reads_it(server, elsewhere):
 
 
 def test_pages(ada):
-    whole = ada.get("/api/v1/audit", params={"action": "user.created", "per_page": 100}).json()
+    query = {"action": "user.created", "actor": "system", "until": datetime.now(UTC).isoformat()}
+    whole = ada.get("/api/v1/audit", params={**query, "per_page": 100}).json()
     assert whole["meta"] == {"page": 1, "per_page": 100, "total": 4, "total_pages": 1}
-    pages = [
-        ada.get("/api/v1/audit", params={"action": "user.created", "per_page": 3, "page": number}).json()
-        for number in (1, 2, 3)
-    ]
+    pages = [ada.get("/api/v1/audit", params={**query, "per_page": 3, "page": number}).json() for number in (1, 2, 3)]
     assert [len(page["data"]["events"]) for page in pages] == [3, 1, 0]
     assert pages[0]["meta"] == {"page": 1, "per_page": 3, "total": 4, "total_pages": 2}
     assert [event for page in pages for event in page["data"]["events"]] == whole["data"]["events"]
