@@ -83,6 +83,7 @@ class App:
             settings.data_dir,
             self.access,
             issuer=settings.server.public_url or "moorage",
+            trusted_origins=settings.server.trusted_origins,
         )
         self.limiter = RateLimiter(settings.limits, self.redis_url(), self.metrics)
         self.backplane: RedisBackplane | None = None

@@ -69,6 +69,7 @@ class Accounts:
         access: Access,
         *,
         issuer: str = "moorage",
+        trusted_origins: Sequence[str] = (),
         now: Clock = _utc_now,
     ) -> None:
         self.settings = settings
@@ -93,7 +94,9 @@ class Accounts:
         self.devices = Devices(shared, self.grants)
         self.tokens = Tokens(shared, self._sessions, issuer)
         self.introspection = Introspection(shared, self._sessions, self._keys, self.tokens)
-        self.oauth = OAuthLogins(shared)
+        self.oauth = OAuthLogins(
+            shared, self._users, self._sessions, self.invites, trusted_origins=trusted_origins
+        )
         self._cleaned = monotonic()
         topics = (Topic.USER_CHANGED, Topic.USER_DELETED, Topic.CREDENTIAL_REVOKED, Topic.BACKPLANE_RESTORED)
         self._unsubscribe = [bus.subscribe(topic, self._forget) for topic in topics]
@@ -313,6 +316,7 @@ class Accounts:
         await self._keys.sweep()
         await self.tokens.keys.sweep()
         await self._attempts.sweep()
+        await self.oauth.sweep()
 
     async def close(self) -> None:
         """Write what is pending, end the hashing threads, leave the bus. Before the database closes."""

@@ -50,12 +50,20 @@ class StatePlugin(TypedDict):
     mount: str
 
 
+class StateProvider(TypedDict):
+    """A place elsewhere where people may log in."""
+
+    name: str
+    label: str
+
+
 class StateAnswer(TypedDict):
     """GET /api/console/state. `setup`: there is no user yet."""
 
     user: StateUser | None
     setup: bool
     plugins: list[StatePlugin]
+    providers: list[StateProvider]
 
 
 def routes(hub: Hub, mounts: Mounts) -> list[Route]:
@@ -106,7 +114,8 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
         # The last owner cannot be removed, so what was once set up stays so.
         setup_open = setup_open and user is None and await hub.accounts.count_users() == 0
         plugins = [] if user is None else _reachable(mounts(), _port(), current_request().host)
-        return json_response({"user": _user(user), "setup": setup_open, "plugins": plugins})
+        providers = [{"name": name, "label": label} for name, label in hub.accounts.oauth.providers()]
+        return json_response({"user": _user(user), "setup": setup_open, "plugins": plugins, "providers": providers})
 
     return list(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from moorage.surfaces.orbital import device, session
+from moorage.surfaces.orbital import device, session, social
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
@@ -13,4 +13,4 @@ if TYPE_CHECKING:
 
 def routes(hub: Hub) -> list[Route]:
     """All of its routes."""
-    return [route for part in (device, session) for route in part.routes(hub)]
+    return [route for part in (device, session, social) for route in part.routes(hub)]
