@@ -7,9 +7,19 @@ from datetime import UTC, datetime
 from typing import Any
 
 from moorage.api import Actor, Conflict, Hub, NotFound, Socket, Unauthorized
+from typing_extensions import TypedDict
 
 from moorage_hello.config import CREATE, DELETE, READ, HelloConfig
 from moorage_hello.models import Greeting
+
+
+class Kept(TypedDict):
+    """A greeting as clients see it."""
+
+    id: int
+    user_id: int
+    text: str
+    created_at: str
 
 
 class Greetings:
@@ -83,7 +93,7 @@ class Greetings:
                 socket.post(text)
 
 
-def view(greeting: Greeting) -> dict[str, Any]:
+def view(greeting: Greeting) -> Kept:
     """A greeting as clients see it."""
     return {
         "id": greeting.id,

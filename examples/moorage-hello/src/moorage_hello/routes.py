@@ -5,9 +5,10 @@ from __future__ import annotations
 from moorage.api import PUBLIC, NotFound, Route, Routes, current_actor, json_response, read_json, read_query
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
+from typing_extensions import TypedDict
 
 from moorage_hello.config import CREATE, DELETE, READ
-from moorage_hello.greetings import Greetings, view
+from moorage_hello.greetings import Greetings, Kept, view
 
 MAX_ID = 2**31 - 1
 
@@ -18,7 +19,7 @@ class Name(BaseModel):
     name: str = Field("world", min_length=1, max_length=100)
 
 
-class Page(BaseModel):
+class Before(BaseModel):
     """`?before=&limit=`."""
 
     before: int | None = Field(None, ge=1, le=MAX_ID)
@@ -32,27 +33,42 @@ class NewGreeting(BaseModel):
     text: str = Field(min_length=1, max_length=500, pattern=r"^[^\x00]+$")
 
 
+class Page(TypedDict):
+    """Kept greetings, newest first."""
+
+    greetings: list[Kept]
+
+
 def routes(greetings: Greetings) -> list[Route]:
     """All routes, over one service."""
     table = Routes()
 
-    @table.get("/api/hello", access=PUBLIC)
+    @table.get("/api/hello", access=PUBLIC, query=Name, answer=dict[str, str])
     async def greet() -> Response:
+        """Greet somebody."""
         return json_response({"greeting": greetings.greet(read_query(Name).name)})
 
-    @table.get("/api/hello/greetings", access=READ.name)
+    @table.get("/api/hello/greetings", access=READ.name, query=Before, answer=Page)
     async def page() -> Response:
-        query = read_query(Page)
+        """List kept greetings, newest first."""
+        query = read_query(Before)
         found = await greetings.page(current_actor(), before=query.before, limit=query.limit)
         return json_response({"greetings": [view(greeting) for greeting in found]})
 
-    @table.post("/api/hello/greetings", access=CREATE.name, max_body=64 * 1024)
+    @table.post(
+        "/api/hello/greetings", access=CREATE.name, max_body=64 * 1024, body=NewGreeting, answer=Kept, status=201
+    )
     async def keep() -> Response:
+        """Keep a greeting.
+
+        Of one user, as many as the configuration allows.
+        """
         body = await read_json(NewGreeting)
         return json_response(view(await greetings.keep(current_actor(), body.text)), 201)
 
-    @table.delete("/api/hello/greetings/{greeting_id}", access=DELETE.name)
+    @table.delete("/api/hello/greetings/{greeting_id}", access=DELETE.name, status=204)
     async def forget(greeting_id: str) -> Response:
+        """Delete a greeting."""
         await greetings.forget(current_actor(), number(greeting_id))
         return Response(status=204)
 
