@@ -566,3 +566,35 @@ async def test_a_refused_acceptance_is_told_and_counted(desk):
                 await accept(desk, f"guess{number}", actor)
         with pytest.raises(TooManyRequests):
             await accept(desk, "guess", actor)
+
+
+async def test_who_logged_out_in_the_same_moment_gets_no_session(desk):
+    with desk.db.activate():
+        user_id = await desk.user("vic", role="viewer")
+        actor = await desk.actor("vic")
+        made, text = await invite(desk, kind="link")
+        await desk.accounts.logout(actor)
+        with pytest.raises(Unauthorized):
+            await accept(desk, text, actor)
+        assert (await desk.accounts.get_user(user_id)).role == "viewer"
+        assert (await desk.accounts.invites.get(made.id)).used_count == 0
+
+
+@BOTH
+async def test_makers_who_go_while_others_come_in_block_nobody(desk):
+    with desk.db.activate():
+        await desk.user("root", role="owner")
+        work = []
+        for number in range(6):
+            maker = await desk.user(f"ada{number}", role="admin")
+            await desk.user(f"vic{number}", role="viewer")
+            _, text = await invite(desk, by=await desk.actor(f"ada{number}"), max_uses=9)
+            work.append(register(desk, text, f"new{number}"))
+            work.append(accept(desk, text, await desk.actor(f"vic{number}")))
+            work.append(desk.accounts.administration.delete(maker, by=SYSTEM))
+            work.append(desk.accounts.invites.revoke((await desk.accounts.invites.find(text)).id, by=SYSTEM))
+        async with asyncio.timeout(30):
+            done = await asyncio.gather(*work, return_exceptions=True)
+        odd = [one for one in done if isinstance(one, Exception) and not isinstance(one, InviteRefused)]
+        assert not odd
+        assert await desk.accounts.invites.stats() == (6, 0)

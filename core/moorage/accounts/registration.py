@@ -123,7 +123,9 @@ class Registration:
         # Only a browser takes a new token; a program goes on with the one that it has.
         if credential is None or credential.csrf is None:
             return None
-        await self._sessions.end(credential.id, "replaced after a change of role")
+        if not await self._sessions.end(credential.id, "replaced after a change of role"):
+            # Logged out in the same moment: that must not be undone by a fresh session.
+            raise Unauthorized
         return await self._sessions.create(row, client)
 
 
