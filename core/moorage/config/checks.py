@@ -12,6 +12,13 @@ from moorage.config.secret_files import readable_by_everybody
 from moorage.config.settings import Settings
 from moorage.config.sources import Provenance, Source, short_path
 
+ROLES = ("viewer", "operator", "admin", "owner")
+"""The roles that are always there (`moorage.access`, which this layer does not know)."""
+RESERVED_PROVIDERS = frozenset(
+    {"me", "logout", "login", "register", "callback", "check", "status", "csrf", "setup", "device", "token"}
+    | {"session", "sign-in", "sign-out", "get-session"}
+)
+"""What follows /auth/ or /api/auth/ in paths of the contracts."""
 _PASSWORD_IN_URL = re.compile(r"://[^/\s@]*:[^/\s@]+@|[?&]password=", re.I)
 
 
@@ -46,10 +53,32 @@ def conflicts(settings: Settings) -> list[tuple[Problem, Loc]]:
     ):
         if least > most:
             wrong(low, high, f"is more than {high} ({most:g})")
+    found += _providers(settings)
     if accounts.argon2_memory_kib < 8 * accounts.argon2_parallelism:
         wrong(
             "accounts.argon2_memory_kib", "accounts.argon2_parallelism", "must be at least 8 times argon2_parallelism"
         )
+    return found
+
+
+def _providers(settings: Settings) -> list[tuple[Problem, Loc]]:
+    """Logins elsewhere: names that are paths of our own, issuers that lack, roles that nobody may get so."""
+    found: list[tuple[Problem, Loc]] = []
+    roles = {*ROLES[:-1], *settings.access.roles}
+    for name, provider in settings.accounts.providers.items():
+        at: Loc = ("accounts", "providers", name)
+        if name in RESERVED_PROVIDERS:
+            found.append((Problem(at, f"cannot be called so: /auth/{name} is another page; choose another name"), at))
+        if provider.kind == "oidc" and provider.issuer is None:
+            reason = 'needs `issuer`, the address of the OpenID Connect provider; or set kind = "github" or "google"'
+            found.append((Problem(at, reason), (*at, "issuer")))
+        if not provider.client_secret.get_secret_value():
+            found.append((Problem((*at, "client_secret"), "is empty"), at))
+        if provider.role == ROLES[-1]:
+            reason = f"nobody becomes {ROLES[-1]} by a login elsewhere; choose one of {', '.join(sorted(roles))}"
+            found.append((Problem((*at, "role"), reason), at))
+        elif provider.role not in roles:
+            found.append((Problem((*at, "role"), f"is no role; there are {', '.join(sorted(roles))}"), at))
     return found
 
 

@@ -12,11 +12,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from moorage.config.schema import bare_types, fields, is_list, is_secret, item_model, submodel
-from moorage.config.settings import PluginSection, RoleSettings, Settings
+from moorage.config.settings import AccessSettings, PluginSection, RoleSettings, Settings
 from moorage.config.text import toml_text
 
 SHIPPED: dict[str, dict[str, Any]] = {"tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]}}
 """What the shipped file sets for plugins, beside the defaults."""
+EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "access.roles": ("builder", {"includes": "viewer", "grants": ["tmux:session:input"], "denies": []}),
+    "accounts.providers": ("github", {"kind": "github", "label": "GitHub"}),
+}
+"""Tables of which there may be many: the name of the one that is shown, and what stands in it."""
 ACTIVE = ("data_dir", "server.listen")
 """Defaults that stand in the file as settings, because everybody looks for them."""
 WIDTH = 100
@@ -47,7 +52,7 @@ def template(plugin_models: Mapping[str, type[BaseModel]]) -> str:
     for name, info in fields(Settings).items():
         model = submodel(info.annotation)
         if name == "access":
-            sections += _roles()
+            sections += _named("access.roles", RoleSettings, fields(AccessSettings)["roles"].description or "")
         elif model is not None:
             sections += _section(name, model, info.description or "")
         elif name != "plugins":
@@ -63,17 +68,26 @@ def _section(path: str, model: type[BaseModel], why: str, values: Mapping[str, A
         inner = submodel(info.annotation)
         if inner is not None and item_model(info.annotation) is None:
             tables += _section(f"{path}.{name}", inner, info.description or "")
+        elif f"{path}.{name}" in EXAMPLES and (each := item_model(info.annotation)) is not None:
+            tables += _named(f"{path}.{name}", each, info.description or "")
         else:
             lines += _entry(name, f"{path}.{name}", info, values)
     return [*lines, *tables]
 
 
-def _roles() -> list[str]:
-    lines = [*_prose("Roles of your own, one table each, beside owner > admin > operator > viewer.")]
-    lines.append("#[access.roles.builder]")
-    examples: dict[str, Any] = {"includes": "viewer", "grants": ["tmux:session:input"], "denies": []}
-    for name, info in fields(RoleSettings).items():
-        lines += [*_prose(info.description or ""), f"#{name} = {toml_text(examples[name])}", ""]
+def _named(path: str, model: type[BaseModel], why: str) -> list[str]:
+    """Tables whose names the operator chooses: one of them as an example, all behind `#`."""
+    name, values = EXAMPLES[path]
+    lines = [*_prose(why), f"#[{path}.{name}]"]
+    for key, info in fields(model).items():
+        default = _default(info)
+        unset = "" if default is not None or info.is_required() or key in values else "Unset; an example:"
+        lines += _prose(" ".join(filter(None, [info.description, unset])))
+        shown = values[key] if key in values else default if default is not None else _example(info)
+        lines.append(f"#{key} = {toml_text(shown)}{'' if key in values else _aside(key, shown, info)}")
+        if is_secret(info):
+            lines.append(f'#{key}_file = "/run/secrets/{name}_{key}"')
+        lines.append("")
     return lines
 
 
