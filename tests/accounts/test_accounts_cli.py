@@ -64,6 +64,24 @@ def test_users_from_first_to_last(moorage):
     moorage("users", "set-password", "ann@example.org", "--password-file", "-", typed=b"another battery")
 
 
+def test_a_user_is_deleted_once_it_was_confirmed(moorage):
+    create(moorage, "ann", "--role", "owner")
+    create(moorage, "bob")
+    moorage("keys", "create", "robot", "--user", "bob")
+    for typed in (b"", b"n\n", b"\n"):
+        _, err = moorage("users", "delete", "bob", typed=typed, code=130)
+        assert "Delete bob (user_" in err
+        assert "cannot be undone" in err
+    assert [user["username"] for user in listed(moorage)] == ["ann", "bob"]
+    out, err = moorage("users", "delete", "BOB", typed=b"y\n")
+    assert out == "Deleted bob.\n"
+    assert [user["username"] for user in listed(moorage)] == ["ann"]
+    assert listed(moorage, "keys") == []
+    create(moorage, "bob")
+    moorage("users", "delete", "bob", "--yes")
+    assert [user["username"] for user in listed(moorage)] == ["ann"]
+
+
 @pytest.mark.parametrize(
     ("args", "typed", "says"),
     [
@@ -78,6 +96,8 @@ def test_users_from_first_to_last(moorage):
         (["users", "set-role", "ann", "viewer"], b"", "last active owner"),
         (["users", "disable", "ann"], b"", "last active owner"),
         (["users", "enable", "nobody"], b"", "users list"),
+        (["users", "delete", "nobody", "--yes"], b"", "users list"),
+        (["users", "delete", "ann", "--yes"], b"", "last active owner"),
         (["keys", "create", "x", "--user", "nobody"], b"", "users list"),
         (["keys", "create", "x", "--user", "ann", "--scope", "no:such:thing"], b"", "no:such:thing"),
         (["keys", "create", "x\ny", "--user", "ann"], b"", "control"),
