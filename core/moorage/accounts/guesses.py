@@ -53,7 +53,8 @@ class Guesses:
         for key in keys:
             if await AuthAttempt.filter(key=key, last_at__gt=now - WINDOW).update(failures=F("failures") + 1):
                 continue
-            if not await AuthAttempt.filter(key=key).update(failures=1, last_at=now):
+            # Only one that is over begins anew: another request may have begun one just now.
+            if not await AuthAttempt.filter(key=key, last_at__lte=now - WINDOW).update(failures=1, last_at=now):
                 await AuthAttempt.create(key=key, failures=1, last_at=now)
 
     def _keys(self, address: str, user_id: int | None) -> list[str]:
