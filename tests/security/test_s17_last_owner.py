@@ -82,6 +82,21 @@ def test_the_only_owner_is_not_lost(people, pair, way):
         pair.restore()
 
 
+async def test_two_commands_at_once_leave_one_owner(people, pair):
+    """The operator has no rank that could stand in the way, only the rule itself does."""
+    pair.restore()
+    first, second = (person.name for person in pair.both)
+    commands = (["users", "set-role", first, "admin"], ["users", "disable", second])
+    done = await asyncio.gather(*(asyncio.to_thread(people.server.cli, *args, check=False) for args in commands))
+    assert sorted(one.returncode for one in done) == [0, 1]
+    assert len(owners(people)) == 1
+    (left,) = (person for person in pair.both if person.id in owners(people))
+    refused = people.server.cli("users", "delete", left.name, "--yes", check=False)
+    assert refused.returncode == 1
+    assert "last active owner" in refused.stderr
+    pair.restore()
+
+
 @pytest.mark.parametrize("second_way", [way for way in WORKING if "delete" not in way or "octoprox" in way])
 @pytest.mark.parametrize("first_way", ["octo demote", "octo put", "octoprox delete", "chat role"])
 async def test_of_two_who_undo_each_other_at_once_one_stays(people, pair, first_way, second_way):
