@@ -16,6 +16,7 @@ from joserfc.jwk import ECKey
 
 from moorage.access import Actor
 from moorage.accounts.models import SigningKey
+from moorage.accounts.names import storable
 from moorage.accounts.sealing import WrongSecret
 from moorage.accounts.shared import SYSTEM, Shared
 from moorage.errors import NotFound, Unavailable
@@ -135,7 +136,8 @@ class SigningKeys:
         async with self._shared.db.transaction():
             await self._lock()
             # Tortoise refuses to look for what is longer than the column.
-            row = await SigningKey.filter(kid=kid).select_for_update().first() if len(kid) <= 64 else None
+            known = len(kid) <= 64 and storable(kid)
+            row = await SigningKey.filter(kid=kid).select_for_update().first() if known else None
             if row is None:
                 raise NotFound("There is no such signing key")
             now = self._shared.now()

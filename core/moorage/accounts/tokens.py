@@ -106,7 +106,7 @@ class Tokens:
         try:
             claims = jwt.decode(token, key, [ALGORITHM]).claims
             self._rules(int(now)).validate(claims)
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, RecursionError):
             return None
         return (kid, claims) if now < claims["exp"] else None
 
