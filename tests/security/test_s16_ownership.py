@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from dataclasses import dataclass
+from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
@@ -40,8 +41,8 @@ ADMIN = {
 }
 # What stands in the path is a secret that is the right itself; the file named here holds the tests of it.
 SECRET = {
-    "GET /api/invites/{}/validate": "contracts/test_chrote_invites.py",
-    "POST /api/invites/{}/accept": "contracts/test_chrote_invites.py",
+    "GET /api/invites/{}/validate": "contracts/test_invites_of_the_contracts.py",
+    "POST /api/invites/{}/accept": "contracts/test_invites_of_the_contracts.py",
     "GET /api/me/{}": "contracts/test_orbital.py",
 }
 # Names of the configuration: nobody owns them.
@@ -74,6 +75,9 @@ def test_every_route_with_an_id_is_looked_at():
     known = {*OWNED, *ADMIN, *SECRET, *NAMES}
     assert len(SERVED) > 20
     assert served() - known == set(), "say in this file whose these are"
+    for route, file in SECRET.items():
+        fixed = route.split(" ")[1].partition("{")[0]
+        assert fixed in (Path(__file__).parents[1] / file).read_text(), f"{file} has no test of {route}"
     assert len(known) == len(OWNED) + len(ADMIN) + len(SECRET) + len(NAMES), "each of one kind"
 
 
