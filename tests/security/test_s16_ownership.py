@@ -39,11 +39,11 @@ ADMIN = {
     "DELETE /api/invites/{}": "invite",
     "POST /admin/invites/{}/revoke": "invite_code",
 }
-# What stands in the path is a secret that is the right itself; the file named here holds the tests of it.
+# What stands in the path is a secret that is the right itself: the file that tries it, and by which words.
 SECRET = {
-    "GET /api/invites/{}/validate": "contracts/test_invites_of_the_contracts.py",
-    "POST /api/invites/{}/accept": "contracts/test_invites_of_the_contracts.py",
-    "GET /api/me/{}": "contracts/test_orbital.py",
+    "GET /api/invites/{}/validate": ("contracts/test_invites_of_the_contracts.py", "}/validate"),
+    "POST /api/invites/{}/accept": ("contracts/test_invites_of_the_contracts.py", "}/accept"),
+    "GET /api/me/{}": ("contracts/test_orbital.py", "/api/me/{"),
 }
 # Names of the configuration: nobody owns them.
 NAMES = {
@@ -75,9 +75,8 @@ def test_every_route_with_an_id_is_looked_at():
     known = {*OWNED, *ADMIN, *SECRET, *NAMES}
     assert len(SERVED) > 20
     assert served() - known == set(), "say in this file whose these are"
-    for route, file in SECRET.items():
-        fixed = route.split(" ")[1].partition("{")[0]
-        assert fixed in (Path(__file__).parents[1] / file).read_text(), f"{file} has no test of {route}"
+    for route, (file, words) in SECRET.items():
+        assert words in (Path(__file__).parents[1] / file).read_text(), f"{file} does not try {route}"
     assert len(known) == len(OWNED) + len(ADMIN) + len(SECRET) + len(NAMES), "each of one kind"
 
 
