@@ -16,6 +16,11 @@ from fakedist import install, probe
 from harness import Server, free_port, running
 
 
+def nobody(*, setup: bool) -> dict[str, Any]:
+    """What a stranger is told first."""
+    return {"user": None, "setup": setup, "plugins": [], "providers": []}
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     site = tmp_path_factory.mktemp("site")
@@ -30,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         },
     }
     with running(tmp_path_factory.mktemp("server"), config, env={"PYTHONPATH": str(site)}) as server:
-        assert httpx.get(f"{server.url}/api/console/state").json() == {"user": None, "setup": True, "plugins": []}
+        assert httpx.get(f"{server.url}/api/console/state").json() == nobody(setup=True)
         server.add_user("ann")
         yield server
 
@@ -41,7 +46,7 @@ def client(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/console/terminal/main", "/console/a/b%20c"])
+@pytest.mark.parametrize("path", ["/", "/console/terminal/main", "/console/a/b%20c", "/invite/AbCdEfGh12345678"])
 def test_the_page_is_served_at_each_of_its_addresses_under_a_strict_policy(client: httpx.Client, path: str) -> None:
     answer = client.get(path)
     assert answer.status_code == 200
@@ -55,6 +60,19 @@ def test_the_page_is_served_at_each_of_its_addresses_under_a_strict_policy(clien
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert not re.search(r"<script(?![^>]*src=)[^>]*>|<style|\sstyle=|\son[a-z]+=", answer.text)
     assert not re.search(r"(?:src|href)=\"(?!/console/assets/|data:)", answer.text)
+
+
+@pytest.mark.parametrize(
+    ("path", "policy"),
+    [
+        ("/", "same-origin"),
+        ("/console/device", "same-origin"),
+        ("/invite/AbC", "no-referrer"),
+        ("/?invite=AbC", "no-referrer"),
+    ],
+)
+def test_an_address_that_holds_an_invite_is_told_nobody(client: httpx.Client, path: str, policy: str) -> None:
+    assert client.get(path).headers["referrer-policy"] == policy
 
 
 def test_what_the_page_names_is_there_and_may_be_kept_for_ever(client: httpx.Client) -> None:
@@ -117,6 +135,7 @@ def test_the_state_names_who_is_signed_in_and_what_the_page_can_call(server: Ser
         assert body["user"]["username"] == "ann"
         assert body["user"]["role"] == "operator"
         assert body["user"]["id"].startswith("user_")
+        assert body["user"]["number"] == 1
         assert body["setup"] is False
         assert body["plugins"] == [{"name": "wide", "mount": "/wide"}]
         there = client.get("/api/console/state", headers={"Host": "apart.example"}).json()
@@ -124,4 +143,4 @@ def test_the_state_names_who_is_signed_in_and_what_the_page_can_call(server: Ser
 
 
 def test_a_stranger_is_told_of_no_plugin(client: httpx.Client) -> None:
-    assert client.get("/api/console/state").json() == {"user": None, "setup": False, "plugins": []}
+    assert client.get("/api/console/state").json() == nobody(setup=False)

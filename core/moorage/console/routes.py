@@ -34,9 +34,10 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StateUser(TypedDict):
-    """Who is signed in."""
+    """Who is signed in. `number`: the id that Octoprox's paths take."""
 
     id: str
+    number: int
     username: str
     name: str | None
     email: str | None
@@ -67,7 +68,7 @@ class StateAnswer(TypedDict):
 
 
 def routes(hub: Hub, mounts: Mounts) -> list[Route]:
-    """`/`, `/console/…` (the page, whatever the path), its files, and `/api/console/state`."""
+    """`/`, `/console/…` and `/invite/…` (the page, whatever the path), its files, and `/api/console/state`."""
     found = Routes()
     files = assets.load()
     setup_open = True
@@ -77,7 +78,7 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
     @found.get("/", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM, media_type=_HTML, answers={304: None})
     async def home() -> Response:
         """Give the page."""
-        return _page(files)
+        return _page(files, secret="invite" in request.args)
 
     @found.get(
         "/console/{page:path}",
@@ -90,6 +91,18 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
     async def page(page: str) -> Response:
         """Give the page, which looks at the path itself."""
         return _page(files)
+
+    @found.get(
+        "/invite/{token}",
+        access=PUBLIC,
+        limit=LimitClass.EXEMPT,
+        dialect=PROBLEM,
+        media_type=_HTML,
+        answers={304: None},
+    )
+    async def invite(token: str) -> Response:
+        """Give the page to somebody who was sent an invite."""
+        return _page(files, secret=True)
 
     @found.get(
         "/console/assets/{name:path}",
@@ -120,12 +133,15 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
     return list(found)
 
 
-def _page(files: Mapping[str, Asset]) -> Response:
+def _page(files: Mapping[str, Asset], *, secret: bool = False) -> Response:
+    """The page. secret: its address holds one, which the browser must tell nobody."""
     page = files.get(assets.PAGE)
     if page is None:
         raise Unavailable("The console was not built into this installation; `make page` in the source tree builds it")
     response = _answer(page, "no-cache")
     response.headers["Content-Security-Policy"] = _POLICY
+    if secret:
+        response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
@@ -151,7 +167,14 @@ def _port() -> int | None:
 def _user(user: UserInfo | None) -> dict[str, Any] | None:
     if user is None:
         return None
-    return {"id": user.pid, "username": user.username, "name": user.name, "email": user.email, "role": user.role}
+    return {
+        "id": user.pid,
+        "number": user.id,
+        "username": user.username,
+        "name": user.name,
+        "email": user.email,
+        "role": user.role,
+    }
 
 
 def _reachable(mounts: Mapping[str, Sequence[str]], port: int | None, host: str) -> list[dict[str, str]]:

@@ -13,6 +13,8 @@ export class ApiError extends Error {
 
 export interface User {
   id: string;
+  /** The whole number that `/api/v1` knows the user by. */
+  number: number;
   username: string;
   name: string;
   email: string | null;
@@ -24,9 +26,16 @@ export interface Plugin {
   mount: string;
 }
 
+/** Where one can sign in as well: `name` is of the address, `label` for people. */
+export interface Provider {
+  name: string;
+  label: string;
+}
+
 export interface State {
   user: User | null;
   setup: boolean;
+  providers: Provider[];
   plugins: Plugin[];
 }
 
@@ -80,8 +89,10 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   return data as T;
 }
 
+const LOGINS = new Set(["/api/auth/login", "/api/auth/setup", "/api/auth/register", "/auth/register"]);
+
 async function csrf(path: string): Promise<string> {
-  if (csrfToken !== null || path === "/api/auth/login" || path === "/api/auth/setup") return csrfToken ?? "";
+  if (csrfToken !== null || LOGINS.has(path)) return csrfToken ?? "";
   const answer = await call<{ csrf_token: string | null }>("GET", "/api/auth/csrf").catch(() => ({ csrf_token: null }));
   csrfToken = answer.csrf_token;
   return csrfToken ?? "";
@@ -89,19 +100,39 @@ async function csrf(path: string): Promise<string> {
 
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
+export const put = <T>(path: string, body?: unknown): Promise<T> => call<T>("PUT", path, body);
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
 
 export const state = (): Promise<State> => get<State>("/api/console/state");
 
+/** Post what a fresh session answers; its CSRF token is used from then on. */
+async function begin(path: string, body: unknown): Promise<void> {
+  const { csrf_token: token } = await post<{ csrf_token?: string }>(path, body);
+  // An answer without one left the session as it was.
+  if (token !== undefined) csrfToken = token;
+}
+
 export async function login(name: string, password: string): Promise<void> {
   csrfToken = null;
-  csrfToken = (await post<{ csrf_token: string }>("/api/auth/login", { username: name, password })).csrf_token;
+  await begin("/api/auth/login", { username: name, password });
 }
 
 export async function setup(token: string, username: string, password: string): Promise<void> {
   csrfToken = null;
-  csrfToken = (await post<{ csrf_token: string }>("/api/auth/setup", { token, username, password })).csrf_token;
+  await begin("/api/auth/setup", { token, username, password });
 }
+
+export async function register(invite: string, username: string, email: string, password: string): Promise<void> {
+  csrfToken = null;
+  const body = { invite_code: invite, username, password };
+  // Octo's registration wants an e-mail address, chat's knows of none.
+  await (email ? begin("/api/auth/register", { ...body, email }) : begin("/auth/register", body));
+}
+
+export const acceptInvite = (token: string): Promise<void> => begin(`/api/invites/${encodeURIComponent(token)}/accept`, {});
+
+export const changePassword = (current: string, next: string): Promise<void> =>
+  begin("/api/core/password", { current_password: current || null, new_password: next });
 
 export async function logout(): Promise<void> {
   await post("/api/auth/logout");

@@ -3,6 +3,7 @@ import type { ComponentChildren, JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import * as api from "./api";
+import type { Arrival } from "./arrival";
 import { Home } from "./pages/home";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
@@ -10,6 +11,9 @@ import { after, usePath } from "./router";
 
 // The terminal emulator is most of the code: it is fetched when a terminal is opened.
 const TerminalPage = lazy(() => import("./pages/terminal"));
+const AccountPage = lazy(() => import("./account/page"));
+const DevicePage = lazy(() => import("./pages/device"));
+const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
   state: api.State & { user: api.User };
@@ -17,7 +21,8 @@ export interface PageProps {
   refresh: () => Promise<void>;
 }
 
-export function App({ setupToken }: { setupToken: string | null }): JSX.Element {
+export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Element {
+  const [refusal, setRefusal] = useState(arrived);
   const [state, setState] = useState<api.State | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const path = usePath();
@@ -39,22 +44,40 @@ export function App({ setupToken }: { setupToken: string | null }): JSX.Element 
       </Frame>
     );
   }
+  const signedIn = async () => {
+    setRefusal(null);
+    await refresh();
+  };
+  const login = <Login state={state} refusal={refusal} done={signedIn} />;
+  const invite = after("/invite/", path);
+  if (invite !== null) {
+    return (
+      <Frame user={state.user} refresh={refresh}>
+        {wait(<InvitePage key={invite} token={invite} state={state} login={login} refresh={refresh} />)}
+      </Frame>
+    );
+  }
   if (state.user === null) {
     const first = state.setup && setupToken !== null;
-    return <Frame>{first ? <Setup token={setupToken} done={refresh} /> : <Login setup={state.setup} done={refresh} />}</Frame>;
+    return <Frame>{first ? <Setup token={setupToken} done={refresh} /> : login}</Frame>;
   }
   const props: PageProps = { state: { ...state, user: state.user }, refresh };
   return (
     <Frame user={state.user} refresh={refresh}>
+      {refusal !== null && <Trouble text={refusal} />}
       {problem !== null && <Trouble text={problem} retry={refresh} />}
-      <Suspense fallback={<p class="loading">Loading…</p>}>{page(path, props)}</Suspense>
+      {wait(page(path, props))}
     </Frame>
   );
 }
 
+const wait = (page: JSX.Element): JSX.Element => <Suspense fallback={<p class="loading">Loading…</p>}>{page}</Suspense>;
+
 function page(path: string, props: PageProps): JSX.Element {
   const session = after("/console/terminal/", path);
   if (session !== null) return <TerminalPage key={session} session={session} {...props} />;
+  if (path === "/console/account") return <AccountPage {...props} />;
+  if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/" || path === "/console" || path === "/console/") return <Home {...props} />;
   return (
     <main class="narrow">
@@ -66,7 +89,7 @@ function page(path: string, props: PageProps): JSX.Element {
   );
 }
 
-function Frame(props: { user?: api.User; refresh?: () => Promise<void>; children: ComponentChildren }): JSX.Element {
+function Frame(props: { user?: api.User | null; refresh?: () => Promise<void>; children: ComponentChildren }): JSX.Element {
   const [problem, setProblem] = useState<string | null>(null);
   const signOut = async () => {
     try {
@@ -85,9 +108,9 @@ function Frame(props: { user?: api.User; refresh?: () => Promise<void>; children
         </a>
         {props.user && (
           <div class="who">
-            <span title={props.user.role}>
+            <a href="/console/account" title="Your account">
               {props.user.name || props.user.username} <small>{props.user.role}</small>
-            </span>
+            </a>
             <button type="button" class="quiet" onClick={() => void signOut()}>
               Sign out
             </button>

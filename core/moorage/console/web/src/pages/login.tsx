@@ -1,40 +1,44 @@
-// Signing in with a name or an e-mail address and a password.
+// Signing in: a name or an e-mail address and a password, or an account elsewhere.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
+import { Problem, ProviderLinks, useTask, useTitle, words } from "../forms";
 
-export function Login({ setup, done }: { setup: boolean; done: () => Promise<void> }): JSX.Element {
-  const [problem, setProblem] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
+interface LoginProps {
+  state: api.State;
+  /** Why the last attempt, at a provider, failed. */
+  refusal: string | null;
+  done: () => Promise<void>;
+}
+
+export function Login({ state, refusal, done }: LoginProps): JSX.Element {
+  const task = useTask(undefined, reason);
   const first = useRef<HTMLInputElement>(null);
+  useTitle("Sign in");
   useEffect(() => {
-    document.title = "Sign in – Moorage";
     first.current?.focus();
+    task.setProblem(refusal);
   }, []);
 
-  const submit = async (event: SubmitEvent) => {
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    setBusy(true);
-    try {
+    void task.run(async () => {
       await api.login(String(form.get("username")), String(form.get("password")));
       await done();
-    } catch (error) {
-      setProblem(refusal(error));
-      setBusy(false);
-    }
+    });
   };
 
   return (
     <main class="narrow">
       <h1>Sign in</h1>
-      {setup && (
+      {state.setup && (
         <p class="hint">
           Nobody has an account yet. Open the link that <code>moorage serve</code> printed when it started, or run{" "}
           <code>moorage users create NAME --role owner</code> on the server.
         </p>
       )}
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         <label>
           Username or e-mail
           <input ref={first} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
@@ -43,20 +47,17 @@ export function Login({ setup, done }: { setup: boolean; done: () => Promise<voi
           Password
           <input name="password" type="password" autocomplete="current-password" required />
         </label>
-        {problem !== null && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
-        <button type="submit" disabled={busy}>
-          {busy ? "Signing in…" : "Sign in"}
+        <Problem text={task.problem} />
+        <button type="submit" disabled={task.busy}>
+          {task.busy ? "Signing in…" : "Sign in"}
         </button>
       </form>
+      <ProviderLinks providers={state.providers} query={{ next: location.pathname + location.search }} />
     </main>
   );
 }
 
-function refusal(error: unknown): string {
+function reason(error: unknown): string {
   if (error instanceof api.ApiError && error.status === 401) return "The name or the password is wrong.";
-  return error instanceof Error ? error.message : String(error);
+  return words(error);
 }

@@ -1,59 +1,42 @@
 // The first start: whoever holds the one-time token makes the owner's account.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import * as api from "../api";
+import { DIFFERENT, newPassword, NewPassword, Problem, useTask, useTitle } from "../forms";
 
 export function Setup({ token, done }: { token: string; done: () => Promise<void> }): JSX.Element {
-  const [problem, setProblem] = useState<string | null>(null);
-  const [busy, setBusy] = useState(false);
+  const task = useTask();
   const first = useRef<HTMLInputElement>(null);
-  useEffect(() => {
-    document.title = "First start – Moorage";
-    first.current?.focus();
-  }, []);
+  useTitle("First start");
+  useEffect(() => first.current?.focus(), []);
 
-  const submit = async (event: SubmitEvent) => {
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const password = String(form.get("password"));
-    if (password !== form.get("again")) {
-      setProblem("The two passwords differ. Type the same one twice.");
+    const password = newPassword(form);
+    if (password === null) {
+      task.setProblem(DIFFERENT);
       return;
     }
-    setBusy(true);
-    try {
+    void task.run(async () => {
       await api.setup(token, String(form.get("username")), password);
       await done();
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-      setBusy(false);
-    }
+    });
   };
 
   return (
     <main class="narrow">
       <h1>Make the owner's account</h1>
       <p class="hint">This server is new. The owner may do everything on it, and lets others in.</p>
-      <form onSubmit={(event) => void submit(event)}>
+      <form onSubmit={submit}>
         <label>
           Username
           <input ref={first} name="username" autocomplete="username" autocapitalize="none" spellcheck={false} required />
         </label>
-        <label>
-          Password
-          <input name="password" type="password" autocomplete="new-password" required />
-        </label>
-        <label>
-          Password, once more
-          <input name="again" type="password" autocomplete="new-password" required />
-        </label>
-        {problem !== null && (
-          <p class="problem" role="alert">
-            {problem}
-          </p>
-        )}
-        <button type="submit" disabled={busy}>
-          {busy ? "Making it…" : "Make the account"}
+        <NewPassword />
+        <Problem text={task.problem} />
+        <button type="submit" disabled={task.busy}>
+          {task.busy ? "Making it…" : "Make the account"}
         </button>
       </form>
     </main>

@@ -1,0 +1,97 @@
+// Where one is signed in, and the way to end that.
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import * as api from "../api";
+import { Confirm, useTask } from "../forms";
+import { ago, full } from "../time";
+import { program, rights } from "../words";
+import { CHANGED } from "./changes";
+import { type PartProps, Section, useList, Waiting } from "./section";
+
+interface Session {
+  id: string;
+  kind: string;
+  client_id: string | null;
+  scope: string | null;
+  address: string;
+  user_agent: string;
+  created_at: string;
+  last_seen_at: string;
+  expires_at: string;
+  current: boolean;
+}
+
+const fetchSessions = async () => (await api.get<{ sessions: Session[] }>("/api/core/sessions")).sessions;
+
+export function Sessions({ refresh }: PartProps): JSX.Element {
+  const task = useTask(refresh);
+  const heading = useRef<HTMLHeadingElement>(null);
+  const [said, setSaid] = useState<string | null>(null);
+  const { list, load } = useList(task, fetchSessions);
+  useEffect(() => {
+    const changed = () => void task.run(load);
+    window.addEventListener(CHANGED, changed);
+    return () => window.removeEventListener(CHANGED, changed);
+  }, []);
+
+  const end = (session: Session) =>
+    task.run(async () => {
+      await api.remove(`/api/core/sessions/${encodeURIComponent(session.id)}`);
+      setSaid(`Ended: ${nameOf(session)}.`);
+      await load();
+      heading.current?.focus();
+    });
+  const endOthers = () =>
+    task.run(async () => {
+      const { ended } = await api.post<{ ended: number }>("/api/core/sessions/revoke-all", { keep_current: true });
+      setSaid(ended === 1 ? "One session was ended." : `${ended} sessions were ended.`);
+      await load();
+      heading.current?.focus();
+    });
+
+  return (
+    <Section title="Where you are signed in" task={task} said={said} heading={heading}>
+      {list === null ? (
+        <Waiting task={task} load={load} />
+      ) : (
+        <ul class="rows">
+          {list.map((session) => (
+            <Row key={session.id} session={session} busy={task.busy} end={() => void end(session)} />
+          ))}
+        </ul>
+      )}
+      {list !== null && list.some((session) => !session.current) && (
+        <Confirm
+          label="End all others"
+          question="Sign out everywhere but here?"
+          yes="End all others"
+          busy={task.busy}
+          act={() => void endOthers()}
+        />
+      )}
+    </Section>
+  );
+}
+
+const nameOf = (session: Session): string => session.client_id ?? program(session.user_agent);
+
+function Row({ session, busy, end }: { session: Session; busy: boolean; end: () => void }): JSX.Element {
+  const granted = rights(session.scope ?? "");
+  return (
+    <li class="item">
+      <div>
+        <strong title={session.user_agent}>{nameOf(session)}</strong>
+        {session.current && <span class="mark">this one</span>}
+        {session.client_id !== null && <span class="mark">device</span>}
+        <p>
+          {session.address}, last seen <time title={full(session.last_seen_at)}>{ago(session.last_seen_at)}</time>, since{" "}
+          <time title={full(session.created_at)}>{ago(session.created_at)}</time>
+          {granted !== null && `; may only ${granted.join(", ")}`}
+        </p>
+      </div>
+      {!session.current && (
+        <Confirm label="End" about={nameOf(session)} question="End this session?" yes="End it" busy={busy} act={end} />
+      )}
+    </li>
+  );
+}
