@@ -29,6 +29,8 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLW9mLXRoaXM"
         ("api_key=abc123; path=/", "api_key=***; path=/"),
         ("the_first_one_of_my_tokens_is_TOKEN=abc", "the_first_one_of_my_tokens_is_TOKEN=***"),
         ("mset_" + "a" * 32, "mset_***"),
+        (f"refreshed mref_{'aB3-_x' * 7}.", "refreshed mref_***."),
+        (f"polled with mdev_{'aB3-_x' * 7}", "polled with mdev_***"),
     ],
 )
 def test_texts(text: str, shown: str) -> None:
