@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
-from functools import cache
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
 
 import httpx
 import pytest
 import requests
 from harness import running
 from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
-from openapi_check import Checker, documents_of
+from openapi_check import Checker, documents_of, resolve
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Of its own dependencies, at import.
@@ -36,96 +39,145 @@ CHECKS = [
     response_schema_conformance,
 ]
 LONG = int(os.environ.get("MOORAGE_FUZZ_EXAMPLES", "0"))
-EXAMPLES = LONG or 10
+EXAMPLES = LONG or 6
+KNOWN_EXAMPLES = max(2, EXAMPLES // 8)
+"""Of each operation with each thing that is there."""
+PASSWORD = "correct horse battery"
 CONFIG = {
     "limits": {"enabled": False},
-    "accounts": {"argon2_memory_kib": 256, "argon2_time": 1},
+    # No lockout: it would hide what comes after it.
+    "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 1_000_000},
     "plugins": {"tmux": {"enabled": True, "mount": "/tmux"}},
 }
 DOCUMENTS = ["chat", "chrote", "core", "octo", "octoprox", "orbital", "plugin-tmux"]
 ENDS_ITS_OWN_LOGIN = {
     "/api/auth/logout",
     "/auth/logout",
-    "/auth/sign-out",
     "/api/auth/sign-out",
     "/api/core/sessions/revoke-all",
 }
 """After one of these the owner would be nobody for the rest of the run. Nobody may call them as often as they like."""
-VICTIMS = 8
+NAMING = ("id", "code", "token")
+"""Members of answers by which things are asked for again."""
 
 
 class Target:
-    """A server with some users to be found, an owner's token, and its documents."""
+    """A server, an owner's token, its documents, and things that are there to be found."""
 
     def __init__(self, server) -> None:
         self.server = server
-        server.add_user("keeper", role="owner")
-        for number in range(VICTIMS):
-            server.add_user(f"victim{number}")
+        self.numbers = itertools.count()
+        self.codes: list[str] = []
+        server.add_user("keeper", role="owner")  # So that no rule about the last owner hides anything.
         server.add_user("fuzzer", role="owner")
         with server.client("fuzzer") as client:
             session = client.cookies["moorage_session"]
-            self.headers = {"owner": {"Authorization": f"Bearer {session}"}, "nobody": {}}
-            users = client.get("/api/admin/users").json()
-        pids = [user["id"] for user in users if user["username"].startswith("victim")]
-        self.ids = [*pids[:2], "3", "4"]
-        self.documents = dict(zip(DOCUMENTS, self._documents(), strict=True))
-        self.checker = Checker(list(self.documents.values()))
-
-    def _documents(self):
-        found = documents_of(self.server)
-        assert [row["info"]["title"].split()[-1] for row in found] == [
-            name.removeprefix("plugin-").replace("core", "Moorage") for name in DOCUMENTS
-        ]
-        return found
+        self.headers = {"owner": {"Authorization": f"Bearer {session}"}, "nobody": {}}
+        # One for all of the run: of those that wait for approval there may be so many.
+        self.device = httpx.post(server.url + "/api/auth/device/code", json={"client_id": "orbital-cli"}).json()
+        found = documents_of(server)
+        assert len(found) == len(DOCUMENTS)
+        self.documents = dict(zip(DOCUMENTS, found, strict=True))
+        self.checker = Checker(found)
+        self.session = requests.Session()
+        self.session.trust_env = False
+        self.session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
     def operations(self, name, who):
-        """The operations of a document that are asked: not streams, whose answers do not end."""
-        schema = schemathesis.openapi.from_dict(self.documents[name])
-        for found in schema.get_all_operations():
-            operation = found.ok()
+        """The operations of a document that are asked, deletions last: not streams, whose answers do not end."""
+        schema = schemathesis.openapi.from_dict(self.documents[name], config=schemathesis.Config())
+        found = [result.ok() for result in schema.get_all_operations()]
+        for operation in sorted(found, key=lambda operation: operation.method == "delete"):
             answers = operation.definition.raw["responses"].values()
             stream = any("text/event-stream" in answer.get("content", {}) for answer in answers)
             if not stream and not (who == "owner" and operation.path in ENDS_ITS_OWN_LOGIN):
                 yield operation
 
+    def likely(self) -> dict[str, Any]:
+        """Values of members that views go on with; what is random they refuse at once."""
+        number = next(self.numbers)
+        name = f"somebody{number}"
+        return {
+            "invite_code": self.codes[number % len(self.codes)] if self.codes else "",
+            "username": name,
+            "email": f"{name}@example.org",
+            "password": PASSWORD,
+            "role": ("user", "viewer")[number % 2],
+            "client_id": "orbital-cli",
+            "grant_type": "urn:ietf:params:oauth:grant-type:device_code",
+            "settings": "{}",
+            "avatar_url": "https://example.org/a.png",
+            "expires_at": "2099-01-01T00:00:00Z",
+        }
+
+    def things(self) -> tuple[list[str], dict[str, Any]]:
+        """Makes a user, invites and a key; gives what names them, and members for bodies."""
+        named: list[str] = []
+        codes: list[str] = []
+        key = ""
+        with httpx.Client(base_url=self.server.url, headers=self.headers["owner"], timeout=20) as client:
+            for path, body in (
+                ("/api/admin/users", self.likely() | {"role": "user"}),
+                ("/admin/invites", {}),
+                ("/api/invites", {}),
+                ("/api/admin/invite-codes", {}),
+                ("/api/v1/api-keys", {"name": "k"}),
+            ):
+                answer = client.post(path, json={name: body[name] for name in body if name in self.reads(path)})
+                assert answer.status_code in (200, 201), f"{path}: {answer.text}"
+                data = answer.json()
+                data = data.get("data", data)
+                named += [str(data[name]) for name in NAMING if name in data]
+                codes += [data[name] for name in ("code", "token") if name in data and "api_key" not in data]
+                key = data.get("api_key", key)
+            people = client.get("/admin/users").json()["users"]
+        named.append(str(max(person["id"] for person in people)))
+        self.codes = codes
+        members = {
+            "device_code": self.device["device_code"],
+            "userCode": self.device["user_code"],
+            "token": key,
+        }
+        return list(dict.fromkeys(named)), members
+
+    def reads(self, path) -> set[str]:
+        """The members of a body that is posted to a path."""
+        for document in self.documents.values():
+            if "post" in document["paths"].get(path, {}):
+                return members_of(document, document["paths"][path]["post"])
+        raise LookupError(path)
+
     def ask(self, case, who) -> None:
-        prefix = self.documents_prefix(case.operation)
+        """Send a case and check the answer, by schemathesis and against the closed schemas of our own check."""
+        servers = case.operation.definition.raw.get("servers") or case.operation.schema.raw_schema["servers"]
         response = case.call(
-            base_url=self.server.url + prefix,
+            base_url=self.server.url + str(servers[0]["url"]).rstrip("/"),
             session=self.session,
             headers=self.headers[who],
             timeout=20,
             allow_redirects=False,
         )
         case.validate_response(response, checks=CHECKS)
-        request = httpx.Request(response.request.method, response.request.url)
-        headers = [(key, value) for key, values in response.headers.items() for value in values]
-        self.checker.check(_plain(response, headers, request))
-
-    def documents_prefix(self, operation) -> str:
-        servers = operation.definition.raw.get("servers") or operation.schema.raw_schema["servers"]
-        return str(servers[0]["url"]).rstrip("/")
-
-    @property
-    def session(self) -> requests.Session:
-        return _session()
-
-
-@cache
-def _session() -> requests.Session:
-    """Connections are kept; cookies that answers set are not."""
-    from http.cookiejar import DefaultCookiePolicy
-
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
+        self.checker.check(
+            httpx.Response(
+                response.status_code,
+                headers=[
+                    (key, value)
+                    for key, values in response.headers.items()
+                    for value in values
+                    if key.lower() != "content-encoding"  # Decoded already.
+                ],
+                content=response.content,
+                request=httpx.Request(response.request.method, response.request.url),
+            )
+        )
 
 
-def _plain(response, headers, request) -> httpx.Response:
-    kept = [(key, value) for key, value in headers if key.lower() not in ("content-encoding", "transfer-encoding")]
-    return httpx.Response(response.status_code, headers=kept, content=response.content, request=request)
+def members_of(document, operation) -> set[str]:
+    """The names in the schema of an operation's body."""
+    content = operation.get("requestBody", {}).get("content", {})
+    schema = resolve(document, content["application/json"]["schema"]) if content else {}
+    return set(schema.get("properties", ()))
 
 
 @pytest.fixture(scope="module")
@@ -140,32 +192,41 @@ def target(tmp_path_factory):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_input_is_answered_by_a_fault_or_otherwise_than_described(target, name, who):
     problems: list[str] = []
+    things, members = target.things()
     for operation in target.operations(name, who):
         for mode in schemathesis.GenerationMode:
             problems += _fuzz(target, operation, who, generation_mode=mode)
-        parameters = [parameter.name for parameter in operation.path_parameters]
-        if parameters and who == "owner":
-            # What is random is not found: views are to be gone through with things that are there, too.
-            for known in target.ids:
-                problems += _fuzz(target, operation, who, path_parameters=dict.fromkeys(parameters, known))
+        if members_of(target.documents[name], operation.definition.raw):
+            problems += _fuzz(target, operation, who, members)
+        if parameters := [parameter.name for parameter in operation.path_parameters]:
+            for known in things:
+                known_path = dict.fromkeys(parameters, known)
+                problems += _fuzz(target, operation, who, members, KNOWN_EXAMPLES, path_parameters=known_path)
     with httpx.Client(base_url=target.server.url, headers=target.headers["owner"]) as client:
         assert client.get("/api/auth/check").status_code == 200, "the owner lost their login on the way"
-    assert not problems, f"{len(problems)} operations:\n\n" + "\n\n".join(problems)
+    assert not problems, f"{len(problems)} problems:\n\n" + "\n\n".join(problems)
 
 
-def _fuzz(target, operation, who, **how) -> list[str]:
-    """The first problem of an operation, if there is one."""
+def _fuzz(target, operation, who, members=None, examples=EXAMPLES, **how) -> list[str]:
+    """The first problem of an operation, if there is one.
+
+    members: put into bodies, together with other likely ones, each now and then left as it was made up.
+    """
+    known = members_of(operation.schema.raw_schema, operation.definition.raw)
 
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         derandomize=not LONG,
         database=None,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=operation.as_strategy(**how))
-    def ask(case):
+    @given(case=operation.as_strategy(**how), odd=st.sets(st.sampled_from(sorted(known) or [""]), max_size=1))
+    def ask(case, odd):
+        if members is not None and isinstance(case.body, dict):
+            likely = target.likely() | members
+            case.body |= {key: likely[key] for key in (likely.keys() & known) - odd}
         target.ask(case, who)
 
     try:
@@ -173,10 +234,6 @@ def _fuzz(target, operation, who, **how) -> list[str]:
     except Unsatisfiable:
         return []  # There is no wrong input for what reads none.
     except Exception as error:
-        return [f"{operation.label} ({how}): {_text(error)}"[:3000]]
+        parts = [str(part) for part in getattr(error, "exceptions", ())]
+        return ["\n".join([f"{operation.label} ({how}): {error}", *parts])[:3000]]
     return []
-
-
-def _text(error: BaseException) -> str:
-    parts = getattr(error, "exceptions", ())
-    return "\n".join([str(error), *(str(part) for part in parts)])
