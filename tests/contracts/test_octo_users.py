@@ -1,6 +1,7 @@
 """Octo's user administration, as `api/octo.md` and its program's clients have it."""
 
 import re
+import sqlite3
 
 import pytest
 
@@ -258,19 +259,17 @@ def test_nobody_changes_their_own_place(people):
         assert person.client.put(path, json={"display_name": "Me", "role": "admin"}).json()["display_name"] == "Me"
 
 
+def audit(server):
+    with sqlite3.connect(server.data_dir / "moorage.db") as db:
+        db.row_factory = sqlite3.Row
+        return [dict(row) for row in db.execute("SELECT actor, action, target FROM core_audit_events")]
+
+
 def test_reading_is_written_down(people):
     reader = people.make("admin")
     reader.client.get("/api/admin/users")
     said = [row["action"] for row in audit(people.server) if row["actor"] == reader.pid]
     assert "user.read" in said
-
-
-def audit(server):
-    import sqlite3
-
-    with sqlite3.connect(server.data_dir / "moorage.db") as db:
-        db.row_factory = sqlite3.Row
-        return [dict(row) for row in db.execute("SELECT actor, action, target FROM core_audit_events")]
 
 
 # -- bad input ----------------------------------------------------------------------------------------------------
@@ -378,8 +377,9 @@ def test_ids_that_are_none_find_nobody(root, pid):
         root.post(f"/api/admin/users/{pid}/promote"),
     ):
         assert answer.status_code in (400, 404, 405), answer.text
-    assert people_are_there(root)
+    assert root.get("/api/admin/users").json()[0]["username"] == "root"
 
 
-def people_are_there(root):
-    return root.get("/api/admin/users").json()[0]["username"] == "root"
+def test_a_wrong_name_of_ones_own_is_told_in_the_words_of_the_request(people):
+    answer = people.make().client.put("/api/me", json={"display_name": "a\nb"})
+    assert (answer.status_code, answer.json()["details"]["problems"][0]["field"]) == (422, "display_name")

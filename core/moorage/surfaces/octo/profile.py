@@ -15,6 +15,7 @@ from moorage.context import current_actor
 from moorage.dialects import OCTO, ORBITAL
 from moorage.errors import Unauthorized
 from moorage.routes import AUTHENTICATED, Route, Routes
+from moorage.surfaces.fields import told_as
 from moorage.surfaces.orbital.shapes import OrbitalSession, OrbitalUser, shown_session, shown_user
 from moorage.web import json_response, read_json
 
@@ -95,7 +96,8 @@ def routes(hub: Hub) -> list[Route]:
         actor = current_actor()
         if actor.user is None:
             raise Unauthorized
-        await accounts.administration.change(actor.user.id, body.changes(), by=actor)
+        with told_as(name="display_name"):
+            await accounts.administration.change(actor.user.id, body.changes(), by=actor)
         return json_response(_profile(await details(actor)))
 
     return list(found)
