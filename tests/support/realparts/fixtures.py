@@ -1,7 +1,7 @@
 """Fixtures over the real parts. A part that is not installed skips its tests and says which package is missing.
 
-session-scoped: postgres, redis_server, chromium, docker_engine. Per test: postgres_url (a new database),
-redis_url (emptied), own_redis (may be stopped), tmux_server, free_port.
+session-scoped: postgres, redis_server, chromium, docker_engine, identity_provider. Per test: postgres_url (a new
+database), redis_url (emptied), own_redis (may be stopped), tmux_server, free_port.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 
 from realparts import ports
 from realparts.docker_engine import DockerEngine
+from realparts.identity_provider import IdentityProvider
 from realparts.postgres import Postgres, find_bindir
 from realparts.redis_server import RedisServer
 from realparts.tmux import TmuxServer
@@ -75,6 +76,14 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = RedisServer(tmp_path)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def identity_provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[IdentityProvider]:
+    """A provider of identities for the whole run; `tell()` it how to answer before each test."""
+    provider = IdentityProvider(tmp_path_factory.mktemp("identity"))
+    yield provider
+    provider.stop()
 
 
 @pytest.fixture

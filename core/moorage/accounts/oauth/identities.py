@@ -12,7 +12,7 @@ from tortoise.exceptions import IntegrityError
 
 from moorage.access import Actor
 from moorage.accounts.invites import InviteRefused, Invites
-from moorage.accounts.models import Identity, Invite, User
+from moorage.accounts.models import ApiKey, Identity, Invite, User
 from moorage.accounts.names import MAX_NAME, check_email, check_name, folded
 from moorage.accounts.oauth.profile import Profile
 from moorage.accounts.oauth.refusals import Refused
@@ -211,11 +211,13 @@ async def _address_is_proven(user: User) -> bool:
     """Whether the account's address is that of its person, so that the address's owner may be let in.
 
     Whoever registers with a password may have typed another's address; whoever came by a provider may have changed
-    it since. An account that nobody could open yet was made by somebody who may make accounts, for that person.
+    it since. An account that nobody could open yet (no password, no key, never a login) was made, with its address, by
+    somebody who may make accounts, for that person.
     """
     identities = await Identity.filter(user_id=user.id)
     if not identities:
-        return user.password_hash is None
+        never_opened = user.password_hash is None and user.last_login_at is None
+        return never_opened and not await ApiKey.filter(user_id=user.id).exists()
     return any(
         row.email_verified and row.email is not None and folded(row.email) == user.email_key for row in identities
     )

@@ -38,14 +38,15 @@ class IssuerKeys:
     def __init__(self, fetch: Fetch) -> None:
         self._fetch = fetch
         self._keys: list[dict[str, Any]] = []
-        self._at = float("-inf")
+        self._at = self._refetched_at = float("-inf")
 
     async def find(self, kid: str | None) -> dict[str, Any]:
         """The key with this id; without an id, the only one there is. Refused when there is none."""
         if monotonic() - self._at > KEYS_SECONDS:
             await self._load()
         found = self._matching(kid)
-        if not found and monotonic() - self._at > REFETCH_SECONDS:
+        if not found and monotonic() - self._refetched_at > REFETCH_SECONDS:
+            self._refetched_at = monotonic()
             await self._load()
             found = self._matching(kid)
         if len(found) != 1:
