@@ -94,7 +94,7 @@ def test_cookie_key_and_bearer_session(server, client, cookie, key):
     with httpx.Client(base_url=server.url) as bare:
         answer = bare.get("/good/read", headers={"Authorization": f"Bearer {key}"})
         assert answer.json() == {"user": "ann", "role": "operator", "method": "api_key"}
-        token = cookie.partition("=")[2]
+        token = cookie.partition("moorage_session=")[2].partition(";")[0]
         assert bare.get("/good/read", headers={"Authorization": f"bearer {token}"}).status_code == 200
         bad = bare.get("/good/read", headers={"Authorization": "Bearer mcp_00000000_nonsense", "Cookie": cookie})
         assert bad.status_code == 401, "a Bearer that is shown decides; there is no fallback to the cookie"
