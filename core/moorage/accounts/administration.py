@@ -215,8 +215,12 @@ def _now(by: Actor, rows: Sequence[User]) -> Actor:
 
 
 def _avatar(url: str) -> str:
-    parts = urlsplit(url) if storable(url) and len(url) <= MAX_URL else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc or not url.isprintable():
+    plain = storable(url) and len(url) <= MAX_URL and url.isprintable() and " " not in url
+    try:
+        parts = urlsplit(url) if plain else None
+    except ValueError:  # Brackets without an IPv6 address, letters that hide a delimiter.
+        parts = None
+    if parts is None or parts.scheme not in ("http", "https") or not parts.netloc:
         refuse("avatar_url", f"must be an http or https address of at most {MAX_URL} characters")
     return url
 

@@ -12,6 +12,7 @@ from moorage.dialects import OCTO
 from moorage.errors import BadRequest
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.surfaces.common import LoginAnswer, client_info, logged_in, previous_session
+from moorage.surfaces.fields import told_as
 from moorage.web import read_json
 
 if TYPE_CHECKING:
@@ -49,15 +50,16 @@ def routes(hub: Hub) -> list[Route]:
         """Register with an invite and sign in."""
         body = await read_json(RegisterBody)
         try:
-            login = await accounts.registration.register(
-                body.invite_code,
-                username=body.username,
-                password=body.password,
-                email=body.email,
-                name=body.display_name,
-                client=client_info(),
-                previous=previous_session(),
-            )
+            with told_as(name="display_name"):
+                login = await accounts.registration.register(
+                    body.invite_code,
+                    username=body.username,
+                    password=body.password,
+                    email=body.email,
+                    name=body.display_name,
+                    client=client_info(),
+                    previous=previous_session(),
+                )
         except InviteRefused as refused:
             raise BadRequest(refused.message) from refused
         answer = await logged_in(accounts, login)
