@@ -220,6 +220,19 @@ def test_a_code_is_looked_at_and_decided_as_recorded(device, people, ann):
     assert ann.client.get(path).json()["status"] == "approved"
 
 
+def test_octos_cookie_decides_too_and_its_jwt_as_bearer_does_not(people, device, ann):
+    page = people.anybody()
+    jwt = page.post("/api/auth/login", json={"email": ann.email, "password": PASSWORD}).json()["token"]
+    page.cookies.delete("moorage_session")
+    code = begin(device)
+    answer = device.post(
+        "/api/auth/device/approve", json={"userCode": code["user_code"]}, headers={"Authorization": f"Bearer {jwt}"}
+    )
+    check_oauth_error(answer, "access_denied", 403)
+    answer = page.post("/api/auth/device/approve", json={"userCode": code["user_code"]})
+    assert answer.json() == {"success": True}, answer.text
+
+
 def test_signing_in_and_out_as_better_auth_does(people, ann):
     for path, body in (
         ("/api/auth/sign-in/email", {"email": ann.email, "password": PASSWORD}),

@@ -264,7 +264,12 @@ def _decider(actor: Actor) -> UserInfo:
 
 
 def _is_login(actor: Actor) -> bool:
-    return actor.method is Method.SESSION and actor.credential is not None and actor.credential.scopes is None
+    credential = actor.credential
+    if credential is None or credential.scopes is not None:
+        return False
+    # A JWT may stand for a device's session; the one in a browser's cookie, for that browser's.
+    by_cookie = credential.method is Method.JWT and credential.csrf is not None
+    return by_cookie or credential.method is Method.SESSION
 
 
 def _info(row: DeviceCode, mine: bool) -> DeviceInfo:
