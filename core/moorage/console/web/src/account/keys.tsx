@@ -68,7 +68,7 @@ export function Keys({ user, refresh }: PartProps & { user: api.User }): JSX.Ele
       task={task}
       said={said}
       heading={heading}
-      hint="A program that has a key may do what you may. Send it as “Authorization: Bearer …”."
+      hint="A program that has one of these may do what you may. It sends the key as a Bearer token."
     >
       {fresh !== null && <Secret key={fresh.secret} {...fresh} hide={hide} />}
       {list === null ? (

@@ -84,7 +84,7 @@ function Row({ session, busy, end }: { session: Session; busy: boolean; end: () 
         {session.current && <span class="mark">this one</span>}
         {session.client_id !== null && <span class="mark">device</span>}
         <p>
-          {session.address}, last seen <time title={full(session.last_seen_at)}>{ago(session.last_seen_at)}</time>, since{" "}
+          {session.address}, last seen <time title={full(session.last_seen_at)}>{ago(session.last_seen_at)}</time>, signed in{" "}
           <time title={full(session.created_at)}>{ago(session.created_at)}</time>
           {granted !== null && `; may only ${granted.join(", ")}`}
         </p>
