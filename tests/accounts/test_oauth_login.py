@@ -146,26 +146,34 @@ def test_an_account_with_a_password_is_not_taken_over_by_its_address(server, roo
     assert visitor.me() is None
 
 
-def made(root, name: str) -> int:
-    """An account without a password, as Octoprox's clients make them."""
-    body = {"username": name, "email": f"{name.upper()}@example.org", "role": "admin"}
-    answer = root.post("/api/v1/users", json=body)
-    assert answer.status_code == 201, answer.text
-    return answer.json()["data"]["id"]
+def made(server, name: str) -> None:
+    """An account without a password, made for somebody with an address."""
+    server.cli("users", "create", name, "--role", "admin", "--email", f"{name.upper()}@example.org", "--no-password")
 
 
-def test_an_account_that_was_made_for_somebody_is_theirs(root, visitor, identity_provider):
-    made(root, "hired")
+def test_an_account_that_was_made_for_somebody_is_theirs(server, visitor, identity_provider):
+    made(server, "hired")
     identity_provider.tell(person=person("hired"))
     assert visitor.sign_in() == "/"
     assert visitor.me()["role"] == "admin"
 
 
-def test_an_account_that_somebody_opens_with_a_key_is_not_given_to_another(server, root, visitor, identity_provider):
-    made(root, "keyholder")
+def test_an_account_that_somebody_opens_with_a_key_is_not_given_to_another(server, visitor, identity_provider):
+    made(server, "keyholder")
     server.key("keyholder")
     identity_provider.tell(person=person("keyholder"))
     assert error_of(visitor.sign_in()) == "account_exists"
+
+
+def test_who_changed_their_address_gets_nobody_elses_identity(server, visitor, identity_provider):
+    """Somebody who came by a provider types another's address, and waits for them to log in."""
+    identity_provider.tell(person=person("squatter"))
+    assert visitor.sign_in("open") == "/"
+    changed = visitor.put("/api/me", json={"email": "victim@example.org"})
+    assert changed.status_code == 200, changed.text
+    identity_provider.tell(person=person("victim"))
+    with Visitor(server) as victim:
+        assert error_of(victim.sign_in("open")) == "account_exists"
 
 
 def test_an_address_that_another_provider_verified_links(server, visitor, identity_provider):

@@ -27,12 +27,21 @@ def users() -> None:
 @click.option("--role", default="operator", show_default=True, help="owner, admin, operator, viewer, or your own.")
 @click.option("--display-name", help="The name that others see; unset, NAME.")
 @password_file_option
+@click.option("--no-password", is_flag=True, help="For somebody who logs in at a provider with this --email.")
 @with_accounts()
 async def create(
-    accounts: Accounts, name: str, email: str | None, role: str, display_name: str | None, password_file: str | None
+    accounts: Accounts,
+    name: str,
+    email: str | None,
+    role: str,
+    display_name: str | None,
+    password_file: str | None,
+    no_password: bool,
 ) -> None:
     """Make the user NAME. The password is read from --password-file, or asked for."""
-    password = read_password(password_file)
+    if no_password and (password_file is not None or email is None):
+        raise click.UsageError("--no-password goes with --email and without --password-file.")
+    password = None if no_password else read_password(password_file)
     user = await accounts.create_user(name, password=password, email=email, role=role, name=display_name, by=SYSTEM)
     click.echo(f"Created {user.username} ({user.pid}), {user.role}.")
 

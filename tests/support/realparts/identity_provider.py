@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import secrets
+import socket
 import sys
 import threading
 import time
@@ -139,7 +140,8 @@ class Handler(BaseHTTPRequestHandler):
             time.sleep(60)
         if fault.startswith("redirect:"):
             return self._send(b"", "text/plain", 302, {"Location": fault.removeprefix("redirect:")})
-        return self.connection.close()
+        self.close_connection = True
+        return self.connection.shutdown(socket.SHUT_RDWR)
 
     def _issuer(self) -> str:
         return f"http://127.0.0.1:{self.server.server_address[1]}"
