@@ -83,7 +83,7 @@ class Checker:
         kind = response.headers.get("content-type", "").partition(";")[0]
         media = next((content[m] for m in (kind, f"{kind.partition('/')[0]}/*", "*/*") if m in content), None)
         assert media is not None, f"{where} as {kind!r}, and not as {list(content)}"
-        if "json" in kind and "schema" in media:
+        if (kind == "application/json" or kind.endswith("+json")) and "schema" in media:
             self._validate(operation, media["schema"], response.json(), where)
 
     def _validate(self, operation: Operation, schema: dict[str, Any], value: Any, where: str) -> None:
