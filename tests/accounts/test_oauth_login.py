@@ -221,7 +221,7 @@ def test_githubs_other_addresses_are_not_believed(visitor, identity_provider, em
     assert error_of(visitor.sign_in("hub")) == error
 
 
-@pytest.mark.parametrize("fault", ["500", "malformed", "list", "huge", "drop", "redirect:http://127.0.0.1:1/"])
+@pytest.mark.parametrize("fault", ["500", "malformed", "list", "deep", "huge", "drop", "redirect:http://127.0.0.1:1/"])
 @pytest.mark.parametrize("path", ["/login/oauth/access_token", "/api/v3/user", "/api/v3/user/emails"])
 def test_a_provider_that_fails_is_told_and_nothing_else_happens(server, visitor, identity_provider, path, fault):
     if (path, fault) == ("/api/v3/user/emails", "list"):

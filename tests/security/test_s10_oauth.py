@@ -12,6 +12,20 @@ import pytest
 from harness import running
 from visitor import Visitor, error_of, provider
 
+WRONG_KEYS = [
+    [1],
+    {"keys": "one"},
+    {"keys": []},
+    {"keys": [None, 7, {}]},
+    {"keys": [{"kty": "RSA", "kid": "one"}]},
+    {"keys": [{"kty": "RSA", "kid": "one", "n": "AQ", "e": "AQAB"}]},
+    {"keys": [{"kty": "RSA", "kid": "one", "n": 7, "e": []}]},
+    {"keys": [{"kty": "EC", "kid": "one", "crv": "P-999", "x": "AA", "y": "AA"}]},
+    {"keys": [{"kty": "EC", "kid": "one", "crv": "P-256", "x": "AA", "y": "AA"}]},
+    {"keys": [{"kty": "oct", "kid": "one", "k": "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LXNlY3JldA"}]},
+    {"keys": [{"kty": ["RSA"], "kid": "one"}]},
+]
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, identity_provider):
@@ -22,6 +36,7 @@ def server(tmp_path_factory, identity_provider):
         "hub": provider(issuer, "github", register_new="open"),
         "strict": provider(issuer, register_new="open"),
         "rotating": provider(issuer, register_new="open"),
+        **{f"keys{i}": provider(issuer, register_new="open") for i in range(len(WRONG_KEYS))},
         "bad": provider(issuer, register_new="open", client_secret="not-the-secret"),
     }
     config = {
@@ -223,6 +238,12 @@ def test_keys_that_the_issuer_changed_are_fetched_once_more(visitor, identity_pr
     for _ in range(3):
         assert visitor.sign_in("rotating") == "/?error=oauth_failed"
     assert len(identity_provider.heard("/jwks")) == 0
+
+
+@pytest.mark.parametrize("number", range(len(WRONG_KEYS)), ids=lambda i: str(WRONG_KEYS[i])[:50])
+def test_keys_that_are_none_prove_nothing(visitor, identity_provider, number):
+    identity_provider.tell(jwks=WRONG_KEYS[number])
+    assert visitor.sign_in(f"keys{number}") == "/?error=oauth_failed"
 
 
 def test_linking_is_bound_to_who_began_it(server, visitor, identity_provider):

@@ -21,13 +21,17 @@ WRONG_METADATA = [
     {"token_endpoint": "file:///etc/passwd"},
     {"token_endpoint": "https://user@127.0.0.1/token"},
     {"token_endpoint": "http://[::1"},
+    {"token_endpoint": "https://exa mple.org/token"},
+    {"token_endpoint": "https://" + "a" * 300 + ".example/token"},
+    {"token_endpoint": "https://xn--a/token"},
+    {"token_endpoint": "https://\x00.example/token"},
     {"token_endpoint": 7},
     {"token_endpoint": None},
     {"jwks_uri": LINK_LOCAL},
     {"jwks_uri": "gopher://x"},
     {"userinfo_endpoint": LINK_LOCAL},
 ]
-FAULTS = ["500", "malformed", "list", "huge", "drop"]
+FAULTS = ["500", "malformed", "list", "deep", "huge", "drop"]
 
 
 @pytest.fixture(scope="module")

@@ -132,6 +132,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._json({"error": "boom"}, 500)
         if fault == "malformed":
             return self._send(b'{"half":', "application/json")
+        if fault == "deep":
+            return self._send(b"[" * 200_000 + b"]" * 200_000, "application/json")
         if fault == "list":
             return self._json([1])
         if fault == "huge":
@@ -158,8 +160,11 @@ class Handler(BaseHTTPRequestHandler):
         self._json({**found, **self.state.told.get("metadata", {})})
 
     def _jwks(self, given: dict[str, str]) -> None:
+        if "jwks" in self.state.told:
+            return self._json(self.state.told["jwks"])
         names = self.state.told.get("keys", ["one"])
         self._json({"keys": [self.state.keys[name].as_dict(private=False) for name in names]})
+        return None
 
     def _authorize(self, given: dict[str, str]) -> None:
         good = given.get("response_type") == "code" and given.get("client_id") == CLIENT_ID

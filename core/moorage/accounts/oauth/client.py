@@ -25,6 +25,8 @@ CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 10.0
 MAX_ANSWER = 1024 * 1024
 """Bytes of the longest answer that is read."""
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+_FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError, OverflowError, RecursionError)
+"""What a connection, a URL or a body that others chose may end in."""
 _JSON = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "moorage"}
 
 
@@ -79,7 +81,7 @@ class ProviderClient:
         except OAuthError as error:
             known = str(error.error)[:64] if str(error.error).replace("_", "").isalpha() else "an error"
             raise Refused("oauth_failed", f"the token endpoint answered {known}") from error
-        except (httpx.HTTPError, OSError, TimeoutError, ValueError, TypeError, AttributeError) as error:
+        except (*_FAILURES, TypeError, AttributeError) as error:
             raise Refused("oauth_failed", f"the token endpoint failed ({type(error).__name__})") from error
         if not isinstance(token, Mapping) or not isinstance(token.get("access_token"), str):
             raise Refused("oauth_failed", "the token endpoint gave no access token")
@@ -95,9 +97,7 @@ class ProviderClient:
             if answer.status_code != 200:
                 raise Refused("oauth_failed", f"{path} answered {answer.status_code}")
             return json.loads(answer.content)
-        except RecursionError as error:
-            raise Refused("oauth_failed", f"{path} is nested too deep") from error
-        except (httpx.HTTPError, OSError, TimeoutError, ValueError) as error:
+        except _FAILURES as error:
             raise Refused("oauth_failed", f"{path} failed ({type(error).__name__})") from error
 
     def _options(self) -> dict[str, Any]:

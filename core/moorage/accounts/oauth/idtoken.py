@@ -9,6 +9,7 @@ from datetime import datetime
 from time import monotonic
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
@@ -28,6 +29,9 @@ KEYS_SECONDS = 600.0
 REFETCH_SECONDS = 30.0
 LEEWAY = 60
 """Seconds that the issuer's clock may differ from ours."""
+
+_FAILURES = (JoseError, UnsupportedAlgorithm, ValueError, TypeError, KeyError, OverflowError, RecursionError)
+"""What a key or a token that others made may end in."""
 
 Fetch = Callable[[], Awaitable[Any]]
 
@@ -64,7 +68,7 @@ class IssuerKeys:
         self._keys = [
             key
             for key in keys[:MAX_KEYS]
-            if isinstance(key, dict) and key.get("kty") in ALGORITHMS and key.get("use", "sig") == "sig"
+            if isinstance(key, dict) and key.get("kty") in tuple(ALGORITHMS) and key.get("use", "sig") == "sig"
         ]
         self._at = monotonic()
 
@@ -97,7 +101,7 @@ async def verify(
             sub={"essential": True},
             nonce={"essential": True, "value": nonce},
         ).validate(claims)
-    except (JoseError, ValueError, TypeError, KeyError) as error:
+    except _FAILURES as error:
         raise Refused("oauth_failed", f"the id_token does not hold ({type(error).__name__})") from error
     several = isinstance(claims["aud"], list) and len(claims["aud"]) > 1
     if claims.get("azp", None if several else client_id) != client_id:
