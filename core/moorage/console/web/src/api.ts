@@ -40,9 +40,27 @@ export interface State {
 }
 
 let csrfToken: string | null = null;
+let ahead = 0;
+
+/** The server's clock, in milliseconds; this machine's may go wrong. */
+export const now = (): number => Date.now() + ahead;
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+const FIELDS: Record<string, string> = {
+  display_name: "The name",
+  email: "The e-mail address",
+  name: "The name",
+  password: "The password",
+  username: "The username",
+};
+
+/** Without the kind of error that Octo's dialect begins with, and with words for a field's name. */
+function plain(text: string): string {
+  const said = text.replace(/^(Bad request|Conflict|Forbidden|Unauthorized|Resource not found): /, "");
+  return said.replace(/^[a-z_]+(?= )/, (field) => FIELDS[field] ?? field);
+}
 
 /** What a server's error says, whichever of its dialects spelled it. */
 function words(status: number, body: Record<string, unknown>, retryAfter: string | null): string {
@@ -52,7 +70,7 @@ function words(status: number, body: Record<string, unknown>, retryAfter: string
   }
   for (const key of ["message", "detail", "error", "title"]) {
     const text = body[key];
-    if (typeof text === "string" && text) return text;
+    if (typeof text === "string" && text) return plain(text);
   }
   if (status === 401) return "You are signed out. Sign in again.";
   if (status === 403) return "You may not do this. Ask an administrator for the right.";
@@ -79,6 +97,8 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   } catch {
     throw new ApiError(0, "OFFLINE", "The server does not answer. Check the connection and try again.", {});
   }
+  const sent = Date.parse(response.headers.get("Date") ?? "");
+  if (!Number.isNaN(sent)) ahead = sent - Date.now();
   const data: unknown = await response.json().catch(() => ({}));
   const object = isObject(data) ? data : {};
   if (!response.ok) {

@@ -26,6 +26,8 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   const [state, setState] = useState<api.State | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const path = usePath();
+  // Why a login failed is told where the browser came back to, not on the pages after.
+  const [cameTo] = useState(path);
 
   const refresh = useCallback(async () => {
     try {
@@ -64,7 +66,7 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   const props: PageProps = { state: { ...state, user: state.user }, refresh };
   return (
     <Frame user={state.user} refresh={refresh}>
-      {refusal !== null && <Trouble text={refusal} />}
+      {refusal !== null && path === cameTo && <Trouble text={refusal} />}
       {problem !== null && <Trouble text={problem} retry={refresh} />}
       {wait(page(path, props))}
     </Frame>

@@ -217,7 +217,7 @@ function Outcome({ text, another }: { text: string; another: () => void }): JSX.
 
 /** Seconds until then, counted down. */
 function useLeft(until: string): number {
-  const count = () => Math.max(0, Math.ceil((Date.parse(until) - Date.now()) / 1000));
+  const count = () => Math.max(0, Math.ceil((Date.parse(until) - api.now()) / 1000));
   const [left, setLeft] = useState(count);
   useEffect(() => {
     const timer = window.setInterval(() => setLeft(count()), 1000);
@@ -228,7 +228,7 @@ function useLeft(until: string): number {
 
 function reason(error: unknown): string {
   if (!(error instanceof api.ApiError)) return words(error);
-  if (error.status === 429) return `${error.message} Too many codes were wrong.`;
+  if (error.status === 429) return `Too many codes were wrong. ${error.message.replace("Too many attempts. ", "")}`;
   if (error.code === "expired_token") return "This code has expired. The device can ask for another.";
   if (error.code === "access_denied") return error.message;
   if (error.code === "invalid_request" && error.message.includes("processed")) {

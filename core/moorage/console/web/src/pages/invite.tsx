@@ -53,8 +53,8 @@ export default function InvitePage({ token, state, login, refresh }: InviteProps
       <main class="narrow">
         <h1>This invite does not hold</h1>
         <p role="alert">
-          {REASONS[invite.reason] ?? "This invite is unknown. Look whether the whole link was copied."} Ask whoever invited
-          you for a new one.
+          {REASONS[invite.reason] ?? "This invite is unknown; look whether the whole link was copied."} If in doubt,
+          ask whoever invited you for a new one.
         </p>
         <p>
           <a href="/">{state.user === null ? "Sign in" : "Go to the start"}</a>
@@ -67,7 +67,7 @@ export default function InvitePage({ token, state, login, refresh }: InviteProps
       It makes you <strong>{ROLES[invite.role] ?? invite.role}</strong>.
     </p>
   );
-  if (state.user !== null) return <Accept token={token} user={state.user} worth={worth} done={done} />;
+  if (state.user !== null) return <Accept token={token} user={state.user} worth={worth} done={done} refresh={refresh} />;
   return (
     <Register token={token} providers={state.providers} worth={worth} done={done} haveOne={() => setKnown(true)} />
   );
@@ -78,10 +78,11 @@ interface AcceptProps {
   user: api.User;
   worth: JSX.Element;
   done: () => Promise<void>;
+  refresh: () => Promise<void>;
 }
 
-function Accept({ token, user, worth, done }: AcceptProps): JSX.Element {
-  const task = useTask(done);
+function Accept({ token, user, worth, done, refresh }: AcceptProps): JSX.Element {
+  const task = useTask(refresh);
   const accept = async () => {
     await api.acceptInvite(token);
     await done();
