@@ -28,7 +28,8 @@ async def read_json(model: type[T], *, forms: bool = False) -> T:
     kind = request.mimetype
     if forms and kind in ("application/x-www-form-urlencoded", "multipart/form-data"):
         form = await request.form
-        repeated = [key for key in form if len(form.getlist(key)) > 1]
+        # A part of a multipart body may be without a name, which is then None.
+        repeated = [str(key) for key in form if len(form.getlist(key)) > 1]
         if repeated:
             raise BadRequest(f"Field given twice: {', '.join(sorted(repeated))}", code="invalid_request")
         return validate(model, dict(form))
