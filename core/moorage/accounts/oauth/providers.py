@@ -71,7 +71,7 @@ class GitHub:
             self._http.get_json(f"{self._api}/user/emails", bearer=access),
         )
         number = user.get("id") if isinstance(user, dict) else None
-        if (
+        if type(number) is not int or not 0 < number < 1 << 63 or not isinstance(emails, list):
             not isinstance(number, int)
             or isinstance(number, bool)
             or not 0 < number < 1 << 63
