@@ -72,11 +72,6 @@ class GitHub:
         )
         number = user.get("id") if isinstance(user, dict) else None
         if type(number) is not int or not 0 < number < 1 << 63 or not isinstance(emails, list):
-            not isinstance(number, int)
-            or isinstance(number, bool)
-            or not 0 < number < 1 << 63
-            or not isinstance(emails, list)
-        ):
             raise Refused("oauth_failed", "/user or /user/emails is malformed")
         entries = [entry for entry in emails if isinstance(entry, dict)]
         good = [entry for entry in entries if entry.get("primary") is True and entry.get("verified") is True]
