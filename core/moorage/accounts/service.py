@@ -94,9 +94,7 @@ class Accounts:
         self.devices = Devices(shared, self.grants)
         self.tokens = Tokens(shared, self._sessions, issuer)
         self.introspection = Introspection(shared, self._sessions, self._keys, self.tokens)
-        self.oauth = OAuthLogins(
-            shared, self._users, self._sessions, self.invites, trusted_origins=trusted_origins
-        )
+        self.oauth = OAuthLogins(shared, self._users, self._sessions, self.invites, trusted_origins=trusted_origins)
         self._cleaned = monotonic()
         topics = (Topic.USER_CHANGED, Topic.USER_DELETED, Topic.CREDENTIAL_REVOKED, Topic.BACKPLANE_RESTORED)
         self._unsubscribe = [bus.subscribe(topic, self._forget) for topic in topics]
