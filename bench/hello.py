@@ -1,4 +1,4 @@
-"""Servers of the gate's benchmark: `python -m bench.hello raw|headers|quart ENGINE PORT`, or `gate serve …`."""
+"""Servers to compare with: `python -m bench.hello KIND ENGINE PORT` (see `_application`), or `gate serve …`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,20 @@ import sys
 from bench.parts import ASGI, quart_hello, raw_hello, raw_hello_with_headers
 
 
+def _application(name: str) -> ASGI:
+    if name in ("quart-auth", "starlette"):
+        from bench import peer_accounts
+
+        return peer_accounts.quart_auth() if name == "quart-auth" else peer_accounts.starlette()
+    return {"raw": raw_hello, "headers": raw_hello_with_headers, "quart": quart_hello()}[name]
+
+
 async def _serve(name: str, engine: str, port: int) -> None:
     from moorage.config import Settings
     from moorage.server import engines
     from moorage.server.listeners import bind
 
-    app: ASGI = {"raw": raw_hello, "headers": raw_hello_with_headers, "quart": quart_hello()}[name]
+    app = _application(name)
     settings = Settings().server.model_copy(update={"engine": engine})
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
