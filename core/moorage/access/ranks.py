@@ -1,9 +1,10 @@
-"""Ranks: whom an actor may change, and which roles they may give. Rights are compared, not names of roles."""
+"""Ranks: whom an actor may change, and which roles they may give. Rights and places are compared, not names."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from moorage.access import patterns
 from moorage.access.actor import Actor, Method, UserInfo
 from moorage.access.permissions import ROLES
 from moorage.errors import Forbidden, Unauthorized
@@ -47,17 +48,45 @@ def check_target(access: Access, by: Actor, target: UserInfo, *, own: bool = Fal
         return
     if target.role == OWNER:
         raise RankRefused("owner")
-    if not access.held_by_role(target.role) < access.held_by_role(by.user.role):
+    if not within(access, target.role, by.user.role) or within(access, by.user.role, target.role):
         raise RankRefused("peer")
 
 
-def check_role(access: Access, by: Actor, role: str) -> None:
-    """Whether `by` may make somebody a `role`: one that holds nothing which they lack. RankRefused, Unauthorized."""
+def check_reach(access: Access, by: Actor, target: UserInfo) -> None:
+    """Whether `by` may end what another user holds (keys, sessions): theirs who do not stand higher. RankRefused."""
     if by.method is Method.SYSTEM:
         return
     if by.user is None:
         raise Unauthorized
-    if by.user.role == OWNER:
+    if by.user.id != target.id and not within(access, target.role, by.user.role):
+        raise RankRefused("owner" if target.role == OWNER else "peer")
+
+
+def check_role(access: Access, by: Actor, role: str) -> None:
+    """Whether `by` may make somebody a `role`: one that holds nothing which they lack. RankRefused, Unauthorized.
+
+    A limited credential gives no more than it has: whoever it lets in would otherwise do what it may not.
+    """
+    if by.method is Method.SYSTEM:
         return
-    if role == OWNER or not access.held_by_role(role) <= access.held_by_role(by.user.role):
+    if by.user is None:
+        raise Unauthorized
+    if not within(access, role, by.user.role):
         raise RankRefused("role")
+    scopes = by.credential.scopes if by.credential is not None else None
+    if scopes is None or "*" in scopes:
+        return
+    rights = access.held_by_role(role)
+    if role == OWNER or not rights <= patterns.expand(scopes, rights):
+        raise RankRefused("role")
+
+
+def within(access: Access, role: str, other: str) -> bool:
+    """Whether `role` has nothing that `other` has not: of the rights there are, and by its place on the ladder.
+
+    Rights that no plugin declares yet come with the place: without plugins a viewer holds what an operator holds.
+    """
+    if other == OWNER:
+        return True
+    held = access.held_by_role
+    return role != OWNER and held(role) <= held(other) and access.rung(role) <= access.rung(other)

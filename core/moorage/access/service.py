@@ -118,8 +118,14 @@ class Access:
         return self._held.get(role, _NOTHING_HELD)
 
     def rung(self, role: str) -> int:
-        """The built-in role that a role is or starts from, as its place on the ladder; -1 for one without."""
-        return next((ROLES.index(link) for link in self._roles.chain(role) if link in ROLES), -1)
+        """The built-in role that a role is or starts from, as its place on the ladder; -1 for one without.
+
+        Whoever is granted everything stands with the administrators.
+        """
+        chain = list(self._roles.chain(role))
+        found = next((ROLES.index(link) for link in chain if link in ROLES), -1)
+        everything = any("*" in self._roles.rule(link).grants for link in chain)
+        return max(found, ROLES.index("admin")) if everything else found
 
     # -- decisions --------------------------------------------------------------------------------------------
 

@@ -22,9 +22,10 @@ from moorage.accounts.sessions import Sessions
 from moorage.accounts.shared import Shared
 from moorage.accounts.users import Users
 from moorage.context import current_actor
-from moorage.errors import Conflict, NotFound
+from moorage.errors import Conflict, Forbidden, NotFound
 from moorage.events import Topic
 
+MANAGE, PROFILES = "core:user:manage", "core:user:update:any"
 MAX_SETTINGS = 65_536
 MAX_URL = 2048
 
@@ -88,6 +89,10 @@ class Administration:
             check_role(self._shared.access, by, role)
         row = await self._users.prepare(username, password=password, email=email, role=role, name=name)
         async with self._shared.db.transaction():
+            if by.user is not None:
+                now = _now(by, await User.filter(id=by.user.id).select_for_update())
+                check_role(self._shared.access, now, role)
+                self._check_still(by, now, MANAGE)
             await self._users.insert(row)
             data = {"username": row.username, "role": row.role}
             await self._shared.record("user.created", by=by, target=f"user:{row.id}", data=data)
@@ -105,9 +110,11 @@ class Administration:
         hashed = await self._users.hash(given["password"]) if "password" in given else None
         async with self._shared.db.transaction():
             losing = ("role" in given and given["role"] != OWNER) or given.get("active") is False
-            row = await self._lock(user_id, by, losing_owner=losing, own=given.keys() <= _PROFILE)
+            row, now = await self._lock(user_id, by, losing_owner=losing, profile=given.keys() <= _PROFILE)
+            if given.keys() & _WAYS_IN:
+                check_role(self._shared.access, now, row.role)
             if "role" in given and given["role"] != row.role:
-                check_role(self._shared.access, by, given["role"])
+                check_role(self._shared.access, now, given["role"])
             if hashed is not None:
                 row.password_hash = hashed
             await self._apply(row, given, by)
@@ -120,7 +127,7 @@ class Administration:
         """
         by = by or current_actor()
         async with self._shared.db.transaction():
-            row = await self._lock(user_id, by, losing_owner=True)
+            row, _ = await self._lock(user_id, by, losing_owner=True)
             data = {"username": row.username, "role": row.role}
             await revoke_of(row.id, self._shared.now())
             await row.delete()
@@ -142,11 +149,14 @@ class Administration:
             names = [given.get(key) or getattr(known, key) for key in ("username", "email", "name")]
             check_password(given["password"], min_length=self._shared.settings.password_min_length, names=names)
 
-    async def _lock(self, user_id: int, by: Actor, *, losing_owner: bool = False, own: bool = False) -> User:
-        """The row, locked until the end of the transaction, once the rules of rank are kept.
+    async def _lock(
+        self, user_id: int, by: Actor, *, losing_owner: bool = False, profile: bool = False
+    ) -> tuple[User, Actor]:
+        """The row, locked until the end of the transaction, and the actor of now, once the rules of rank are kept.
 
         All rows that matter are locked in one order, lowest id first: of two who demote each other at the same
-        moment one sees what the other did. Conflict when the last active owner would be lost.
+        moment one sees what the other did. Conflict when the last active owner would be lost. profile: no more than
+        that is changed, which everybody may do to their own.
         """
         wanted = Q(id__in=[user_id] if by.user is None else [user_id, by.user.id])
         if losing_owner:
@@ -155,10 +165,19 @@ class Administration:
         row = next((row for row in rows if row.id == user_id), None)
         if row is None:
             raise NotFound("User not found")
-        check_target(self._shared.access, _now(by, rows), user_info(row), own=own)
+        now = _now(by, rows)
+        check_target(self._shared.access, now, user_info(row), own=profile)
+        if now.user is None or now.user.id != user_id:
+            self._check_still(by, now, PROFILES if profile else MANAGE)
         if losing_owner and [other.id for other in rows if other.role == OWNER and other.active] == [user_id]:
             raise Conflict("The last active owner cannot be demoted, disabled or deleted", code="LAST_OWNER")
-        return row
+        return row, now
+
+    def _check_still(self, by: Actor, now: Actor, needed: str) -> None:
+        """Forbidden for an actor whose role changed since the request began, and lacks the permission for it now."""
+        changed = now.user is not None and by.user is not None and now.user.role != by.user.role
+        if changed and not self._shared.access.holds(now, needed):
+            raise Forbidden(f"You need the permission {needed}", details={"required": needed})
 
     async def _apply(self, row: User, given: dict[str, Any], by: Actor) -> None:
         """Store what differs, write it down and tell everybody."""
@@ -238,6 +257,8 @@ def _nexusgate(text: str) -> str:
 
 
 _PROFILE = {"name", "avatar_url", "settings"}
+_WAYS_IN = {"username", "email", "password", "nexusgate_user_id"}
+"""Whoever sets these can sign in as the user."""
 _CHECKS = {
     "username": check_username,
     "email": check_email,

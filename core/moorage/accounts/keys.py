@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from tortoise.exceptions import IntegrityError
 
 from moorage.access import Actor, Method, patterns
-from moorage.access.permissions import ANY, ROLES
-from moorage.accounts.actors import KeyInfo, key_actor, key_info
+from moorage.access.permissions import ANY
+from moorage.access.ranks import check_reach, within
+from moorage.accounts.actors import KeyInfo, key_actor, key_info, user_info
 from moorage.accounts.models import ApiKey, User
 from moorage.accounts.names import check_name, refuse, storable
 from moorage.accounts.secrets import NewKey, digest, new_api_key, new_pid
@@ -22,7 +23,6 @@ MAX_PER_USER = 100
 MAX_SCOPES = 64
 KEEP_REVOKED = timedelta(days=30)
 """How long the row of a revoked key is kept."""
-OWNER = ROLES[-1]
 
 
 class Keys:
@@ -97,11 +97,14 @@ class Keys:
         return [self._info(row) for row in rows], await query.count()
 
     async def revoke(self, key_id: int, *, by: Actor | None = None) -> None:
-        """The key holds no more, at once. NotFound when there is none, or it was revoked before."""
+        """The key holds no more, at once. NotFound when there is none, or it was revoked before; RankRefused."""
+        by = by or current_actor()
         async with self._shared.db.transaction():
             row = await ApiKey.filter(id=key_id, revoked_at__isnull=True).select_for_update().first()
-            if row is None:
+            owner = await User.get_or_none(id=row.user_id) if row is not None else None
+            if row is None or owner is None:
                 raise NotFound("API key not found")
+            check_reach(self._shared.access, by, user_info(owner))
             row.revoked_at = self._shared.now()
             await row.save(update_fields=["revoked_at"])
             data = {"user_id": row.user_id, "name": row.name, "prefix": row.prefix}
@@ -163,8 +166,7 @@ class Keys:
             raise Unauthorized
         if by.user.id == owner.id:
             return
-        held = self._shared.access.held_by_role
-        if (owner.role == OWNER != by.user.role) or not held(owner.role) <= held(by.user.role):
+        if not within(self._shared.access, owner.role, by.user.role):
             raise Forbidden("A key may not reach further than you do: that user has wider rights than you")
 
     def _scopes(self, wanted: Sequence[str] | None, by: Actor) -> list[str] | None:
@@ -184,8 +186,13 @@ class Keys:
     def _expiry(self, wanted: datetime | None, by: Actor) -> datetime | None:
         if wanted is not None and wanted <= self._shared.now():
             refuse("expires_at", "must lie in the future")
-        # A session ends by itself and its keys go on, by design; a key that ends must not outlive itself by a copy.
-        end = by.credential.expires_at if by.credential is not None and by.method is Method.API_KEY else None
+        # A person's session ends by itself and its keys go on, by design; a key, or what a program was lent by a
+        # device login, must not outlive itself by a copy.
+        credential = by.credential
+        lent = credential is not None and (
+            by.method in (Method.API_KEY, Method.BEARER) or credential.scopes is not None
+        )
+        end = credential.expires_at if credential is not None and lent else None
         return min((at for at in (wanted, end) if at is not None), default=None)
 
 

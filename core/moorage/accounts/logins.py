@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import NoReturn
 
 from moorage.access import Actor
+from moorage.access.ranks import check_reach
+from moorage.accounts.actors import COOKIE, user_info
 from moorage.accounts.attempts import Attempts, login_keys
 from moorage.accounts.models import Session, User
 from moorage.accounts.names import refuse
@@ -59,8 +61,11 @@ class Logins:
     async def end_session(
         self, session_id: int, *, by: Actor | None = None, action: str = "session.revoked", reason: str = "revoked"
     ) -> bool:
-        """End one session; False when it had ended before."""
+        """End one session; False when it had ended before. RankRefused for that of somebody higher."""
         async with self._shared.db.transaction():
+            row = await Session.filter(id=session_id).select_related("user").first()
+            if row is not None and by is not None:
+                check_reach(self._shared.access, by, user_info(row.user))
             if not await self._sessions.end(session_id, reason):
                 return False
             await self._shared.record(action, by=by, target=f"session:{session_id}")
@@ -114,7 +119,9 @@ class Logins:
 
     async def _check_recent(self, session_id: int) -> None:
         session = await Session.get_or_none(id=session_id)
-        if session is None or self._shared.now() - session.created_at > RECENT:
+        # Not a device's, even one with all rights: a password would outlive it.
+        recent = session is not None and self._shared.now() - session.created_at <= RECENT
+        if session is None or session.kind != COOKIE or not recent:
             raise Forbidden("Sign in again, then set the password", code="SIGN_IN_AGAIN")
 
     async def wrong_secret(self, keys: Sequence[str], action: str) -> None:
