@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-PARTS = ("alone", "gate", "terminal", "fanout", "start")
+PARTS = ("alone", "gate", "credentials", "logins", "terminal", "fanout", "start")
 
 
 def main() -> None:
@@ -30,6 +30,14 @@ def run(part: str, *, quick: bool) -> None:
         from bench import gate
 
         gate.run(rounds=2 if quick else 7, seconds=1 if quick else 3)
+    elif part == "credentials":
+        from bench import credentials
+
+        credentials.run(rounds=1 if quick else 5, seconds=1 if quick else 2)
+    elif part == "logins":
+        from bench import logins
+
+        logins.run(rounds=1 if quick else 5, seconds=1 if quick else 4)
     elif part == "terminal":
         from bench import terminal
 

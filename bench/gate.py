@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +13,9 @@ import httpx
 
 from bench import load, report
 from bench.parts import PATH, TOKEN
-from bench.processes import PASSWORD, Moorage, Plain, cpu_seconds, first_ready
+from bench.processes import PASSWORD, Moorage, Plain, first_ready
+from bench.targets import Target, config, engines, install_plugin
 
-import fakedist  # isort: skip  (found through bench.processes)
-
-PLUGIN = """
-from quart import Response
-from moorage.api import *
-
-class Bench(Plugin):
-    manifest = Manifest(name="bench", version="1.0", summary="Hello", mounts=("/bench",),
-                        permissions=(Permission("bench:thing:read", "Read", default="viewer"),))
-
-    @hookimpl
-    def moorage_routes(self, hub):
-        routes = Routes()
-
-        @routes.get("/hello", access="bench:thing:read")
-        async def hello():
-            return Response(b'{"hello":"world"}', content_type="application/json")
-
-        return routes
-"""
 RAW, SAME, GATE, QUART, MOORAGE = (
     "raw ASGI",
     "raw ASGI, same headers",
@@ -54,36 +33,17 @@ VARIANTS: dict[str, dict[str, bool]] = {
 }
 
 
-@dataclass
-class _Target:
-    url: str
-    pid: int
-    cookie: str = ""
-    costs: list[float] = field(default_factory=list)
-    rates: list[float] = field(default_factory=list)
-
-
-def _config(engine: str, *, limits: bool, log: bool) -> dict[str, Any]:
-    return {
-        "server": {"engine": engine, "access_log": log},
-        "limits": {"enabled": limits, "general": "1000000/second", "authentication": "100000000/minute"},
-        "plugins": {"bench": {"enabled": True}},
-    }
-
-
 @contextlib.contextmanager
-def _targets(folder: Path, engine: str) -> Iterator[dict[str, _Target]]:
-    site = folder / "site"
-    site.mkdir()
-    fakedist.install(site, "bench", PLUGIN, cls="Bench")
+def _targets(folder: Path, engine: str) -> Iterator[dict[str, Target]]:
+    site = install_plugin(folder)
     with contextlib.ExitStack() as stack:
-        found: dict[str, _Target] = {}
+        found: dict[str, Target] = {}
         for name, kind in ((RAW, "raw"), (SAME, "headers"), (QUART, "quart")):
             server = Plain([sys.executable, "-m", "bench.hello", kind, engine, "{port}"], PATH)
             stack.enter_context(server.running())
-            found[name] = _Target(server.url + PATH, server.pid, "moorage_session=" + TOKEN)
+            found[name] = Target(server.url + PATH, server.pid, "Cookie: moorage_session=" + TOKEN)
         for name, options in VARIANTS.items():
-            moorage = first_ready(folder / str(len(found)), _config(engine, **options), PYTHONPATH=str(site))
+            moorage = first_ready(folder / str(len(found)), config(engine, **options), PYTHONPATH=str(site))
             moorage.start()
             stack.callback(moorage.stop)
             cookie = moorage.cookie("ann")
@@ -92,7 +52,7 @@ def _targets(folder: Path, engine: str) -> Iterator[dict[str, _Target]]:
                 moorage.command = (sys.executable, "-m", "bench.hello", "gate")
                 moorage.env["PYTHONPATH"] += ":" + str(Path(__file__).parent.parent)
                 moorage.start()
-            found[name] = _Target(moorage.url + PATH, moorage.pid, cookie)
+            found[name] = Target(moorage.url + PATH, moorage.pid, "Cookie: " + cookie)
             if name.endswith("(default)"):
                 _revocation(moorage)
         yield found
@@ -114,30 +74,22 @@ def _revocation(server: Moorage, rounds: int = 20) -> None:
     print(f"  revocation bites at once: {rounds} of {rounds} cached sessions were refused right after their logout")
 
 
-def _round(target: _Target, seconds: float) -> None:
-    before = cpu_seconds(target.pid)
-    count = load.requests(target.url, seconds=seconds, cookie=target.cookie)
-    target.costs.append((cpu_seconds(target.pid) - before) / count * 1e6)
-    target.rates.append(count / seconds)
-
-
 def run(*, rounds: int, seconds: float) -> None:
     """Measure both engines and print."""
-    engines = ["hypercorn"] + (["uvicorn"] if importlib.util.find_spec("uvicorn") else [])
     data: dict[str, Any] = {"load": load.generator()}
-    for engine in engines:
+    for engine in engines():
         print(f"\ngate on {engine}: {rounds} rounds of {seconds:g} s, 64 connections by {load.generator()}")
         with tempfile.TemporaryDirectory() as folder, _targets(Path(folder), engine) as targets:
             for target in targets.values():
-                load.requests(target.url, seconds=1, cookie=target.cookie)
+                target.warm()
             for _ in range(rounds):
                 for target in targets.values():
-                    _round(target, seconds)
+                    target.round(seconds)
             data[engine] = _tell(engine, targets)
     print(f"  kept in {report.save('gate', data)}")
 
 
-def _tell(engine: str, targets: dict[str, _Target]) -> dict[str, Any]:
+def _tell(engine: str, targets: dict[str, Target]) -> dict[str, Any]:
     base = {RAW: RAW, SAME: RAW, GATE: SAME}
     rows = []
     for name, target in targets.items():

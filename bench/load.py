@@ -20,12 +20,15 @@ def generator() -> str:
     return "wrk" if shutil.which("wrk") else "bench/load.py"
 
 
-def requests(url: str, *, seconds: float, connections: int = 64, cookie: str = "") -> int:
-    """Ask for `url` as fast as it answers; returns how many answers came. AssertionError for any that is no 2xx."""
+def requests(url: str, *, seconds: float, connections: int = 64, header: str = "") -> int:
+    """Ask for `url` as fast as it answers; returns how many answers came. AssertionError for any that is no 2xx.
+
+    header: one more line of the head, as "Cookie: a=b".
+    """
     if shutil.which("wrk"):
-        return _wrk(url, seconds, connections, cookie)
+        return _wrk(url, seconds, connections, header)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", url, str(seconds), str(connections), cookie],
+        [sys.executable, "-m", "bench.load", url, str(seconds), str(connections), header],
         capture_output=True,
         text=True,
         check=True,
@@ -33,9 +36,9 @@ def requests(url: str, *, seconds: float, connections: int = 64, cookie: str = "
     return int(done.stdout)
 
 
-def _wrk(url: str, seconds: float, connections: int, cookie: str) -> int:
-    header = ["-H", f"Cookie: {cookie}"] if cookie else []
-    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", *header, url]
+def _wrk(url: str, seconds: float, connections: int, header: str) -> int:
+    shown = ["-H", header] if header else []
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", *shown, url]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     found = _REQUESTS.search(said)
     if found is None or _BAD.search(said):
@@ -62,16 +65,16 @@ async def _connection(host: str, port: int, request: bytes, until: float) -> int
     return count
 
 
-async def _closed_loop(url: str, seconds: float, connections: int, cookie: str) -> int:
+async def _closed_loop(url: str, seconds: float, connections: int, header: str) -> int:
     parts = urlsplit(url)
     host, port = parts.hostname or "127.0.0.1", parts.port or 80
     lines = [f"GET {parts.path} HTTP/1.1", f"Host: {host}:{port}", "Accept: */*"]
-    lines += [f"Cookie: {cookie}"] if cookie else []
+    lines += [header] if header else []
     request = ("\r\n".join(lines) + "\r\n\r\n").encode()
     until = time.monotonic() + seconds
     return sum(await asyncio.gather(*(_connection(host, port, request, until) for _ in range(connections))))
 
 
 if __name__ == "__main__":
-    target, duration, width, session = sys.argv[1:]
-    print(asyncio.run(_closed_loop(target, float(duration), int(width), session)))
+    target, duration, width, shown = sys.argv[1:]
+    print(asyncio.run(_closed_loop(target, float(duration), int(width), shown)))
