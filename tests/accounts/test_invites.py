@@ -1,5 +1,6 @@
 """Invites: who may make which, how they are kept, and when they hold."""
 
+import hashlib
 import re
 from datetime import timedelta
 
@@ -10,6 +11,8 @@ from moorage.accounts import SYSTEM
 from moorage.accounts.administration import Changes
 from moorage.accounts.invites import InviteRefused
 from moorage.accounts.models import Invite
+from moorage.config.settings import RoleSettings
+from moorage.context import RequestInfo, bind_request
 from moorage.errors import (
     Conflict,
     Forbidden,
@@ -38,14 +41,50 @@ async def test_a_code_is_shown_again_and_a_token_is_not(desk):
         assert text not in repr(code)
 
 
-async def test_a_code_that_was_sealed_with_another_secret_is_not_shown_but_holds(desk, make_desk):
+async def test_codes_end_with_the_secret_and_links_do_not(desk, make_desk):
     with desk.db.activate():
         _, text = await invite(desk)
+        link, token = await invite(desk, kind="link")
     other = await make_desk(desk.clock, secret_key="another secret of more than 32 characters")
     with other.db.activate():
-        ((seen,), _) = await other.accounts.invites.page()
-        assert (seen.code, seen.state) == (None, "valid")
-        assert (await other.accounts.invites.check(text)).id == seen.id
+        ((_, seen), _) = await other.accounts.invites.page()
+        assert seen.code is None
+        assert (await other.accounts.invites.check(text)).state == "not_found"
+        assert (await other.accounts.invites.check(token)).id == link.id
+
+
+async def test_a_short_code_is_not_guessed_from_the_database(desk):
+    """Who reads a stolen database tries all short codes in an instant, unless the digest has a key."""
+    with desk.db.activate():
+        made, _ = await invite(desk, code="2030")
+        row = await Invite.get(id=made.id)
+        assert row.code_hash not in {hashlib.new(kind, b"2030").hexdigest() for kind in ("sha256", "sha3_256")}
+        assert (await desk.accounts.invites.check("2030")).id == made.id
+
+
+@pytest.mark.parametrize(
+    ("viewer", "scopes", "role", "shown"),
+    [
+        ("owner", None, "admin", True),
+        ("owner", {"core:invite:manage"}, "operator", False),
+        ("admin", None, "admin", False),
+        ("admin", None, "operator", True),
+        ("inviter", None, "operator", False),
+        ("inviter", None, "viewer", True),
+    ],
+)
+async def test_nobody_is_shown_a_code_that_lets_in_above_them(desk, viewer, scopes, role, shown):
+    """Otherwise who manages invites could take an administrator's for themselves."""
+    desk.access.configure({"inviter": RoleSettings(includes="viewer", grants=["core:invite:manage"])})
+    with desk.db.activate():
+        made, text = await invite(desk, role=role)
+        user = await desk.accounts.get_user(await desk.user("ann", role=viewer))
+        bind_request(RequestInfo("", "", actor=with_key(user, frozenset(scopes) if scopes else None)))
+        try:
+            ((listed,), _) = await desk.accounts.invites.page()
+            assert listed.code == (await desk.accounts.invites.get(made.pid)).code == (text if shown else None)
+        finally:
+            bind_request(RequestInfo("", ""))
 
 
 @pytest.mark.parametrize("typed", ["Team-2030", "team-2030", " TEAM-2030\n"])

@@ -52,14 +52,19 @@ class InviteRules:
             return
         if by.user is None:
             raise Unauthorized
-        if not self.may_invite(by.user.role, role):
-            if role == ADMIN:
-                raise Forbidden("Only owner can create admin invites")
-            raise Forbidden("An invite may not reach further than you do", details={"role": role})
+        if (refusal := self.refusal(by, role)) is not None:
+            raise Forbidden(refusal, details=None if role == ADMIN else {"role": role})
+
+    def refusal(self, by: Actor, role: str) -> str | None:
+        """Why a user, with the credential in use, may not invite into `role`; None when they may."""
+        if by.user is None or not self.may_invite(by.user.role, role):
+            owners = role == ADMIN
+            return "Only owner can create admin invites" if owners else "An invite may not reach further than you do"
         scopes = by.credential.scopes if by.credential is not None else None
-        invited = access.held_by_role(role)
+        invited = self._shared.access.held_by_role(role)
         if scopes is not None and not invited <= patterns.expand(scopes, list(invited)):
-            raise Forbidden("An invite may not reach further than the key in use", details={"role": role})
+            return "An invite may not reach further than the key in use"
+        return None
 
     def may_invite(self, maker: str, role: str) -> bool:
         """Whether users of the role `maker` may invite into `role`."""

@@ -52,7 +52,8 @@ class InviteRefused(BadRequest):
 class InviteInfo:
     """An invite as those who manage them see it.
 
-    code: of kind "code" only, and None where the secret that sealed it is another one now. created_by: None for
+    code: of kind "code" only; None where the secret that sealed it is another one now, and for who makes the current
+    request and may not make such an invite. created_by: None for
     the operator at the command line, and for a user who is no more. state: "valid" or the reason of a refusal, when
     it was read; "revoked" also while its maker may not make it (see `InviteRules`).
     """
@@ -270,7 +271,7 @@ class Invites:
             row = await Invite.create(
                 pid=new_pid("inv"),
                 kind=kind,
-                code_hash=digest(text.upper() if kind == CODE else text),
+                code_hash=self._hash(kind, text),
                 code_sealed=self._shared.seal.seal(text) if kind == CODE else None,
                 role=role,
                 note=note,
@@ -297,16 +298,20 @@ class Invites:
     async def _by_code(self, code: str) -> Invite | None:
         if len(code) > MAX_TOKEN:
             return None
-        exact = Q(kind=LINK, code_hash=digest(code))
-        folded = Q(kind=CODE, code_hash=digest(code.strip().upper()))
+        exact = Q(kind=LINK, code_hash=self._hash(LINK, code))
+        folded = Q(kind=CODE, code_hash=self._hash(CODE, code.strip()))
         return await Invite.filter(exact | folded).select_related("created_by").first()
+
+    def _hash(self, kind: str, text: str) -> str:
+        """A code as it is stored, in any spelling. A link's token has 128 random bits and is exact."""
+        return self._shared.seal.code_digest(text.upper()) if kind == CODE else digest(text)
 
     def _info(self, row: Invite) -> InviteInfo:
         return InviteInfo(
             id=row.id,
             pid=row.pid,
             kind=row.kind,
-            code=self._opened(row.code_sealed),
+            code=self._opened(row),
             role=row.role,
             note=row.note,
             max_uses=row.max_uses,
@@ -318,9 +323,13 @@ class Invites:
             state=self.rules.state(row),
         )
 
-    def _opened(self, sealed: str | None) -> str | None:
+    def _opened(self, row: Invite) -> str | None:
+        # A code is worth its role: who may not give that must not be shown it.
+        by = current_actor()
+        if row.code_sealed is None or (by.user is not None and self.rules.refusal(by, row.role) is not None):
+            return None
         try:
-            return self._shared.seal.open(sealed) if sealed is not None else None
+            return self._shared.seal.open(row.code_sealed)
         except WrongSecret:
             return None
 

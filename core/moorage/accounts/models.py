@@ -170,7 +170,8 @@ class DeviceCode(Model):
 class Invite(Model):
     """A way in for new users. `kind` is "code" (typed, shown again in lists) or "link" (shown once).
 
-    `code_hash` is the SHA-256 of the code; `code_sealed` holds it encrypted where a contract lists it again.
+    `code_hash` is the HMAC-SHA256 of a code, the SHA-256 of a link's token; `code_sealed` holds a code encrypted, for
+    the contracts that list it again.
     """
 
     id = fields.IntField(primary_key=True)

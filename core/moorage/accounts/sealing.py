@@ -30,6 +30,7 @@ class Seal:
     def __init__(self, secret: str) -> None:
         self._fernet = Fernet(base64.urlsafe_b64encode(_derived(secret, b"seal")))
         self._csrf = _derived(secret, b"csrf")
+        self._codes = _derived(secret, b"codes")
 
     def seal(self, text: str) -> str:
         """`text` encrypted."""
@@ -46,6 +47,10 @@ class Seal:
         """The CSRF token of a session: constant, and it says nothing about the session's token (HMAC-SHA256)."""
         mac = hmac.digest(self._csrf, session_pid.encode(), "sha256")
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+    def code_digest(self, code: str) -> str:
+        """HMAC-SHA256 of a code in hex, as it is stored: people choose codes, and a plain digest of one is guessed."""
+        return hmac.digest(self._codes, code.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
 def load_secret(configured: str | None, data_dir: Path) -> str:
@@ -75,7 +80,7 @@ def load_secret(configured: str | None, data_dir: Path) -> str:
     if len(text) < 32:
         raise StartError(
             f"The secret in {path} is too short. Put the right one back; if it is lost, remove the file: a new one "
-            "is made, invite codes can no longer be shown and JWTs end.",
+            "is made, invite codes and JWTs end.",
             exit_code=4,
         )
     return text
