@@ -1,0 +1,229 @@
+"""The pages of the contracts: each account route is on the pages it belongs to, each example does what it says."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from harness import environment, running
+from moorage.app import App
+from moorage.config import load
+from moorage.openapi.served import by_document
+from moorage.routes import SocketRoute
+
+FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
+PAGES = ("octo", "chrote", "octoprox", "orbital", "chat")
+CONFIG = {
+    "limits": {"enabled": False},
+    "accounts": {"argon2_memory_kib": 256, "argon2_time": 1},
+}
+SHARED = {
+    "octo": {"GET /api/me", "POST /api/auth/logout", "GET /api/auth/csrf"},
+    "chrote": {
+        "POST /auth/logout",
+        "POST /api/auth/logout",
+        "GET /auth/me",
+        "GET /invite/{token}",
+        "GET /api/auth/callback/{provider}",
+    },
+    "octoprox": set(),
+    "orbital": {
+        "GET /api/me",
+        "GET /api/auth/callback/{provider}",
+        "GET /.well-known/oauth-authorization-server",
+        "GET /.well-known/jwks.json",
+    },
+    "chat": {"GET /health", "GET /auth/me", "POST /auth/logout"},
+}
+"""Routes of a page whose view is another surface's or the core's."""
+
+ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
+BLOCK = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
+FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+SCRIPT = 'set -u\nsay() { printf "\\n=== %s\\n" "$1"; }\n'
+
+
+def text_of(page):
+    return (FOLDER / f"{page}.md").read_text()
+
+
+def section(page, title):
+    """A part of a page, from its heading to the next of the same rank; empty where there is none."""
+    found = re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", text_of(page), re.M | re.S)
+    return found[1] if found else ""
+
+
+def rows(text):
+    """The routes in the first cells of tables."""
+    return [f"{method} {path}" for method, path in re.findall(rf"^\| {ROUTE} \|", text, re.M)]
+
+
+def shape(route):
+    return re.sub(r"\{[^}]*\}", "{}", route)
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    """The routes by document, with the tmux plugin; those of plugins hold their sockets as well."""
+    file = tmp_path_factory.mktemp("table") / "moorage.toml"
+    file.write_text('data_dir = "data"\n[plugins.tmux]\nenabled = true\n')
+    loaded = load(file, env={})
+
+    async def sites():
+        app = App(loaded)
+        records = await app.plugins.load(loaded)
+        await app.prepare(records)
+        return app.sites(records)
+
+    found = asyncio.run(sites())
+    documents = {
+        name: {f"{method} {one.route.path}" for one in served for method in one.route.methods}
+        for name, served in by_document(found).items()
+    }
+    for _, entry in found.entries():
+        if isinstance(entry.route, SocketRoute):
+            documents[f"plugin-{entry.owner}"].add(f"WS {entry.route.path}")
+    return documents
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_holds_the_routes_of_its_contract_and_no_others(page, table):
+    listed = rows(section(page, "Served"))
+    assert len(listed) == len(set(listed)), "a route is listed twice"
+    assert set(listed) == table[page] | SHARED[page]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_what_a_page_names_is_served_or_said_to_be_missing(page, table):
+    served = {shape(route) for document in table.values() for route in document}
+    missing = {shape(route) for route in rows(section(page, "Not served yet"))}
+    assert not missing & served
+    plugin = rows(section(page, "With the tmux plugin"))
+    assert set(plugin) == (table["plugin-tmux"] if page == "chrote" else set())
+    named = {shape(f"{method} {path.partition('?')[0]}") for method, path in re.findall(ROUTE, text_of(page))}
+    assert named <= served | missing
+
+
+def test_each_account_route_is_on_some_page(table):
+    listed = {route for page in PAGES for route in rows(section(page, "Served"))}
+    assert set().union(*(table[page] for page in PAGES)) <= listed
+
+
+def examples(page):
+    """[command, what it answers] of the console blocks, in their order."""
+    found = []
+    for block in BLOCK.findall(text_of(page)):
+        for line in block.splitlines():
+            if line.startswith("$ "):
+                found.append([line[2:], ""])
+            elif found[-1][0].endswith("\\") and not found[-1][1]:
+                found[-1][0] += "\n" + line
+            else:
+                found[-1][1] += line + "\n"
+    return found
+
+
+def play(page, server, folder, **env):
+    """Run a page's commands in one shell; each command with what it should and what it did say."""
+    bash = shutil.which("bash")
+    if bash is None or shutil.which("curl") is None:
+        pytest.skip("bash and curl are needed")
+    told = examples(page)
+    assert len(told) > 5
+    script = SCRIPT + "".join(f"say {number}\n{command}\n" for number, (command, _) in enumerate(told))
+    done = subprocess.run(
+        [bash, "-c", script.replace("http://127.0.0.1:8000", server.url)],
+        cwd=folder,
+        env=environment(HOME=str(folder), PATH=os.environ["PATH"], **env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    said = re.split(r"^=== \d+\n", done.stdout.replace(server.url, "http://127.0.0.1:8000"), flags=re.M)[1:]
+    assert len(said) == len(told), done.stdout
+    for (command, expected), answer in zip(told, said, strict=True):
+        compare(command, expected.strip(), answer.strip())
+
+
+def compare(command, expected, answer):
+    """Equal but for what `…` stands for; of JSON also but for numbers, and the status counts."""
+    body, status = split(answer)
+    wanted, wanted_status = split(expected)
+    assert status == wanted_status, f"$ {command}\n{answer}"
+    if wanted[:1] in "[{" and wanted:
+        assert alike(json.loads(wanted), json.loads(body)), f"$ {command}\n{answer}\nThe page says:\n{expected}"
+    else:
+        assert like(wanted, body), f"$ {command}\n{answer}\nThe page says:\n{expected}"
+
+
+def split(text):
+    found = re.fullmatch(r"(.*?)(?:(?:^|\s)(\d{3}))?", text, re.S)
+    return found[1], found[2]
+
+
+def alike(wanted, found):
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        return wanted.keys() == found.keys() and all(alike(wanted[key], found[key]) for key in wanted)
+    if isinstance(wanted, list) and isinstance(found, list):
+        return len(wanted) == len(found) and all(map(alike, wanted, found))
+    if isinstance(wanted, str) and isinstance(found, str):
+        return like(wanted, found)
+    number = type(wanted) in (int, float) and type(found) in (int, float)
+    return number or (type(wanted) is type(found) and wanted == found)
+
+
+def like(wanted, found):
+    return re.fullmatch(".*".join(map(re.escape, wanted.split("…"))), found, re.S) is not None
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A server with an owner, as most pages have it."""
+    with running(tmp_path_factory.mktemp("pages"), CONFIG) as server:
+        ada = ["users", "create", "ada", "--role", "owner", "--email", "ada@example.org", "--password-file", "-"]
+        server.cli(*ada, input="correct horse battery\n")
+        yield server
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "chat"])
+def test_the_examples_of_a_page_do_what_it_says(page, server, tmp_path):
+    play(page, server, tmp_path)
+
+
+def test_the_examples_of_chat_begin_with_its_first_user(tmp_path):
+    folder = tmp_path / "server"
+    folder.mkdir()
+    with running(folder, CONFIG) as fresh:
+        play("chat", fresh, tmp_path, SETUP=setup_token(fresh))
+
+
+def setup_token(server):
+    """What the link of the first start holds; it is written a moment after the server is ready."""
+    file = server.data_dir / "run" / "setup-token"
+    deadline = time.monotonic() + 10
+    while not (file.exists() and file.read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return file.read_text().strip()
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer"),
+    [
+        ('{"a": "x…"} 200', '{"a": "y"} 200'),
+        ('{"a": 1} 200', '{"a": 1} 201'),
+        ('{"a": 1} 200', '{"a": 1, "b": 2} 200'),
+        ('{"a": true} 200', '{"a": false} 200'),
+        ("204", '{"a": 1} 204'),
+    ],
+)
+def test_an_answer_that_is_not_as_the_page_says_is_found(expected, answer):
+    compare("", expected, expected)
+    with pytest.raises(AssertionError):
+        compare("", expected, answer)
