@@ -204,6 +204,30 @@ def test_bad_logins_are_told_what_is_bad(server, anybody, body, status):
     assert "x" * 100 not in answer.text
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/auth/login", "username"), ("/api/auth/sign-in/username", "username"), ("/api/auth/login", "username")],
+)
+def test_after_a_login_no_cookie_is_of_whoever_was_there_before(server, anybody, path, name):
+    """The JWT's cookie of another user must not speak once the session's is gone."""
+    theirs = server.client("ada")
+    answer = theirs.post("/api/auth/login", json={"username": "ada", "password": PASSWORD})
+    before = f"auth_token={answer.json()['token']}"
+    theirs.close()
+    for stale in ("", f"; moorage_session=mses_{'A' * 43}"):
+        headers = {"Cookie": before + stale}
+        answer = anybody.post(path, json={name: "ann", "password": PASSWORD}, headers=headers)
+        assert answer.status_code == 200
+        kept = {}
+        for line in answer.headers.get_list("set-cookie"):
+            cookie, _, value = line.partition(";")[0].partition("=")
+            kept[cookie] = value
+        assert kept["moorage_session"].startswith("mses_")
+        assert kept["auth_token"] != before.partition("=")[2]
+        assert path == "/api/auth/login" or not kept["auth_token"]
+        anybody.cookies.clear()
+
+
 def test_a_login_is_json_and_a_post(anybody):
     fields = {"username": "ann", "password": PASSWORD}
     assert anybody.post("/api/auth/login", data=fields).status_code == 415

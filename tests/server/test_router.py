@@ -50,6 +50,19 @@ def test_wrong_method_names_the_right_ones():
     assert caught.value.headers["Allow"] == "GET, HEAD, OPTIONS, POST"
 
 
+def test_a_path_of_its_own_is_no_value_of_a_parameter():
+    routes = table("/a/{id}", "/files/{rest:path}", methods=("GET", "DELETE"))
+    for path in ("/a/login", "/files/login"):
+        routes.add(bind(HttpRoute(("POST",), path, PUBLIC, view), owner="x", dialect=PROBLEM, prefix=""))
+    assert routes.match("POST", "/a/login")[1] == {}
+    for path in ("/a/login", "/a/%6cogin"):
+        with pytest.raises(MethodNotAllowed) as caught:
+            routes.match("GET", path)
+        assert caught.value.headers["Allow"] == "OPTIONS, POST"
+    assert routes.match("GET", "/a/logins")[1] == {"id": "logins"}
+    assert routes.match("GET", "/files/login")[1] == {"rest": "login"}
+
+
 @pytest.mark.parametrize("path", ["/a/%ff", "/a/x%00y"])
 def test_bad_encoding(path):
     with pytest.raises(BadRequest):

@@ -108,7 +108,11 @@ class RouteTable:
                 if (entry := slot.get(method)) is not None:
                     return entry, {}
                 allowed.update(slot)
+        # A path of its own is no parameter's value: GET where there is a POST is a wrong method, not another resource.
+        own = {} if method == WEBSOCKET else {other: at for other, at in allowed.items() if other != WEBSOCKET}
         found = _walk(self._root, segments, 0, [], method, allowed)
+        if own and (found is None or not found[0].template.endswith(":path}")):
+            _refuse(own)
         if found is None:
             _refuse(allowed)
         entry, values = found

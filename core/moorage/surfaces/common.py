@@ -85,8 +85,13 @@ async def note_admin_read(hub: Hub, what: str) -> None:
 
 
 def with_session(response: Response, accounts: Accounts, login: Login, *, lasting: bool = True) -> Response:
-    """Put a fresh session into the answer's cookie. lasting: the browser keeps it when it is closed."""
-    return _with_cookie(response, accounts.settings.cookie_name, login.token, login.expires_at, lasting=lasting)
+    """Put a fresh session into the answer's cookie, and take away a JWT's: it was for whoever was there before.
+
+    lasting: the browser keeps it when it is closed.
+    """
+    _with_cookie(response, accounts.settings.cookie_name, login.token, login.expires_at, lasting=lasting)
+    jwt = accounts.settings.jwt_cookie_name
+    return _with_cookie(response, jwt, "", None) if _cookie_name(jwt) in request.cookies else response
 
 
 def without_session(response: Response, accounts: Accounts) -> Response:
@@ -108,8 +113,9 @@ async def logged_in(accounts: Accounts, login: Login) -> Response:
         "csrf_token": login.csrf,
         "expires_at": OCTO.timestamp(login.expires_at),
     }
-    response = with_session(json_response(body), accounts, login)
-    return _with_cookie(response, accounts.settings.jwt_cookie_name, token, ends)
+    settings = accounts.settings
+    response = _with_cookie(json_response(body), settings.cookie_name, login.token, login.expires_at)
+    return _with_cookie(response, settings.jwt_cookie_name, token, ends)
 
 
 def octo_user(user: UserInfo) -> OctoUserShape:
@@ -135,7 +141,7 @@ def _with_cookie(response: Response, name: str, value: str, ends: datetime | Non
     secure = current_request().scheme == "https"
     seconds = 0.0 if ends is None else (ends - datetime.now(UTC)).total_seconds()
     response.set_cookie(
-        HOST_PREFIX + name if secure else name,
+        _cookie_name(name),
         value,
         max_age=max(0, round(seconds)) if lasting else None,
         path="/",
@@ -144,3 +150,8 @@ def _with_cookie(response: Response, name: str, value: str, ends: datetime | Non
         samesite="Lax",
     )
     return response
+
+
+def _cookie_name(name: str) -> str:
+    """The cookie as the browser in hand knows it."""
+    return HOST_PREFIX + name if current_request().scheme == "https" else name
