@@ -204,7 +204,8 @@ class Gate:
         receive: Receive,
     ) -> None:
         credential = info.actor.credential
-        if route.limit is LimitClass.AUTH or (credential is not None and credential.csrf is not None):
+        # Of a credential that no browser sends on its own (a Bearer token) no page can be the cause.
+        if route.limit is LimitClass.AUTH if credential is None else credential.csrf is not None:
             self.origins.check(info.method, head, info, credential.csrf if credential else None)
         self._authorize(route.access, info.actor)
         if isinstance(receive, Body):
