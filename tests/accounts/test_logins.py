@@ -1,7 +1,10 @@
 """Logging in: the right answer, the same answer for strangers, and a delay that grows."""
 
 import asyncio
+import os
 import statistics
+import sys
+import threading
 import time
 from datetime import timedelta
 
@@ -194,6 +197,17 @@ async def test_right_logins_at_once_all_succeed(desk):
         await desk.user()
         logins = await asyncio.gather(*(desk.login() for _ in range(25)))
         assert len({login.token for login in logins}) == 25
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a niceness of their own on Linux only")
+async def test_hashing_lets_the_event_loop_go_first(desk):
+    with desk.db.activate():
+        await desk.user()
+        await desk.login("ann")
+    hashing = [thread.native_id for thread in threading.enumerate() if thread.name.startswith("moorage-argon2")]
+    ours = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert hashing
+    assert all(os.getpriority(os.PRIO_PROCESS, thread) == min(19, ours + 5) for thread in hashing)
 
 
 async def test_a_new_password_ends_the_delay(desk):
