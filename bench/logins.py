@@ -1,4 +1,4 @@
-"""Fifty people log in at once: how many get in, and what somebody else notices who asks for something cheap."""
+"""Fifty people log in at once: how many get in, and what somebody notices who is logged in already."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from typing import Any
 import httpx
 
 from bench import peer_accounts, report
+from bench.parts import PATH
 from bench.processes import PASSWORD, Plain, first_ready
 from bench.targets import OPEN, config, install_plugin
 
@@ -31,9 +32,10 @@ LAG = re.compile(r"^moorage_event_loop_lag_seconds_(sum|count)(?:\{\})? (\S+)$",
 
 @dataclass
 class _Server:
-    """Where to ask, and the medians of the rounds until now; `path` None: nobody logs in."""
+    """Where to ask, and the rounds until now. path: where 50 log in, or nobody does; elsewhere: hashes beside it."""
 
     port: int
+    cookie: str
     path: str | None = None
     elsewhere: bool = False
     middle: list[float] = field(default_factory=list)
@@ -63,16 +65,15 @@ async def _connected(port: int) -> AsyncIterator[Callable[[bytes], Any]]:
         writer.close()
 
 
-def _request(port: int, path: str, body: bytes = b"") -> bytes:
-    method = "POST" if body else "GET"
-    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: */*"]
-    lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"] if body else []
+def _request(port: int, first: str, *more: str, body: bytes = b"") -> bytes:
+    lines = [f"{first} HTTP/1.1", f"Host: 127.0.0.1:{port}", "Accept: */*", *more]
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 async def _logins(server: _Server, number: int, until: float) -> int:
     body = json.dumps({"username": f"ann{number}", "password": PASSWORD}).encode()
-    request = _request(server.port, server.path or "", body)
+    heads = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    request = _request(server.port, f"POST {server.path}", *heads, body=body)
     count = 0
     async with _connected(server.port) as ask:
         while time.monotonic() < until:
@@ -82,8 +83,8 @@ async def _logins(server: _Server, number: int, until: float) -> int:
 
 
 async def _cheap(server: _Server, until: float) -> list[float]:
-    """Milliseconds of each cheap request, from when it was due: who waits for one does not send the next."""
-    request, waits = _request(server.port, OPEN), []
+    """Milliseconds of each request with a session, counted from when it was due."""
+    request, waits = _request(server.port, f"GET {PATH}", f"Cookie: {server.cookie}"), []
     async with _connected(server.port) as ask:
         due = time.monotonic()
         while due < until:
@@ -133,7 +134,7 @@ def _lag(server: _Server) -> tuple[float, float]:
     return (float(found["sum"]), float(found["count"])) if found else (0.0, 0.0)
 
 
-def _round(server: _Server, seconds: float, bare: float) -> None:
+def _round(server: _Server, seconds: float, rates: list[float]) -> None:
     before = _lag(server)
     hashes = subprocess.Popen([sys.executable, "-m", "bench.logins", str(seconds + 1)]) if server.elsewhere else None
     if hashes is not None:
@@ -145,8 +146,11 @@ def _round(server: _Server, seconds: float, bare: float) -> None:
     server.middle.append(report.median(waits))
     server.slow.append(report.percentile(waits, 99))
     server.worst.append(max(waits))
-    server.rates.append(rate)
-    server.shares.append(rate / bare)
+    if server.path:
+        # Measured close by, so that what else the machine does hits both.
+        rates.append(_bare(seconds / 2))
+        server.rates.append(rate)
+        server.shares.append(rate / rates[-1])
     if after[1] > before[1]:
         server.lags.append((after[0] - before[0]) / (after[1] - before[1]) * 1e3)
 
@@ -155,31 +159,36 @@ def _round(server: _Server, seconds: float, bare: float) -> None:
 def _servers(folder: Path) -> Iterator[dict[str, _Server]]:
     with contextlib.ExitStack() as stack:
         moorage = first_ready(folder / "moorage", config("uvicorn"), PYTHONPATH=str(install_plugin(folder)))
-        for number in range(PEOPLE):
-            moorage.add_user(f"ann{number}", "operator", PASSWORD)
+        invite = moorage.cli("invites", "create", "--uses", str(PEOPLE)).stdout.strip()
         moorage.start()
         stack.callback(moorage.stop)
+        here = (moorage.port, moorage.cookie(peer_accounts.NAME))
+        for number in range(PEOPLE):
+            account = {"invite_code": invite, "username": f"ann{number}", "password": PASSWORD}
+            httpx.post(moorage.url + "/auth/register", json=account).raise_for_status()
         command = [sys.executable, "-m", "bench.hello", "quart-auth", "uvicorn", "{port}"]
         peer = stack.enter_context(Plain(command, OPEN).running())
+        first = {"username": peer_accounts.NAME, "password": PASSWORD}
+        jar = httpx.post(peer.url + peer_accounts.LOGIN, json=first).raise_for_status().cookies
+        there = (peer.port, "; ".join(f"{name}={value}" for name, value in jar.items()))
         yield {
-            IDLE: _Server(moorage.port),
-            HASHES: _Server(moorage.port, elsewhere=True),
-            "Moorage, 50 log in": _Server(moorage.port, "/api/auth/login"),
-            "quart-auth, idle": _Server(peer.port),
-            "quart-auth, 50 log in, to_thread": _Server(peer.port, peer_accounts.LOGIN),
-            "quart-auth, 50 log in, in the view": _Server(peer.port, peer_accounts.ON_LOOP),
+            IDLE: _Server(*here),
+            HASHES: _Server(*here, elsewhere=True),
+            "Moorage, 50 log in": _Server(*here, "/api/auth/login"),
+            "quart-auth, idle": _Server(*there),
+            "quart-auth, 50 log in, to_thread": _Server(*there, peer_accounts.LOGIN),
+            "quart-auth, 50 log in, in the view": _Server(*there, peer_accounts.ON_LOOP),
         }
 
 
 def run(*, rounds: int, seconds: float) -> None:
     """Measure and print."""
     print(f"\nlogins: {rounds} rounds of {seconds:g} s, argon2 as it is configured by default")
-    rates = []
+    rates: list[float] = []
     with tempfile.TemporaryDirectory() as folder, _servers(Path(folder)) as servers:
         for _ in range(rounds):
-            rates.append(_bare(seconds / 2))
             for server in servers.values():
-                _round(server, seconds, rates[-1])
+                _round(server, seconds, rates)
     idle = report.median(servers[IDLE].middle)
     rows = [
         (
