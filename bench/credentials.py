@@ -12,10 +12,10 @@ from typing import Any
 import httpx
 
 from bench import load, report
-from bench.parts import PATH
+from bench.parts import OPEN, PATH
 from bench.peer_accounts import KEY, LOGIN, NAME
 from bench.processes import PASSWORD, Plain, first_ready
-from bench.targets import OPEN, Target, config, engines, install_plugin
+from bench.targets import Target, config, engines, install_plugin
 
 NOBODY = "nobody"
 MOORAGE, UNCACHED = "Moorage", "Moorage, read each time"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from dataclasses import dataclass
 from time import process_time
 from typing import Any
 
 from bench import report
-from bench.parts import ASGI, PATH, TOKEN, gate, lane_hello, quart_hello, raw_hello
+from bench.parts import ASGI, JWT, KEY, OPEN, PATH, TOKEN, gate, lane_hello, quart_hello, raw_hello
 
-SCOPE = {
+SCOPE: dict[str, Any] = {
     "type": "http",
     "asgi": {"spec_version": "2.3", "version": "3.0"},
     "http_version": "1.1",
@@ -24,14 +25,20 @@ SCOPE = {
     "client": ("127.0.0.1", 40000),
     "server": ("127.0.0.1", 8000),
     "extensions": {},
-    "headers": [
-        (b"host", b"127.0.0.1:8000"),
-        (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"),
-        (b"accept", b"*/*"),
-        (b"accept-language", b"en-GB,en;q=0.9"),
-        (b"accept-encoding", b"gzip, deflate, br, zstd"),
-        (b"cookie", f"theme=dark; moorage_session={TOKEN}".encode()),
-    ],
+}
+HEADERS = [
+    (b"host", b"127.0.0.1:8000"),
+    (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36"),
+    (b"accept", b"*/*"),
+    (b"accept-language", b"en-GB,en;q=0.9"),
+    (b"accept-encoding", b"gzip, deflate, br, zstd"),
+]
+SESSION = (b"cookie", f"theme=dark; moorage_session={TOKEN}".encode())
+SHOWN = {
+    "API key": (b"authorization", b"Bearer " + KEY.encode()),
+    "JWT as Bearer": (b"authorization", b"Bearer " + JWT.encode()),
+    "JWT cookie": (b"cookie", f"theme=dark; auth_token={JWT}".encode()),
+    "session cookie, JWT beside it": (b"cookie", f"auth_token={JWT}; moorage_session={TOKEN}".encode()),
 }
 
 
@@ -60,35 +67,50 @@ class _Sink:
             self.status = message["status"]
 
 
-async def _batch(app: ASGI, sink: _Sink, requests: int) -> float:
-    send = sink.send
+@dataclass(frozen=True)
+class _Variant:
+    """An application, who asks it for what, and what is to be done (and counted) after each batch."""
+
+    app: ASGI
+    shown: tuple[bytes, bytes] = SESSION
+    path: str = PATH
+    after: Callable[[], None] = lambda: None
+
+    def scope(self) -> dict[str, Any]:
+        """The request."""
+        return {**SCOPE, "path": self.path, "raw_path": self.path.encode(), "headers": [*HEADERS, self.shown]}
+
+
+async def _batch(variant: _Variant, sink: _Sink, requests: int) -> float:
+    send, app, scope = sink.send, variant.app, variant.scope()
     started = process_time()
     for turn in range(requests):
         if turn % 8 == 0:
             await asyncio.sleep(0)  # The loop's own work (cancelled timers) belongs to what a request costs.
-        await app(SCOPE.copy(), _Request().receive, send)
+        await app(scope.copy(), _Request().receive, send)
     spent = process_time() - started
     if sink.status != 200:
         raise AssertionError(f"the answer was {sink.status}")
     return spent / requests * 1e6
 
 
-def variants() -> dict[str, tuple[ASGI, Callable[[], None]]]:
-    """Name -> application, and what is to be done (and counted) after each batch."""
-    nothing = lambda: None  # noqa: E731
-    made: dict[str, tuple[ASGI, Callable[[], None]]] = {
-        "raw ASGI": (raw_hello, nothing),
-        "raw ASGI behind the gate": (gate(raw_hello)[0], nothing),
-        "  with limits": (gate(raw_hello, limits=True)[0], nothing),
-    }
+def variants() -> dict[str, _Variant]:
+    """By name."""
+    plain = gate(raw_hello)[0]
     logged, log = gate(raw_hello, log=True)
-    made["  with access log"] = (logged, log.flush)
-    everything, log = gate(raw_hello, limits=True, log=True)
-    made["  with both"] = (everything, log.flush)
-    made["bare Quart"] = (quart_hello(), nothing)
-    made["lane of views"] = (lane_hello(), nothing)
-    made["lane of views behind the gate"] = (gate()[0], nothing)
-    return made
+    everything, full_log = gate(raw_hello, limits=True, log=True)
+    return {
+        "raw ASGI": _Variant(raw_hello),
+        "raw ASGI behind the gate": _Variant(plain),
+        "  nobody, a public route": _Variant(plain, (b"cookie", b"theme=dark"), OPEN),
+        **{f"  {name}": _Variant(plain, shown) for name, shown in SHOWN.items()},
+        "  with limits": _Variant(gate(raw_hello, limits=True)[0]),
+        "  with access log": _Variant(logged, after=log.flush),
+        "  with both": _Variant(everything, after=full_log.flush),
+        "bare Quart": _Variant(quart_hello()),
+        "lane of views": _Variant(lane_hello()),
+        "lane of views behind the gate": _Variant(gate()[0]),
+    }
 
 
 async def measure(rounds: int, requests: int) -> dict[str, list[float]]:
@@ -99,10 +121,10 @@ async def measure(rounds: int, requests: int) -> dict[str, list[float]]:
     gc.collect()
     gc.freeze()
     for turn in range(rounds + 1):
-        for name, (app, after) in apps.items():
-            cost = await _batch(app, sinks[name], requests)
+        for name, variant in apps.items():
+            cost = await _batch(variant, sinks[name], requests)
             started = process_time()
-            after()
+            variant.after()
             cost += (process_time() - started) / requests * 1e6
             if turn:
                 found[name].append(cost)

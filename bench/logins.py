@@ -19,9 +19,9 @@ from typing import Any
 import httpx
 
 from bench import peer_accounts, report
-from bench.parts import PATH
+from bench.parts import OPEN, PATH
 from bench.processes import PASSWORD, Plain, first_ready
-from bench.targets import OPEN, config, install_plugin
+from bench.targets import config, install_plugin
 
 PEOPLE = 50
 PACE = 0.01

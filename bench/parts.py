@@ -15,7 +15,7 @@ from moorage.accounts.cache import CredentialCache
 from moorage.app import App
 from moorage.config import load
 from moorage.dialects import PROBLEM
-from moorage.routes import HttpRoute
+from moorage.routes import PUBLIC, HttpRoute
 from moorage.server.accesslog import AccessLog
 from moorage.server.gate import Gate
 from moorage.server.reply import ON_HTTP as GATE_HEADERS
@@ -25,8 +25,11 @@ from quart import Quart, Response
 
 BODY = b'{"hello":"world"}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
-TOKEN = "mst_" + "a1B2c3D4" * 5
+TOKEN = "mses_" + "a1B2c3D4" * 5
+KEY = "mcp_0123abcd_" + "a1B2c3D4" * 4
+JWT = "eyJ" + "a1B2c3D4" * 90
 PATH = "/bench/hello"
+OPEN = "/bench/open"
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -75,7 +78,7 @@ class _Nowhere(StringIO):
 def gate(app: ASGI | None = None, *, limits: bool = False, log: bool = False) -> tuple[Gate, AccessLog]:
     """The server's own gate in front of `app` (default: the lane of views), nothing around it started.
 
-    A session is in the cache, and the route asks for a permission that it holds.
+    A session, a key and a JWT are in the cache, and the route at PATH asks for a permission that they hold.
     """
     environment = {
         "MOORAGE__DATA_DIR": tempfile.gettempdir(),
@@ -89,17 +92,22 @@ def gate(app: ASGI | None = None, *, limits: bool = False, log: bool = False) ->
     if app is not None:
         server._views = app  # type: ignore[assignment]
     server.access.declare("bench", (Permission("bench:thing:read", "Read", default="viewer"),))
-    server.accounts._cache = _one_session()
-    route = HttpRoute(("GET",), PATH, "bench:thing:read", view)
+    server.accounts._cache = _remembered()
+    routes = [HttpRoute(("GET",), PATH, "bench:thing:read", view), HttpRoute(("GET",), OPEN, PUBLIC, view)]
     permissions = frozenset({"bench:thing:read"})
-    sites = Sites([Mounted("bench", PROBLEM, [Mount.parse("/")], [route], permissions=permissions)])
+    sites = Sites([Mounted("bench", PROBLEM, [Mount.parse("/")], routes, permissions=permissions)])
     made = server._make_gate(sites)
     return made, server.access_log
 
 
-def _one_session() -> CredentialCache:
+def _remembered() -> CredentialCache:
     cache = CredentialCache(ttl=3600)
     now = datetime.now(UTC)
     user = UserInfo(1, "user_1", "ann", "Ann", None, "operator", None, True, now)
-    cache.put(TOKEN, Actor(user, Credential(Method.SESSION, 1, "sess_1", csrf="c" * 32)), generation=0, now=now)
+    for token, method, csrf in (
+        (TOKEN, Method.SESSION, "c" * 32),
+        (KEY, Method.API_KEY, None),
+        (JWT, Method.JWT, "c" * 32),
+    ):
+        cache.put(token, Actor(user, Credential(method, 1, "sess_1", csrf=csrf)), generation=0, now=now)
     return cache

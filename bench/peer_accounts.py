@@ -7,8 +7,7 @@ from typing import Any
 
 from quart import Quart, Response, request
 
-from bench.parts import ASGI, BODY, PATH
-from bench.targets import OPEN
+from bench.parts import ASGI, BODY, OPEN, PATH
 
 SECRET = "a secret of the benchmark, which signs nothing else"
 NAME, PASSWORD = "ann", "correct horse battery"

@@ -12,7 +12,6 @@ from bench.processes import cpu_seconds
 
 import fakedist  # isort: skip  (found through bench.processes)
 
-OPEN = "/bench/open"
 PLUGIN = """
 from quart import Response
 from moorage.api import *
