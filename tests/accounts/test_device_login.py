@@ -99,6 +99,14 @@ async def test_a_network_has_twenty_codes_waiting_at_once(ready):
     await begun(ready, client=ClientInfo("2001:db8::1"))
 
 
+async def test_addresses_that_begin_alike_do_not_share_their_codes(ready):
+    for _ in range(20):
+        await begun(ready, client=ClientInfo("192.0.2.10"))
+    await begun(ready, client=ClientInfo("192.0.2.1"))
+    with pytest.raises(TooManyRequests):
+        await begun(ready, client=ClientInfo("192.0.2.10"))
+
+
 # -- polling ----------------------------------------------------------------------------------------------------
 
 

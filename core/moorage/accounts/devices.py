@@ -228,7 +228,7 @@ class Devices:
 
     async def _check_pending(self, address: str) -> None:
         waiting = DeviceCode.filter(status=PENDING, expires_at__gt=self._shared.now())
-        if await waiting.filter(address__startswith=_network_of(address)).count() >= MAX_PENDING:
+        if await waiting.filter(_same_network(address)).count() >= MAX_PENDING:
             raise TooManyRequests("Too many devices wait for approval; try again later")
 
     async def _insert(self, code: str, user_code: str, client_id: str, scope: str, client: ClientInfo) -> None:
@@ -299,10 +299,12 @@ def _stored(address: str) -> str:
     return found.exploded
 
 
-def _network_of(address: str) -> str:
-    """How the stored addresses of a client's network begin. Source: `attempts.network`."""
+def _same_network(address: str) -> Q:
+    """The stored addresses of a client's network, which of IPv4 is the address alone. Source: `attempts.network`."""
     known = network(address).partition("/")
-    return IPv6Address(known[0]).exploded[:20] if known[1] else _stored(address)
+    if known[1]:
+        return Q(address__startswith=IPv6Address(known[0]).exploded[:20])
+    return Q(address=_stored(address))
 
 
 def _readable(stored: str) -> str:
