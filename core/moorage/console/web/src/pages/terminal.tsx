@@ -1,6 +1,6 @@
 // One shared terminal: what it shows, who is here, and whose keys it takes.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { ApiError, socketUrl } from "../api";
 import type { PageProps } from "../app";
 import { Live, type Phase } from "../live";
@@ -97,7 +97,8 @@ function Shared({ session, mount, state, refresh }: PageProps & { session: strin
     };
   }, []);
 
-  useEffect(() => {
+  // Before the page says so: a key that is pressed on seeing it must not be lost.
+  useLayoutEffect(() => {
     if (!screen.current) return;
     screen.current.typing = typing;
     if (typing) {
