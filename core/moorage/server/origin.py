@@ -11,6 +11,7 @@ from moorage.errors import Forbidden
 from moorage.server.head import Head
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+ORIGIN_REFUSED = "ORIGIN_REFUSED"
 
 
 class OriginPolicy:
@@ -52,7 +53,7 @@ class OriginPolicy:
     def check_socket(self, head: Head, info: RequestInfo) -> None:
         """Refuse a WebSocket that a page of another site opens; programs send no Origin."""
         if head.origin and not self.allows(head.origin, info):
-            raise Forbidden("WebSocket from another origin refused", code="ORIGIN_REFUSED")
+            raise Forbidden("WebSocket from another origin refused", code=ORIGIN_REFUSED)
 
 
 def origin_of(url: str) -> str:
