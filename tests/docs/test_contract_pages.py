@@ -44,7 +44,7 @@ SHARED = {
 
 ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
-FENCE = re.compile(r"^```.*?^```$", re.M | re.S)
+SETTINGS = re.compile(r"^```toml\n(.*?)^```$", re.M | re.S)
 SCRIPT = 'set -u\nsay() { printf "\\n=== %s\\n" "$1"; }\n'
 
 
@@ -114,6 +114,15 @@ def test_each_account_route_is_on_some_page(table):
     assert set().union(*(table[page] for page in PAGES)) <= listed
 
 
+def test_the_settings_are_right(tmp_path):
+    found = [text for page in ("README", *PAGES) for text in SETTINGS.findall(text_of(page))]
+    assert found
+    for number, text in enumerate(found):
+        file = tmp_path / f"{number}.toml"
+        file.write_text(text)
+        load(file, env={})
+
+
 def examples(page):
     """[command, what it answers] of the console blocks, in their order."""
     found = []
@@ -130,9 +139,10 @@ def examples(page):
 
 def play(page, server, folder, **env):
     """Run a page's commands in one shell; each command with what it should and what it did say."""
-    bash = shutil.which("bash")
-    if bash is None or shutil.which("curl") is None:
-        pytest.skip("bash and curl are needed")
+    bash, curl = shutil.which("bash"), shutil.which("curl")
+    options = subprocess.run([curl, "--help", "all"], capture_output=True, text=True).stdout if curl else ""
+    if bash is None or "--json" not in options:
+        pytest.skip("bash and curl 7.82 or newer are needed")
     told = examples(page)
     assert len(told) > 5
     script = SCRIPT + "".join(f"say {number}\n{command}\n" for number, (command, _) in enumerate(told))
