@@ -81,6 +81,14 @@ def test_only_administrators_come_in(people, cast, method, where):
     assert victim.client.get("/auth/me").json()["role"] == "viewer"
 
 
+def test_who_is_not_signed_in_is_told_by_chats_code(people):
+    """Its page goes to the login by this code, and an expired session comes before a wrong CSRF token."""
+    expired = {"Cookie": f"moorage_session=mses_{'A' * 43}", "X-CSRF-Token": "wrong"}
+    for headers in ({}, expired):
+        answer = people.anybody().patch("/admin/users/1", json={}, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (401, "AUTH_REQUIRED")
+
+
 def test_rank_counts_and_nobody_changes_their_own_place(people, cast):
     admin = people.make("admin")
     for target in (people.make("admin"), people.root, admin):

@@ -120,7 +120,9 @@ class _Chat(Dialect):
     name = "chat"
 
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
-        body: dict[str, Any] = {"code": error.error_code, "message": error.message, "request_id": request_id}
+        # By this code the page knows that it has to sign in.
+        code = "AUTH_REQUIRED" if error.error_code == "UNAUTHORIZED" else error.error_code
+        body: dict[str, Any] = {"code": code, "message": error.message, "request_id": request_id}
         if error.details:
             body["detail"] = error.details.get("problems", [error.details])
         return body
