@@ -9,6 +9,7 @@ import click
 
 from moorage.accounts import SYSTEM, Accounts, KeyInfo
 from moorage.cli.offline import required_user, with_accounts
+from moorage.cli.options import Days
 
 PAGE = 200
 
@@ -22,7 +23,7 @@ def keys() -> None:
 @click.argument("name")
 @click.option("--user", "owner", required=True, help="Whose key: a username or an e-mail address.")
 @click.option("--scope", "scopes", multiple=True, help="A permission or pattern (tmux:*); again for more. None: all.")
-@click.option("--expires", type=click.FloatRange(min=0, min_open=True, max=36500), metavar="DAYS", help="Days to live.")
+@click.option("--expires", type=Days(), metavar="DAYS", help="Days to live.")
 @with_accounts(permissions=True)
 async def create(accounts: Accounts, name: str, owner: str, scopes: tuple[str, ...], expires: float | None) -> None:
     """Make an API key called NAME. The key is printed once, alone, on standard output."""

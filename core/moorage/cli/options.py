@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 config_option = click.option(
     "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The configuration file."
 )
+
+
+class Days(click.FloatRange):
+    """A number of days, parts of one too; a hundred years at most."""
+
+    name = "days"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True, max=36500)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See click. NaN is in no range, and click's own comparison does not see that."""
+        days = super().convert(value, param, ctx)
+        return days if days == days else self.fail(f"{value} is not a number of days", param, ctx)
 
 
 def chosen_config(config_path: Path | None) -> Path | None:
