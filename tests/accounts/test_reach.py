@@ -1,5 +1,6 @@
 """What reaches too far: limited credentials, roles without plugins, actors who were demoted, those who stand higher."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -10,7 +11,7 @@ from moorage.accounts import ClientInfo
 from moorage.accounts.administration import Changes
 from moorage.accounts.models import Session
 from moorage.config.settings import RoleSettings
-from moorage.errors import Forbidden
+from moorage.errors import Conflict, Forbidden, Unauthorized
 
 HOME = ClientInfo("192.0.2.1", "pytest")
 
@@ -118,6 +119,36 @@ async def test_what_a_device_was_lent_makes_nothing_that_outlives_it(desk):
             assert key.expires_at == ends
         key, _ = await accounts.create_key(user_id, "own", by=actor)
         assert key.expires_at is None
+
+
+@pytest.mark.parametrize("backend", ["sqlite", "postgres"], indirect=True)
+async def test_a_user_who_goes_meanwhile_makes_no_key(desk):
+    """The request began while the user was there."""
+    accounts = desk.accounts
+    with desk.db.activate():
+        _, owner = await person(desk, "owner", "root")
+        gone, actor = await person(desk, "admin", "ada")
+        target = await desk.user("target")
+        await accounts.delete_user(gone, by=owner)
+        for owner_id in (gone, target):
+            with pytest.raises(Unauthorized):
+                await accounts.create_key(owner_id, "late", by=actor)
+        demoted, stale = await person(desk, "admin", "bob")
+        high = await desk.user("high", role="admin")
+        await accounts.set_role(demoted, "operator", by=owner)
+        with pytest.raises(Forbidden):
+            await accounts.create_key(high, "late", by=stale)
+
+
+async def test_keys_made_at_once_keep_the_bound(desk, monkeypatch):
+    monkeypatch.setattr("moorage.accounts.keys.MAX_PER_USER", 3)
+    accounts = desk.accounts
+    with desk.db.activate():
+        user_id, actor = await person(desk, "operator", "ann")
+        made = await asyncio.gather(
+            *(accounts.create_key(user_id, "one", by=actor) for _ in range(8)), return_exceptions=True
+        )
+        assert sorted(isinstance(one, Conflict) for one in made) == [False] * 3 + [True] * 5
 
 
 async def test_a_device_sets_no_first_password(desk):

@@ -49,26 +49,21 @@ class Keys:
         """
         by = by or current_actor()
         name = check_name(name)
-        owner = await User.get_or_none(id=owner_id)
-        if owner is None:
-            raise NotFound("Target user not found")
-        if not owner.active:
-            raise Conflict("The user is disabled", code="USER_INACTIVE")
-        self._check_reach(by, owner)
         granted = self._scopes(scopes, by)
         expires_at = self._expiry(expires_at, by)
-        if await ApiKey.filter(user_id=owner_id, revoked_at__isnull=True).count() >= MAX_PER_USER:
-            raise Conflict(f"A user may have {MAX_PER_USER} keys; revoke one first", code="TOO_MANY_KEYS")
         for _ in range(5):
             key = new_api_key()
             try:
                 async with self._shared.db.transaction():
+                    owner = await self._owner(owner_id, by)
+                    if await ApiKey.filter(user_id=owner_id, revoked_at__isnull=True).count() >= MAX_PER_USER:
+                        raise Conflict(f"A user may have {MAX_PER_USER} keys; revoke one first", code="TOO_MANY_KEYS")
                     row = await self._insert(owner, name, key, granted, expires_at)
                     data = {"user_id": owner.id, "name": name, "prefix": row.prefix, "scopes": granted}
                     await self._shared.record("key.created", by=by, target=f"api_key:{row.id}", data=data)
                 return key_info(row, None), key.secret
             except IntegrityError:
-                # The public part has 32 bits: it may be taken. A user deleted meanwhile ends up here as well.
+                # The public part has 32 bits: it may be taken.
                 continue
         raise Unavailable("No free key was found; try again")
 
@@ -159,15 +154,21 @@ class Keys:
             expires_at=expires_at,
         )
 
-    def _check_reach(self, by: Actor, owner: User) -> None:
-        if by.method is Method.SYSTEM:
-            return
-        if by.user is None:
+    async def _owner(self, owner_id: int, by: Actor) -> User:
+        """The key's owner, locked, once it is sure that both are there still and the maker may. See `create`."""
+        maker_id = by.user.id if by.user is not None else owner_id
+        # In one order everywhere, so that two of these cannot wait for each other.
+        locked = await User.filter(id__in=[owner_id, maker_id]).order_by("id").select_for_update()
+        rows = {row.id: row for row in locked}
+        if by.method is not Method.SYSTEM and (by.user is None or maker_id not in rows):
             raise Unauthorized
-        if by.user.id == owner.id:
-            return
-        if not within(self._shared.access, owner.role, by.user.role):
+        if (owner := rows.get(owner_id)) is None:
+            raise NotFound("Target user not found")
+        if not owner.active:
+            raise Conflict("The user is disabled", code="USER_INACTIVE")
+        if maker_id != owner_id and not within(self._shared.access, owner.role, rows[maker_id].role):
             raise Forbidden("A key may not reach further than you do: that user has wider rights than you")
+        return owner
 
     def _scopes(self, wanted: Sequence[str] | None, by: Actor) -> list[str] | None:
         limits = by.credential.scopes if by.credential is not None else None
