@@ -3,6 +3,7 @@
 import pytest
 from moorage.accounts.names import check_email, check_name, check_username, folded
 from moorage.accounts.passwords import check_password, too_long
+from moorage.accounts.registration import username_of
 from moorage.accounts.sealing import Seal, WrongSecret, load_secret
 from moorage.accounts.secrets import new_api_key, new_pid, new_session_token
 from moorage.errors import StartError, ValidationFailed
@@ -36,6 +37,16 @@ def test_usernames_that_are_refused(name):
     with pytest.raises(ValidationFailed) as refused:
         check_username(name)
     assert refused.value.problems[0]["field"] == "username"
+
+
+@pytest.mark.parametrize("name", ["\u0430nn", "r\u043e\u043et", "ro\u03bft", "a\u0585n"])
+def test_names_that_pose_as_others_are_refused(name):
+    """Cyrillic, Greek or Armenian letters among Latin ones: no reader tells these from ann, root and aon."""
+    with pytest.raises(ValidationFailed, match="alphabets"):
+        check_username(name)
+    made = username_of(f"{name}@example.org")
+    assert made.isascii()
+    assert check_username(made) == made
 
 
 def test_spellings_of_one_name_are_one():

@@ -13,6 +13,8 @@ MAX_NAME = 128
 MAX_KEY = 255
 """Characters of the longest folded name; folding can lengthen a text, up to eighteen times."""
 
+_ALIKE = {"LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "CHEROKEE"}
+
 
 def folded(text: str) -> str:
     """The key of a name: NFKC and case folding, so that `Ann`, `ANN` and full-width `Ａｎｎ` are one."""
@@ -28,7 +30,15 @@ def check_username(text: str) -> str:
         refuse("username", f"must have 1 to {MAX_USERNAME} characters")
     if not name[0].isalnum() or not all(_in_username(char) for char in name):
         refuse("username", "may hold letters, digits and . _ -, and begins with a letter or digit")
+    if mixed(name):
+        refuse("username", "may not mix alphabets whose letters look alike")
     return name
+
+
+def mixed(name: str) -> bool:
+    """Whether letters of several alphabets that look alike stand in a name: a Cyrillic one poses as a Latin one."""
+    scripts = {unicodedata.name(char, "").partition(" ")[0] for char in name if char.isalpha()}
+    return len(scripts & _ALIKE) > 1
 
 
 def _in_username(char: str) -> bool:

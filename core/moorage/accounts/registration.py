@@ -7,7 +7,7 @@ import unicodedata
 from moorage.access import Actor
 from moorage.accounts.invites import InviteRefused, Invites
 from moorage.accounts.models import User
-from moorage.accounts.names import MAX_USERNAME, folded
+from moorage.accounts.names import MAX_USERNAME, folded, mixed
 from moorage.accounts.secrets import new_pid
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.shared import ClientInfo, Login, Shared
@@ -133,6 +133,8 @@ def username_of(text: str) -> str:
     """A valid username near to a text, such as the part of an e-mail address before the @."""
     near = unicodedata.normalize("NFKC", text.rpartition("@")[0] or text)
     kept = "".join(char for char in near if char.isalnum() or char in "._-").lstrip("._-")
+    if mixed(kept):
+        kept = "".join(char for char in kept if char.isascii()).lstrip("._-")
     return kept[: MAX_USERNAME - 16] or "user"
 
 
