@@ -11,17 +11,24 @@ import httpx
 from harness import Server
 
 
-def exchange(server: Server, data: bytes, timeout: float = 10) -> bytes:
-    """Send bytes, end the sending side, and read until the server ends the connection. b"" for one that was reset."""
+def exchange(server: Server, data: bytes, *, end: bool = True, timeout: float = 10) -> bytes:
+    """Send bytes, and read until the server ends the connection. b"" for one that was reset.
+
+    end: end the sending side; otherwise what came until `timeout` seconds of silence is all.
+    """
     got = b""
     with socket.create_connection(("127.0.0.1", server.port), timeout=timeout) as sock:
         try:
             sock.sendall(data)
-            sock.shutdown(socket.SHUT_WR)
+            if end:
+                sock.shutdown(socket.SHUT_WR)
             while chunk := sock.recv(65536):
                 got += chunk
         except (ConnectionResetError, BrokenPipeError):
             pass
+        except TimeoutError:
+            if end:
+                raise
     return got
 
 

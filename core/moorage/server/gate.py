@@ -160,6 +160,9 @@ class Gate:
             elif entry is not None and isinstance(entry.route, HttpRoute):
                 await self._serve(entry, entry.route, params, head, info, reply, scope, body or receive)
         except MoorageError as error:
+            if not info.address and scope["http_version"].startswith("1"):
+                # The head was refused: where this request ends is not certain, and what is behind it is not read.
+                reply.extra.append((b"connection", b"close"))
             await self._answer(reply, error, dialect, body)
         except TimeoutError:
             await self._answer(reply, DeadlineExceeded(), dialect, body)
