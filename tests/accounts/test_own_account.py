@@ -181,3 +181,22 @@ def test_a_key_without_the_scope_neither_lists_nor_ends_sessions(server):
         assert program.post("/api/core/sessions/revoke-all", headers=bearer).status_code == 403
         assert program.put("/api/me", json={"display_name": "x"}, headers=bearer).status_code == 403
         assert program.get("/api/me", headers=bearer).status_code == 200
+
+
+def test_a_devices_token_changes_neither_password_nor_identities(server):
+    server.add_user("gus")
+    with server.client("gus") as gus, server.client() as device:
+        asked = device.post("/api/auth/device/code", data={"client_id": "cli"}).json()
+        gus.post("/api/auth/device/approve", json={"userCode": asked["user_code"]}).raise_for_status()
+        grant = {"grant_type": "urn:ietf:params:oauth:grant-type:device_code", "client_id": "cli"}
+        told = device.post("/api/auth/device/token", data={**grant, "device_code": asked["device_code"]}).json()
+        bearer = {"Authorization": f"Bearer {told['access_token']}"}
+        assert device.get("/api/me", headers=bearer).status_code == 200
+        change = {"current_password": PASSWORD, "new_password": FRESH}
+        for refused in (
+            device.post("/api/core/password", json=change, headers=bearer),
+            device.get("/api/core/identities", headers=bearer),
+            device.delete("/api/core/identities/ident_x", headers=bearer),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (403, "SESSION_REQUIRED")
+        assert gus.get("/api/core/identities").status_code == 200

@@ -164,6 +164,6 @@ async def test_a_device_sets_no_first_password(desk):
         device = Actor(actor.user, replace(actor.credential, method=Method.BEARER, csrf=None))
         with pytest.raises(Forbidden) as refused:
             await accounts.change_password(device, None, "another good battery", HOME)
-        assert refused.value.error_code == "SIGN_IN_AGAIN"
+        assert refused.value.error_code == "SESSION_REQUIRED"
         await Session.filter(id=row.id).update(kind="cookie")
         assert await accounts.change_password(actor, None, "another good battery", HOME)

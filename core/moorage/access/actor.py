@@ -60,6 +60,12 @@ class Credential:
         return self.method in OF_SESSIONS
 
 
+    @property
+    def of_login(self) -> bool:
+        """Whether a person logged in with it and nothing was taken from their rights: no key, no device's token."""
+        return self.of_session and self.method is not Method.BEARER and self.scopes is None
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
     """One authenticated party, or ANONYMOUS. Immutable: a change of role makes a new one."""

@@ -89,7 +89,7 @@ class Logins:
         """
         user = await User.get_or_none(id=actor.user.id) if actor.user is not None else None
         credential = actor.credential
-        if user is None or credential is None or not credential.of_session or credential.scopes is not None:
+        if user is None or credential is None or not credential.of_login:
             raise Forbidden("Sign in with a browser to change the password", code="SESSION_REQUIRED")
         minimum = self._shared.settings.password_min_length
         check_password(new, min_length=minimum, names=(user.username, user.email, user.name))

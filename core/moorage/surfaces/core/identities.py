@@ -105,10 +105,9 @@ def routes(hub: Hub) -> list[Route]:
 
 
 def _person() -> Actor:
-    """Who is signed in; a key, or a device's limited token, is no person who says how to be known."""
+    """Who is signed in; a key, or a device's token, is no person who says how to be known."""
     actor = current_actor()
-    credential = actor.credential
-    if credential is None or not credential.of_session or credential.scopes is not None:
+    if actor.credential is None or not actor.credential.of_login:
         raise Forbidden("Sign in with a browser to see and change identities", code="SESSION_REQUIRED")
     return actor
 
