@@ -59,7 +59,6 @@ class Credential:
         """Whether it holds and ends with a session."""
         return self.method in OF_SESSIONS
 
-
     @property
     def of_login(self) -> bool:
         """Whether a person logged in with it and nothing was taken from their rights: no key, no device's token."""
