@@ -137,8 +137,10 @@ def test_a_device_is_turned_away_and_its_code_says_so_afterwards(server, sign_in
     expect(page.get_by_role("status")).to_have_text("Denied. The device stays out.")
 
     page.get_by_role("button", name="Type in another code").click()
+    expect(box).to_be_focused()
     box.fill(asked["user_code"])
-    page.keyboard.press("Enter")
+    expect(box).to_have_value(asked["user_code"])
+    box.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("This code was denied already.")
     assert device_polls(server, asked).json()["error"] == "access_denied"
     assert real(faults) == []
