@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from moorage.api import PluginConfig
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, HttpUrl, field_validator, model_validator
 
 from moorage_tmux.filters import Clipboard
 
@@ -49,6 +50,48 @@ class TmuxConfig(PluginConfig):
     claim_warning_seconds: float = Field(300.0, ge=0, description="So long before a claim ends its holder is warned.")
     claim_grace_seconds: float = Field(
         30.0, ge=0, le=3600, description="How long a claim outlives its holder's last connection."
+    )
+
+    messages_per_second: float = Field(
+        200.0,
+        gt=0,
+        le=100_000,
+        description="Messages that one socket may send in the long run; five times as many at once. What is over it is "
+        "refused with RATE_LIMITED.",
+    )
+    input_bytes_per_second: int = Field(
+        512 * 1024,
+        ge=1024,
+        le=1024 * 1024 * 1024,
+        description="Bytes that one socket may type in the long run; four times as many at once.",
+    )
+    chrote_url: HttpUrl | None = Field(
+        None,
+        description="A CHROTE server whose sessions the capture route shows, instead of those of the tmux here: "
+        "http://HOST:8080.",
+    )
+    chrote_timeout: float = Field(5.0, gt=0, le=60, description="Seconds that the CHROTE server may take to answer.")
+    recording: Literal["off", "request", "always"] = Field(
+        "request",
+        description='"request": who may, starts recordings. "always": every session is recorded from the moment it is '
+        'seen. "off": none is.',
+    )
+    recording_sessions: list[str] = Field(
+        [], description='Names of sessions that are always recorded; "*" stands for anything: ["prod-*"].'
+    )
+    recording_input: bool = Field(
+        False, description="Record what is typed as well, passwords that no screen shows included."
+    )
+    recording_bytes: int = Field(
+        256 * 1024 * 1024, ge=64 * 1024, description="Bytes that one recording may have; it ends when it has them."
+    )
+    recordings_bytes: int = Field(
+        4 * 1024 * 1024 * 1024,
+        ge=64 * 1024,
+        description="Bytes that all recordings may have together. The oldest that have ended make room for new ones.",
+    )
+    recording_days: float = Field(
+        0, ge=0, le=36_500, description="Days after which a recording is deleted; 0 keeps it for ever."
     )
 
     @field_validator("socket_name")

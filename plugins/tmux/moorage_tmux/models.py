@@ -1,4 +1,4 @@
-"""The plugin's table: claims, so that they outlive a restart of the server."""
+"""The plugin's tables: claims, so that they outlive a restart of the server, and what was recorded."""
 
 from __future__ import annotations
 
@@ -18,3 +18,28 @@ class TmuxClaim(Model):
 
     class Meta:
         table = "tmux_claims"
+
+
+class TmuxRecording(Model):
+    """What is known of a recording; its events are in a file of the plugin's folder, named after `pid`.
+
+    started_by: a user's id, None when the operator's settings began it. ended_at: None while it goes on.
+    """
+
+    id = fields.IntField(primary_key=True)
+    pid = fields.CharField(max_length=32, unique=True)
+    session_key = fields.CharField(max_length=96, db_index=True)
+    session_name = fields.TextField()
+    started_by = fields.IntField(null=True)
+    started_by_pid = fields.CharField(max_length=64, null=True)
+    started_by_name = fields.TextField(null=True)
+    started_at = fields.DatetimeField(db_index=True)
+    ended_at = fields.DatetimeField(null=True)
+    end_reason = fields.CharField(max_length=32, null=True)
+    cols = fields.IntField()
+    rows = fields.IntField()
+    duration = fields.FloatField(default=0.0)
+    size = fields.BigIntField(default=0)
+
+    class Meta:
+        table = "tmux_recordings"

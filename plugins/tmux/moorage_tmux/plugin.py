@@ -64,7 +64,7 @@ class TmuxPlugin(Plugin):
             data={
                 "tmux": self._version,
                 "watched_sessions": len(terminals.pool),
-                "sockets": len(terminals.connections),
+                "sockets": len(terminals.announce.connections),
                 "claims": len(terminals.claims),
             },
         )

@@ -10,7 +10,13 @@ VIEW = Permission("tmux:session:view", "See terminal sessions and what they show
 INPUT = Permission("tmux:session:input", "Type into terminal sessions", default="operator")
 CLAIM = Permission("tmux:session:claim", "Claim a terminal session for oneself", default="operator")
 OVERRIDE = Permission("tmux:claim:override", "Take over or release claims of others", default="admin")
-PERMISSIONS = (VIEW, INPUT, CLAIM, OVERRIDE)
+CREATE = Permission("tmux:session:create", "Start terminal sessions", default="operator")
+RENAME = Permission("tmux:session:rename", "Rename terminal sessions", default="operator")
+DELETE = Permission("tmux:session:delete", "End terminal sessions and what runs in them", default="admin")
+RECORD = Permission("tmux:recording:create", "Record terminal sessions, and end recordings", default="operator")
+REPLAY = Permission("tmux:recording:view", "See, replay and download recordings of terminals", default="operator")
+ERASE = Permission("tmux:recording:delete", "Delete recordings of terminals", default="admin")
+PERMISSIONS = (VIEW, INPUT, CLAIM, OVERRIDE, CREATE, RENAME, DELETE, RECORD, REPLAY, ERASE)
 
 
 class Decides(Protocol):

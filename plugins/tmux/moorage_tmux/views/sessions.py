@@ -1,4 +1,4 @@
-"""The plugin's HTTP routes, thin over the service."""
+"""Sessions and their claims, as the contract has them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,192 @@
+"""What both WebSockets have in common: accept, read, dispatch, heartbeat, subscriptions, typing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from moorage.api import MoorageError, Socket, UserInfo
+
+from moorage_tmux import keys, messages
+from moorage_tmux.client import TmuxError
+from moorage_tmux.incoming import Refused, error_text, flag, parse
+from moorage_tmux.rights import INPUT
+from moorage_tmux.service import Terminals
+from moorage_tmux.sessions import SessionInfo, resolve
+from moorage_tmux.viewers import Viewer
+from moorage_tmux.watch import SessionWatch, Subscription
+
+MAX_SUBSCRIPTIONS = 64
+CLOSE_HEARTBEAT = 4000
+
+Handler = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Connection:
+    """An open socket, from the handshake to its end. Each of the two has its own greeting and its own messages."""
+
+    lists = False
+
+    def __init__(self, terminals: Terminals, socket: Socket) -> None:
+        self.terminals, self.socket = terminals, socket
+        user = socket.actor.user
+        if user is None:
+            raise AssertionError("the gate lets nobody in who is not signed in")
+        self._user = user
+        self.viewer = Viewer(
+            socket,
+            limit=terminals.config.viewer_bytes,
+            spawn=terminals.background.spawn,
+            on_recovered=self.recovered,
+            on_lag=terminals.lagged.inc,
+        )
+        self.subscriptions: dict[tuple[str, str | None], Subscription] = {}
+        self.handlers: dict[str, Handler] = {"heartbeat": self.heartbeat, "sendKeys": self.send_keys}
+        socket.on_actor_changed = self._actor_changed
+        self._alive = 0.0
+        self._beats: asyncio.TimerHandle | None = None
+
+    @property
+    def user(self) -> UserInfo:
+        """Whose it is now."""
+        return self._user
+
+    def post(self, text: str) -> None:
+        """Send a message; one who lags is sent the present state later instead."""
+        self.viewer.post(text)
+
+    def sees(self, key: str) -> bool:
+        """Whether it shows that session."""
+        return any(session == key for session, _ in self.subscriptions)
+
+    async def run(self) -> None:
+        """From the handshake to the end."""
+        await self.socket.accept()
+        self.terminals.enter(self)
+        try:
+            if await self.opened():
+                async for message in self.socket:
+                    await self._take(message)
+        finally:
+            if self._beats is not None:
+                self._beats.cancel()
+            for subscription in list(self.subscriptions.values()):
+                self.unsubscribe(subscription)
+            self.terminals.leave(self)
+
+    async def opened(self) -> bool:
+        """Greet; False ends the connection."""
+        raise NotImplementedError
+
+    def recovered(self) -> None:
+        """The viewer caught up after messages were dropped: show everything as it is now."""
+        for subscription in list(self.subscriptions.values()):
+            subscription.show()
+            self.post(self.terminals.announce.present(subscription.watch.session.key, subscription.watch.name))
+
+    def _actor_changed(self) -> None:
+        """The core found out that the user changed: typing asks the new actor, claims may have to go."""
+        if self.socket.actor.user is not None:
+            self._user = self.socket.actor.user
+        self.terminals.check_holder(self._user.id, self.socket.actor.user)
+
+    # Reading.
+
+    async def _take(self, message: str | bytes) -> None:
+        self._alive = asyncio.get_running_loop().time()
+        data: dict[str, Any] = {}
+        try:
+            data = parse(message)
+            kind = data.get("type")
+            handler = self.handlers.get(kind) if isinstance(kind, str) else None
+            if handler is None:
+                raise Refused("UNKNOWN_TYPE", "Unknown message type")
+            await handler(data)
+        except (Refused, TmuxError, MoorageError) as error:
+            self.post(error_text(error, data))
+        except Exception:
+            self.terminals.hub.log.exception("message failed", template=self.socket.info.template)
+            self.post(messages.error("INTERNAL_ERROR", "Internal server error"))
+
+    async def heartbeat(self, data: dict[str, Any]) -> None:
+        """From the first heartbeat on, silence ends the connection. Who never sends one is watched by pings alone."""
+        if self._beats is None:
+            self._wait_for_beat()
+
+    def _wait_for_beat(self) -> None:
+        limit = self.terminals.config.heartbeat_seconds
+        left = self._alive + limit - asyncio.get_running_loop().time()
+        if left <= 0:
+            self.socket.close_soon(CLOSE_HEARTBEAT, "Heartbeat timeout")
+            return
+        self._beats = self.terminals.background.later(left, self._wait_for_beat)
+
+    # Watching.
+
+    async def subscribe(self, session: SessionInfo, spec: str | None) -> Subscription:
+        """A subscription to a session's pane, the one that there is or a new one; `show` it next."""
+        key = (session.key, spec)
+        known = self.subscriptions.get(key)
+        if known is not None:
+            return known
+        if len(self.subscriptions) >= MAX_SUBSCRIPTIONS:
+            raise Refused("TOO_MANY_SUBSCRIPTIONS", f"More than {MAX_SUBSCRIPTIONS} subscriptions on one connection")
+        watch = await self.terminals.watch(session)
+        pane = resolve(await watch.panes(), spec)
+        if pane is None:
+            raise Refused("SESSION_NOT_FOUND", "Pane not found", sessionId=session.name, pane=spec)
+        subscription = Subscription(
+            watch,
+            self.viewer,
+            pane=pane,
+            label=spec if spec is not None else str(pane.index),
+            follow=spec is None,
+            on_lost=self.lost,
+        )
+        self.subscriptions[key] = subscription
+        watch.add(subscription)
+        self.terminals.presence.join(session.key, self._user)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Show it no more."""
+        for key, known in list(self.subscriptions.items()):
+            if known is subscription:
+                del self.subscriptions[key]
+                subscription.watch.remove(subscription)
+                self.terminals.presence.leave(key[0], self._user)
+
+    def lost(self, subscription: Subscription, reason: str) -> None:
+        """The session or pane ended."""
+        self.unsubscribe(subscription)
+        self.post(
+            messages.error("SESSION_NOT_FOUND", reason, sessionId=subscription.watch.name, pane=subscription.label)
+        )
+
+    # Typing.
+
+    async def send_keys(self, data: dict[str, Any]) -> None:
+        """Type, if the actor may at this moment."""
+        raise NotImplementedError
+
+    async def type(self, watch: SessionWatch, pane: str, data: dict[str, Any]) -> None:
+        """Type a message's keys into a pane."""
+        text = data.get("keys")
+        if not isinstance(text, str) or not text:
+            raise Refused("INVALID_MESSAGE", "keys must be a text that is not empty")
+        typed = keys.to_text(text, raw=flag(data, "raw"))
+        await keys.type_into(watch, pane, typed)
+        self.terminals.typed.inc(len(typed))
+        claim = self.terminals.claims.get(watch.session.key)
+        if claim is not None and claim.user.id == self._user.id:
+            self.terminals.claims.used(claim)
+
+    def may_type(self) -> bool:
+        """Whether the actor of this moment may type at all."""
+        return self.terminals.hub.access.can(self.socket.actor, INPUT.name)
+
+    def own_claim(self, key: str) -> bool:
+        """Whether the session is claimed by this user."""
+        claim = self.terminals.claims.get(key)
+        return claim is not None and claim.user.id == self._user.id

@@ -1,0 +1,91 @@
+"""The hooks that this plugin offers to others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from moorage.api import Actor, hookspec
+
+if TYPE_CHECKING:
+    from moorage_tmux.claims import Claim
+    from moorage_tmux.sessions import SessionInfo
+
+
+class OutputFilter(Protocol):
+    """One pane's filter. It lives as long as the pane is watched, and may keep what it needs between two calls."""
+
+    def feed(self, text: str) -> str:
+        """The part of a pane's stream, cut anywhere, that may be shown. It may hold text back for the next call."""
+        ...
+
+    def whole(self, text: str) -> str:
+        """The same for a text that is complete in itself: a screen drawn anew, a capture, a piece of history."""
+        ...
+
+
+class Specs:
+    """Hooks of shared terminals."""
+
+    @hookspec
+    def tmux_output_filter(self, session: SessionInfo, pane: str) -> OutputFilter | None:
+        """Change what of a pane is shown and recorded (sync).
+
+        Called once for each pane that somebody begins to watch; the filter is called on the hot path: be quick.
+        Filters are asked in plugin order, each is given what the one before it let through. An error, here or
+        in the filter, shows nothing of the pane any more: what was to be hidden must not appear by accident.
+
+        :param session: the session; `name`, `id` and `key` are texts.
+        :param pane: tmux's id of the pane, `%3`.
+        :returns: an object with `feed(text) -> text` and `whole(text) -> text`, or None to stand aside.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def tmux_input(self, actor: Actor, session: SessionInfo, pane: str, keys: str) -> str | None:
+        """Veto what somebody types (sync, on the hot path: be quick).
+
+        Called for each message with keys, after the core and claims allowed it. An error counts as a veto.
+
+        :param actor: who types.
+        :param session: the session.
+        :param pane: tmux's id of the pane, `%3`.
+        :param keys: what would be typed, Enter as `\\r`.
+        :returns: the public reason for the veto, or None to stand aside.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def tmux_session_created(self, session: SessionInfo) -> None:
+        """A session is there that was not before (async, off the way, limit 5 s).
+
+        Called as well for each session that is there when the server first looks. An error is logged.
+
+        :param session: the session.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def tmux_session_destroyed(self, session: SessionInfo) -> None:
+        """A session ended (async, off the way, limit 5 s). An error is logged.
+
+        :param session: the session as it was last seen.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def tmux_claim_changed(self, session_name: str, claim: Claim | None, reason: str) -> None:
+        """A session was claimed, or its claim renewed, handed over or ended (async, off the way, limit 5 s).
+
+        Called in the order of the changes. An error is logged.
+
+        :param session_name: the session's name.
+        :param claim: who holds it now (`user`, `claimed_at`, `expires_at`), or None.
+        :param reason: "claimed", "renewed", "handed_over", or why it ended: "released", "expired", "overridden",
+            "disconnected", "withdrawn", "destroyed".
+
+        .. versionadded:: 0.1
+        """

@@ -1,0 +1,13 @@
+"""The plugin's HTTP routes, thin over its services: a module for each part."""
+
+from __future__ import annotations
+
+from moorage.api import Route
+
+from moorage_tmux.service import Terminals
+from moorage_tmux.views import sessions
+
+
+def routes(terminals: Terminals) -> list[Route]:
+    """All of them."""
+    return [*sessions.routes(terminals)]
