@@ -11,10 +11,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from harness import Server
 from moorage.api import TaskSupervisor
 from moorage_tmux.background import Background
 from moorage_tmux.client import Tmux
@@ -22,6 +24,7 @@ from moorage_tmux.directory import Directory
 from moorage_tmux.sessions import SessionInfo, resolve
 from moorage_tmux.viewers import Viewer
 from moorage_tmux.watch import SessionWatch, Subscription, WatchPool, WatchSettings
+from terminals import ROLES, serving, token
 
 _numbers = itertools.count()
 
@@ -223,12 +226,6 @@ def tmux_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[TmuxServer]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
-def tmux_servers() -> type[TmuxServer]:
-    """The class of a tmux server, for fixtures that live longer than a test."""
-    return TmuxServer
-
-
 @pytest.fixture
 async def engine(tmux_server: TmuxServer) -> AsyncIterator[Engine]:
     """The engine over that server."""
@@ -247,3 +244,23 @@ def fake_socket() -> type[FakeSocket]:
 def terminal_stream() -> Callable[[list[dict[str, Any]]], str]:
     """What a viewer's terminal was given since its last snapshot."""
     return stream_of
+
+
+@pytest.fixture(scope="module")
+def tmux() -> Iterator[TmuxServer]:
+    """A tmux server for all tests of a file."""
+    folder = Path(tempfile.mkdtemp(prefix="mt"))
+    server = TmuxServer(folder)
+    yield server
+    server.run("kill-server", check=False)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def server(tmux: TmuxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server over it for all tests of a file, with the users of `terminals.ROLES`; `keys` has a token of each."""
+    with serving(tmp_path_factory.mktemp("tmux-server"), tmux, linger_seconds=1) as server:
+        with ThreadPoolExecutor(len(ROLES)) as pool:
+            list(pool.map(server.add_user, ROLES, ROLES.values()))
+        server.keys = {name: token(server, name) for name in ROLES}
+        yield server
