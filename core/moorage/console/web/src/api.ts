@@ -121,6 +121,7 @@ async function csrf(path: string): Promise<string> {
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
 export const put = <T>(path: string, body?: unknown): Promise<T> => call<T>("PUT", path, body);
+export const patch = <T>(path: string, body?: unknown): Promise<T> => call<T>("PATCH", path, body);
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
 
 export const state = (): Promise<State> => get<State>("/api/console/state");

@@ -1,81 +1,217 @@
-// The terminal emulator in its box: as many columns and rows as the session has, in letters that fit the width.
+// One terminal emulator in its box: what is written to it, what is typed, pasted and copied in it.
 import { type ITheme, Terminal } from "@xterm/xterm";
 import "@xterm/xterm/css/xterm.css";
+import { WebLinksAddon } from "@xterm/addon-web-links";
 import { adoptStyles } from "./csp";
-
-const SMALLEST = 8;
-const LARGEST = 15;
+import { FONT, LETTERS, SMALLEST, lettersFor } from "./letters";
+import { MouseModes } from "./mouse";
+import type { ISearchOptions, SearchAddon } from "@xterm/addon-search";
 
 adoptStyles();
 
+export interface ScreenOptions {
+  /** False: whoever made it sets `letters`; else they are as large as the width allows. */
+  fits?: boolean;
+  /** Rows that are kept above the screen. */
+  scrollback?: number;
+  /** What is asked before a paste is typed; false, and it is not. Without it everything is. */
+  mayPaste?: (text: string, bracketed: boolean) => boolean | Promise<boolean>;
+  /** Keys that belong to the page even while one types. */
+  isShortcut?: (event: KeyboardEvent) => boolean;
+  onFocus?: () => void;
+  onBell?: () => void;
+  /** The program set the clipboard (the server lets that through only where the operator allowed it). */
+  onClipboard?: (text: string) => void;
+  /** A link was clicked without the key that opens it. */
+  onLink?: (url: string) => void;
+  /** The cursor moved, in cells of the screen. */
+  onCursor?: () => void;
+}
+
 export class Screen {
   private readonly terminal: Terminal;
-  private readonly watch: ResizeObserver;
+  private readonly watch: ResizeObserver | null;
   private readonly dark = matchMedia("(prefers-color-scheme: dark)");
+  private readonly mouse: MouseModes;
+  private search: SearchAddon | null = null;
+  private gone = false;
 
   constructor(
     private readonly box: HTMLElement,
     onInput: (text: string) => void,
     /** Called for each key while it may not type; true = the key was used. */
     onKeyWhileReading: (event: KeyboardEvent) => boolean,
+    private readonly options: ScreenOptions = {},
   ) {
+    const open = (event: MouseEvent, url: string) => this.follow(event, url);
     this.terminal = new Terminal({
-      cursorBlink: true,
+      cursorBlink: !matchMedia("(prefers-reduced-motion: reduce)").matches,
       disableStdin: true,
-      fontFamily: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace",
-      fontSize: LARGEST,
+      cursorStyle: "underline",
+      cursorInactiveStyle: "outline",
+      fontFamily: FONT,
+      fontSize: LETTERS,
+      linkHandler: { activate: open },
+      macOptionClickForcesSelection: true,
       minimumContrastRatio: 4.5,
-      scrollback: 5_000,
+      scrollback: options.scrollback ?? 5_000,
       theme: this.theme(),
     });
+    this.mouse = new MouseModes(this.terminal);
+    this.terminal.loadAddon(new WebLinksAddon(open));
     this.terminal.open(box);
     this.terminal.onData(onInput);
     // Mouse reports of old protocols are bytes, one per character.
     this.terminal.onBinary(onInput);
+    this.terminal.onBell(() => options.onBell?.());
+    this.terminal.onCursorMove(() => options.onCursor?.());
+    this.terminal.parser.registerOscHandler(52, (data) => this.clipboard(data));
     this.terminal.attachCustomKeyEventHandler((event) => {
-      if (!this.terminal.options.disableStdin) return !isToggle(event);
+      if (isCopy(event) && this.terminal.hasSelection()) {
+        if (event.type === "keydown") {
+          event.preventDefault();
+          void this.copy();
+        }
+        return false;
+      }
+      if (!this.terminal.options.disableStdin) return !(options.isShortcut ?? isToggle)(event);
       if (event.type === "keydown" && onKeyWhileReading(event)) event.preventDefault();
       // While reading, Tab and the browser's own keys must go on working.
       return false;
     });
+    box.addEventListener("paste", this.paste, true);
+    box.addEventListener("focusin", this.focused);
     this.dark.addEventListener("change", this.recolour);
-    this.watch = new ResizeObserver(() => this.fit());
-    this.watch.observe(box);
+    this.watch = options.fits === false ? null : new ResizeObserver(() => this.fit());
+    this.watch?.observe(box);
   }
 
-  write(text: string): void {
-    this.terminal.write(text);
+  /** `done` is called when the emulator has drawn it, or would have. */
+  write(text: string, done?: () => void): void {
+    this.terminal.write(text, done);
   }
 
   resize(cols: number, rows: number): void {
     if (cols < 1 || rows < 1 || (cols === this.terminal.cols && rows === this.terminal.rows)) return;
     this.terminal.resize(cols, rows);
-    this.fit();
+    if (this.watch) this.fit();
+  }
+
+  get cols(): number {
+    return this.terminal.cols;
+  }
+
+  get rows(): number {
+    return this.terminal.rows;
+  }
+
+  /** Where the cursor is, in cells of the screen. */
+  get cursor(): { x: number; y: number } {
+    const buffer = this.terminal.buffer.active;
+    return { x: buffer.cursorX, y: buffer.cursorY + buffer.baseY - buffer.viewportY };
+  }
+
+  /** Whether arrow keys are sent as the program asked for (DECCKM). */
+  get applicationKeys(): boolean {
+    return this.terminal.modes.applicationCursorKeysMode;
+  }
+
+  set letters(size: number) {
+    if (this.terminal.options.fontSize !== size) this.terminal.options.fontSize = size;
   }
 
   set typing(on: boolean) {
+    if (this.terminal.options.disableStdin === !on) return;
     this.terminal.options.disableStdin = !on;
     this.terminal.options.cursorStyle = on ? "block" : "underline";
+    this.mouse.reporting = on;
+  }
+
+  /** The rows as text for screen readers, which cannot read what is drawn. */
+  set forScreenReaders(on: boolean) {
+    this.terminal.options.screenReaderMode = on;
+  }
+
+  set label(text: string) {
+    this.terminal.textarea?.setAttribute("aria-label", text);
   }
 
   focus(): void {
     this.terminal.focus();
   }
 
+  /** Go through the rows that were shown: a positive number towards the newest. */
+  scroll(rows: number): void {
+    this.terminal.scrollLines(rows);
+  }
+
+  get selection(): string {
+    return this.terminal.getSelection();
+  }
+
+  /** The selected text into the clipboard; false when there is none, or the browser refuses. */
+  async copy(): Promise<boolean> {
+    const text = this.terminal.getSelection();
+    return text !== "" && (await toClipboard(text));
+  }
+
+  /** Type a text as if it was pasted. */
+  async insert(text: string): Promise<void> {
+    const may = this.options.mayPaste?.(text, this.terminal.modes.bracketedPasteMode) ?? true;
+    if ((typeof may === "boolean" ? may : await may) && !this.gone) this.terminal.paste(text);
+  }
+
+  /** Select the next place of `text` among the rows that are kept; false when there is none. */
+  async find(text: string, backwards: boolean, options: ISearchOptions = {}): Promise<boolean> {
+    if (this.search === null) {
+      const { SearchAddon: Addon } = await import("@xterm/addon-search");
+      if (this.gone) return false;
+      this.search ??= new Addon();
+      this.terminal.loadAddon(this.search);
+    }
+    return backwards ? this.search.findPrevious(text, options) : this.search.findNext(text, options);
+  }
+
+  clearSelection(): void {
+    this.terminal.clearSelection();
+  }
+
   dispose(): void {
-    this.watch.disconnect();
+    this.gone = true;
+    this.watch?.disconnect();
+    this.box.removeEventListener("paste", this.paste, true);
+    this.box.removeEventListener("focusin", this.focused);
     this.dark.removeEventListener("change", this.recolour);
     this.terminal.dispose();
   }
 
   /** The largest letters in which every column is seen; below the smallest the box scrolls sideways. */
-  private fit(): void {
-    const screen = this.box.querySelector<HTMLElement>(".xterm-screen");
+  fit(): void {
     const width = this.box.clientWidth;
-    const size = this.terminal.options.fontSize ?? LARGEST;
-    if (!screen || screen.offsetWidth === 0 || width === 0) return;
-    const wanted = Math.floor(((size * (width - 4)) / screen.offsetWidth) * 2) / 2;
-    this.terminal.options.fontSize = Math.max(SMALLEST, Math.min(LARGEST, wanted));
+    if (width > 0) this.letters = Math.max(SMALLEST, lettersFor(this.terminal.cols, 1, width - 4, Infinity, LETTERS));
+  }
+
+  private readonly focused = (): void => this.options.onFocus?.();
+
+  private readonly paste = (event: ClipboardEvent): void => {
+    if (this.terminal.options.disableStdin || !this.options.mayPaste) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const text = event.clipboardData?.getData("text/plain") ?? "";
+    if (text !== "") void this.insert(text);
+  };
+
+  private follow(event: MouseEvent, url: string): void {
+    if (!/^https?:\/\//i.test(url)) return;
+    // Without a key: a click belongs to the selection, and to programs that take the mouse.
+    if (event.ctrlKey || event.metaKey) window.open(url, "_blank", "noopener,noreferrer");
+    else this.options.onLink?.(url);
+  }
+
+  private clipboard(data: string): boolean {
+    const text = decodeBase64(data.slice(data.indexOf(";") + 1));
+    if (text !== null && !this.terminal.options.disableStdin) this.options.onClipboard?.(text);
+    return true;
   }
 
   private readonly recolour = (): void => {
@@ -85,14 +221,35 @@ export class Screen {
   private theme(): ITheme {
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
-    return this.dark.matches
-      ? { background: colour("--screen"), foreground: colour("--screen-text"), cursor: colour("--accent") }
-      : { ...LIGHT, background: colour("--screen"), foreground: colour("--screen-text"), cursor: colour("--accent") };
+    const own = { background: colour("--screen"), foreground: colour("--screen-text"), cursor: colour("--accent") };
+    return this.dark.matches ? own : { ...LIGHT, ...own };
   }
 }
 
 /** The key that takes and gives back control. */
 export const isToggle = (event: KeyboardEvent): boolean => event.key === "Enter" && event.ctrlKey && event.shiftKey;
+
+/** Ctrl+C alone is the program's. */
+const isCopy = (event: KeyboardEvent): boolean =>
+  event.ctrlKey && !event.altKey && ((event.shiftKey && event.code === "KeyC") || (!event.shiftKey && event.code === "Insert"));
+
+export async function toClipboard(text: string): Promise<boolean> {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    // Not offered over plain HTTP, or not allowed.
+    return false;
+  }
+}
+
+function decodeBase64(data: string): string | null {
+  try {
+    return new TextDecoder().decode(Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0)));
+  } catch {
+    return null;
+  }
+}
 
 /** Sixteen colours that can be read on white. */
 const LIGHT: ITheme = {
