@@ -38,6 +38,11 @@ class Connection(Protocol):
         """Whose it is."""
         ...
 
+    @property
+    def actor(self) -> Actor:
+        """Who is behind it now: the user, within the bounds of the credential."""
+        ...
+
 
 class Announcements:
     """Turns what happens into messages for those whom it concerns. None of its methods waits."""
@@ -60,15 +65,20 @@ class Announcements:
             if connection.sees(key):
                 connection.post(text)
 
-    def tell_user(self, text: str, user_id: int) -> None:
-        """Send a message to every connection of a user."""
+    @property
+    def present(self) -> list[Connection]:
+        """All open sockets."""
+        return list(self.connections)
+
+    def tell_user(self, text: str, user_id: int, key: str | None = None) -> None:
+        """Send a message to a user's connections: to those that list sessions, or show the session `key`, or to all."""
         for connection in list(self.connections):
-            if connection.user.id == user_id:
+            if connection.user.id == user_id and (key is None or connection.lists or connection.sees(key)):
                 connection.post(text)
 
     # Presence.
 
-    def present(self, key: str, name: str) -> str:
+    def presence(self, key: str, name: str) -> str:
         """The presence message of a session."""
         holder = self._terminals.claims.get(key)
         users = [
@@ -88,23 +98,29 @@ class Announcements:
         session = self._known.get(key)
         name = watch.name if watch is not None else session.name if session is not None else None
         if name is not None:
-            self.tell_viewers(self.present(key, name), key)
+            self.tell_viewers(self.presence(key, name), key)
 
     # What claims tell (`claims.Told`).
 
-    def claimed(self, claim: Claim) -> None:
-        """Told to everybody: whoever shows a list shows claims."""
-        by = {"id": claim.user.pid, "name": claim.user.name or claim.user.username}
-        expires = messages.timestamp(claim.expires_at)
-        self.tell(
-            messages.encode({"type": "claimed", "sessionId": claim.session_name, "by": by, "expiresAt": expires}),
-            claim.key,
-        )
-        self._terminals.presence.changed(claim.key)
+    def claimed(self, claim: Claim, reason: str, previous: UserInfo | None = None) -> None:
+        """Told to everybody: whoever shows a list shows claims. reason: "claimed", "renewed", "handed_over"."""
+        message = {
+            "type": "claimed",
+            "sessionId": claim.session_name,
+            "by": messages.person(claim.user),
+            "expiresAt": messages.timestamp(claim.expires_at),
+        }
+        if previous is not None:
+            message["previous"] = messages.person(previous)
+        self.tell(messages.encode(message), claim.key)
+        if reason != "renewed":
+            self._terminals.handover.forget(claim.key)
+            self._terminals.presence.changed(claim.key)
 
     def released(self, claim: Claim, reason: str) -> None:
         """Told to everybody."""
         self.tell(messages.encode({"type": "released", "sessionId": claim.session_name, "reason": reason}), claim.key)
+        self._terminals.handover.forget(claim.key)
         self._terminals.presence.changed(claim.key)
         self._terminals.hold_for_claims()
 
@@ -118,7 +134,7 @@ class Announcements:
                 "secondsLeft": seconds,
             }
         )
-        self.tell_user(text, claim.user.id)
+        self.tell_user(text, claim.user.id, claim.key)
 
     def record(self, action: str, actor: Actor | None, claim: Claim, data: dict[str, Any]) -> None:
         """A claim's change, for the audit log; actor None is the server itself."""

@@ -61,8 +61,8 @@ class Keeps(Protocol):
 class Told(Protocol):
     """Who is told of claims. None of these may raise or wait."""
 
-    def claimed(self, claim: Claim) -> None:
-        """A session was claimed, or its claim renewed."""
+    def claimed(self, claim: Claim, reason: str, previous: UserInfo | None = None) -> None:
+        """A session was "claimed", its claim "renewed", or "handed_over" by `previous`."""
         ...
 
     def released(self, claim: Claim, reason: str) -> None:
@@ -119,8 +119,9 @@ class Claims:
         current = self.get(session.key)
         if current is not None and current.user.id == actor.user.id:
             current.user = actor.user
+            self._stays(actor.user.id)
             self._renew(current)
-            self._tell(current)
+            self._tell(current, "renewed")
             self._told.record("tmux.claim_renewed", actor, current, {})
             return current
         if current is not None:
@@ -132,9 +133,21 @@ class Claims:
             session.key, session.name, actor.user, now, now + timedelta(seconds=self._lease), _now() + self._lease
         )
         self._claims[claim.key] = claim
+        self._stays(actor.user.id)
         self._schedule(claim)
-        self._tell(claim)
+        self._tell(claim, "claimed")
         self._told.record("tmux.claimed", actor, claim, {})
+        return claim
+
+    def hand_over(self, claim: Claim, actor: Actor, to: UserInfo) -> Claim:
+        """A claim that holds becomes another's, with a new lease."""
+        previous, claim.user = claim.user, to
+        claim.claimed_at = datetime.now(UTC)
+        self._renew(claim)
+        self._tell(claim, "handed_over", previous)
+        self._told.record("tmux.claim_handed_over", actor, claim, {"from": previous.pid, "to": to.pid})
+        if to.id not in self._connections:
+            self._leaves(to.id)
         return claim
 
     def release(self, session: SessionInfo, actor: Actor) -> None:
@@ -160,14 +173,12 @@ class Claims:
         """The holder typed: the lease begins anew."""
         self._renew(claim)
         if (claim.expires_at - claim.told).total_seconds() > RENEWAL_STEP:
-            self._tell(claim)
+            self._tell(claim, "renewed")
 
     def connected(self, user_id: int) -> None:
         """One more socket of a user."""
         self._connections[user_id] = self._connections.get(user_id, 0) + 1
-        timer = self._leaving.pop(user_id, None)
-        if timer is not None:
-            timer.cancel()
+        self._stays(user_id)
 
     def disconnected(self, user_id: int) -> None:
         """One socket less. With the last one gone, the user's claims end after the grace."""
@@ -177,7 +188,7 @@ class Claims:
             return
         self._connections.pop(user_id, None)
         if any(claim.user.id == user_id for claim in self._claims.values()):
-            self._leaving[user_id] = self._background.later(self._grace, lambda: self._left(user_id))
+            self._leaves(user_id)
 
     def holders(self) -> set[int]:
         """The ids of all users who hold a claim."""
@@ -219,10 +230,21 @@ class Claims:
         claim.expires_at = datetime.now(UTC) + timedelta(seconds=self._lease)
         claim.warned = False
 
-    def _tell(self, claim: Claim) -> None:
+    def _tell(self, claim: Claim, reason: str, previous: UserInfo | None = None) -> None:
         claim.told = claim.expires_at
         self._store.save(claim)
-        self._told.claimed(claim)
+        self._told.claimed(claim, reason, previous)
+
+    def _leaves(self, user_id: int) -> None:
+        """The user has no connection: the grace begins."""
+        self._stays(user_id)
+        self._leaving[user_id] = self._background.later(self._grace, lambda: self._left(user_id))
+
+    def _stays(self, user_id: int) -> None:
+        """The user is there after all."""
+        timer = self._leaving.pop(user_id, None)
+        if timer is not None:
+            timer.cancel()
 
     def _schedule(self, claim: Claim) -> None:
         """Wake up at the warning, then at the end. A renewal moves neither: waking too early is cheap."""

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from moorage.api import MoorageError, Socket, UserInfo
+from moorage.api import Actor, MoorageError, Socket, UserInfo
 
 from moorage_tmux import keys, messages
 from moorage_tmux.client import TmuxError
-from moorage_tmux.incoming import Refused, error_text, flag, parse
+from moorage_tmux.incoming import Refused, error_text, flag, parse, user_id
 from moorage_tmux.rights import INPUT
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
@@ -42,7 +42,15 @@ class Connection:
             on_lag=terminals.lagged.inc,
         )
         self.subscriptions: dict[tuple[str, str | None], Subscription] = {}
-        self.handlers: dict[str, Handler] = {"heartbeat": self.heartbeat, "sendKeys": self.send_keys}
+        self.handlers: dict[str, Handler] = {
+            "heartbeat": self.heartbeat,
+            "sendKeys": self.send_keys,
+            "claim": self.on_claim,
+            "release": self.on_release,
+            "requestControl": self.on_request_control,
+            "declineControl": self.on_decline_control,
+            "handOver": self.on_hand_over,
+        }
         socket.on_actor_changed = self._actor_changed
         self._alive = 0.0
         self._beats: asyncio.TimerHandle | None = None
@@ -51,6 +59,11 @@ class Connection:
     def user(self) -> UserInfo:
         """Whose it is now."""
         return self._user
+
+    @property
+    def actor(self) -> Actor:
+        """Who is behind it now."""
+        return self.socket.actor
 
     def post(self, text: str) -> None:
         """Send a message; one who lags is sent the present state later instead."""
@@ -83,7 +96,7 @@ class Connection:
         """The viewer caught up after messages were dropped: show everything as it is now."""
         for subscription in list(self.subscriptions.values()):
             subscription.show()
-            self.post(self.terminals.announce.present(subscription.watch.session.key, subscription.watch.name))
+            self.post(self.terminals.announce.presence(subscription.watch.session.key, subscription.watch.name))
 
     def _actor_changed(self) -> None:
         """The core found out that the user changed: typing asks the new actor, claims may have to go."""
@@ -163,6 +176,34 @@ class Connection:
         self.post(
             messages.error("SESSION_NOT_FOUND", reason, sessionId=subscription.watch.name, pane=subscription.label)
         )
+
+    # Control.
+
+    async def meant(self, data: dict[str, Any]) -> SessionInfo:
+        """The session that a message is about. Refused, NotFound, Unavailable."""
+        raise NotImplementedError
+
+    async def on_claim(self, data: dict[str, Any]) -> None:
+        """Claim a session; the answer is the `claimed` that everybody gets."""
+        await self.terminals.claim(await self.meant(data), self.socket.actor)
+
+    async def on_release(self, data: dict[str, Any]) -> None:
+        """Release a session; the answer is the `released` that everybody gets."""
+        await self.terminals.release(await self.meant(data), self.socket.actor)
+
+    async def on_request_control(self, data: dict[str, Any]) -> None:
+        """Ask the holder for control; the answer is the `controlRequested` that the holder gets as well."""
+        self.terminals.handover.request(await self.meant(data), self.socket.actor)
+
+    async def on_decline_control(self, data: dict[str, Any]) -> None:
+        """Decline what somebody asked for; both are told."""
+        user = user_id(data)
+        self.terminals.handover.decline(await self.meant(data), self.socket.actor, user)
+
+    async def on_hand_over(self, data: dict[str, Any]) -> None:
+        """Hand the claim over; the answer is the `claimed` that everybody gets."""
+        user = user_id(data)
+        await self.terminals.hand_over(await self.meant(data), self.socket.actor, user)
 
     # Typing.
 

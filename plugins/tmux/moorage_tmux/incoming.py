@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage.api import BadRequest, Forbidden, MoorageError, parse_json
+from moorage.api import BadRequest, Forbidden, MoorageError, TooManyRequests, parse_json
 
 from moorage_tmux import messages
 from moorage_tmux.client import TmuxError
@@ -37,6 +37,14 @@ def session_name(data: dict[str, Any]) -> str:
     if not isinstance(name, str) or not name:
         raise Refused("INVALID_MESSAGE", "sessionId must be a text that is not empty")
     return name
+
+
+def user_id(data: dict[str, Any]) -> str:
+    """The user that it is about."""
+    user = data.get("userId")
+    if not isinstance(user, str) or not user:
+        raise Refused("INVALID_MESSAGE", "userId must be a text that is not empty")
+    return user
 
 
 def pane_spec(data: dict[str, Any]) -> str | None:
@@ -74,6 +82,8 @@ def error_text(error: Refused | TmuxError | MoorageError, data: dict[str, Any]) 
     elif isinstance(error, MoorageError):
         code, text = _code(error), error.message
         details = {name: value for name, value in error.details.items() if name != "code"}
+        if isinstance(error, TooManyRequests):
+            details["retryAfter"] = error.retry_after
     else:
         code, text = "TMUX_ERROR", str(error)
     if isinstance(data.get("sessionId"), str):

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
+from moorage.api import UserInfo
+
 
 def encode(message: dict[str, Any]) -> str:
     """One message as compact JSON."""
@@ -17,6 +19,11 @@ def timestamp(at: datetime | None = None) -> str:
     """An instant (now) as the contract writes it: UTC, milliseconds, Z."""
     at = datetime.now(UTC) if at is None else at.astimezone(UTC)
     return at.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def person(user: UserInfo) -> dict[str, str]:
+    """Who did something, as messages name them."""
+    return {"id": user.pid, "name": user.name or user.username}
 
 
 def output(session: str, pane: str, pane_id: str, data: str, seq: int, extra: str = "") -> str:

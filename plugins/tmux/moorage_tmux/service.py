@@ -17,6 +17,7 @@ from moorage_tmux.client import Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.directory import Directory
 from moorage_tmux.guards import Guards
+from moorage_tmux.handover import Handover
 from moorage_tmux.presence import Presence
 from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import SessionInfo, list_panes, parse_panes
@@ -59,6 +60,7 @@ class Terminals:
             store=self.store,
             told=self.announce,
         )
+        self.handover = Handover(self.claims, access=hub.access, tells=lambda: self.announce)
         self.presence = Presence(self.background, self.announce.presence_changed)
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
@@ -140,18 +142,35 @@ class Terminals:
             "claim": claim.public() if claim else None,
         }
 
-    async def claim(self, name: str, actor: Actor) -> tuple[SessionInfo, Claim]:
+    async def find_again(self, session: SessionInfo) -> SessionInfo:
+        """A session as it is now, whatever its name was. NotFound when it has ended; Unavailable."""
+        try:
+            sessions = await self.directory.sessions()
+        except TmuxError as error:
+            raise unavailable(error) from error
+        for each in sessions:
+            if each.key == session.key:
+                return each
+        raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
+
+    async def claim(self, which: str | SessionInfo, actor: Actor) -> tuple[SessionInfo, Claim]:
         """Claim a session for the actor; it is stored and on record when this returns. NotFound, Forbidden."""
-        session = await self.find(name)
+        session = await self.find(which) if isinstance(which, str) else which
         claim = self.claims.claim(session, actor)
         self.hold_for_claims()
         await self._stored()
         return session, claim
 
-    async def release(self, name: str, actor: Actor) -> None:
+    async def release(self, which: str | SessionInfo, actor: Actor) -> None:
         """End a session's claim, as above. NotFound, Forbidden."""
-        self.claims.release(await self.find(name), actor)
+        self.claims.release(await self.find(which) if isinstance(which, str) else which, actor)
         await self._stored()
+
+    async def hand_over(self, session: SessionInfo, actor: Actor, pid: str) -> Claim:
+        """Make the actor's claim the user's `pid`, as above. Conflict, NotFound, Forbidden."""
+        claim = self.handover.hand_over(session, actor, pid)
+        await self._stored()
+        return claim
 
     async def _stored(self) -> None:
         """Wait until what was just decided is in the database."""

@@ -13,7 +13,7 @@ from moorage_tmux.connection import Connection
 from moorage_tmux.incoming import Refused, pane_spec, position, session_name
 from moorage_tmux.rights import VIEW
 from moorage_tmux.service import Terminals
-from moorage_tmux.sessions import resolve
+from moorage_tmux.sessions import SessionInfo, resolve
 from moorage_tmux.watch import SessionWatch, Subscription
 
 CLOSE_NOT_FOUND = 4004
@@ -44,8 +44,6 @@ class MainConnection(Connection):
         self.handlers |= {
             "subscribe": self.on_subscribe,
             "unsubscribe": self.on_unsubscribe,
-            "claim": self.on_claim,
-            "release": self.on_release,
             "listSessions": self.on_list,
         }
 
@@ -82,13 +80,9 @@ class MainConnection(Connection):
             if subscription.watch.name == name and spec in (None, known):
                 self.unsubscribe(subscription)
 
-    async def on_claim(self, data: dict[str, Any]) -> None:
-        """Claim a session; the answer is the `claimed` that everybody gets."""
-        await self.terminals.claim(session_name(data), self.socket.actor)
-
-    async def on_release(self, data: dict[str, Any]) -> None:
-        """Release a session; the answer is the `released` that everybody gets."""
-        await self.terminals.release(session_name(data), self.socket.actor)
+    async def meant(self, data: dict[str, Any]) -> SessionInfo:
+        """The session of the name that the message gives."""
+        return await self.terminals.find(session_name(data))
 
     async def send_keys(self, data: dict[str, Any]) -> None:
         """Needs the right to type, and that nobody else has claimed the session."""
@@ -144,6 +138,16 @@ class TerminalConnection(Connection):
         )
         subscription.show(since)
         return True
+
+    async def meant(self, data: dict[str, Any]) -> SessionInfo:
+        """The one session of this socket, whatever its name is by now."""
+        subscription = next(iter(self.subscriptions.values()), None)
+        if subscription is None:
+            raise Refused("SESSION_NOT_FOUND", "Session not found")
+        watch = subscription.watch
+        if data.get("sessionId") not in (None, watch.name, watch.session.id, self.socket.params["name"]):
+            raise Refused("INVALID_MESSAGE", "This socket is about another session", sessionId=watch.name)
+        return await self.terminals.find_again(watch.session)
 
     def lost(self, subscription: Subscription, reason: str) -> None:
         """With its session the connection ends."""

@@ -44,7 +44,7 @@ class World:
     def delete(self, key):
         del self.stored[key]
 
-    def claimed(self, claim):
+    def claimed(self, claim, reason, previous=None):
         self.said.append(("claimed", claim.user.username))
 
     def released(self, claim, reason):
