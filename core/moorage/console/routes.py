@@ -8,7 +8,7 @@ from typing import Any
 from quart import Response, request
 from typing_extensions import TypedDict
 
-from moorage.access import UserInfo
+from moorage.access import Actor
 from moorage.console import assets
 from moorage.console.assets import Asset
 from moorage.context import current_actor, current_request
@@ -34,7 +34,7 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StateUser(TypedDict):
-    """Who is signed in. `number`: the id that Octoprox's paths take."""
+    """Who is signed in. `number`: the id that Octoprox's paths take. `permissions`: what the page may offer."""
 
     id: str
     number: int
@@ -42,6 +42,7 @@ class StateUser(TypedDict):
     name: str | None
     email: str | None
     role: str
+    permissions: list[str]
 
 
 class StatePlugin(TypedDict):
@@ -123,12 +124,14 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
     async def state() -> Response:
         """Say what the page needs at first: who is signed in, whether there is anybody, and what can be called."""
         nonlocal setup_open
-        user = current_actor().user
+        actor = current_actor()
+        user = actor.user
         # The last owner cannot be removed, so what was once set up stays so.
         setup_open = setup_open and user is None and await hub.accounts.count_users() == 0
         plugins = [] if user is None else _reachable(mounts(), _port(), current_request().host)
         providers = [{"name": name, "label": label} for name, label in hub.accounts.oauth.providers()]
-        return json_response({"user": _user(user), "setup": setup_open, "plugins": plugins, "providers": providers})
+        told = _user(hub, actor)
+        return json_response({"user": told, "setup": setup_open, "plugins": plugins, "providers": providers})
 
     return list(found)
 
@@ -164,7 +167,8 @@ def _port() -> int | None:
     return server[1] if server else None
 
 
-def _user(user: UserInfo | None) -> dict[str, Any] | None:
+def _user(hub: Hub, actor: Actor) -> dict[str, Any] | None:
+    user = actor.user
     if user is None:
         return None
     return {
@@ -174,6 +178,7 @@ def _user(user: UserInfo | None) -> dict[str, Any] | None:
         "name": user.name,
         "email": user.email,
         "role": user.role,
+        "permissions": [each.name for each in hub.access.permissions() if hub.access.holds(actor, each.name)],
     }
 
 

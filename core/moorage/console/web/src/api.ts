@@ -19,6 +19,8 @@ export interface User {
   name: string;
   email: string | null;
   role: string;
+  /** Names of what this user may do: for what is offered. The server decides each time. */
+  permissions: string[];
 }
 
 export interface Plugin {

@@ -1,20 +1,26 @@
 // Which page the address bar names, and links that do not load the document anew.
 import { useEffect, useState } from "preact/hooks";
 
+/** Show the page at `path`, which may have a query. */
 export function go(path: string, replace = false): void {
   if (replace) history.replaceState(null, "", path);
-  else if (path !== location.pathname) history.pushState(null, "", path);
+  else if (path !== location.pathname + location.search) history.pushState(null, "", path);
   window.dispatchEvent(new PopStateEvent("popstate"));
 }
 
-export function usePath(): string {
-  const [path, setPath] = useState(location.pathname);
+export const usePath = (): string => useAddress(() => location.pathname);
+
+/** What the address says behind its question mark. */
+export const useQuery = (): URLSearchParams => new URLSearchParams(useAddress(() => location.search));
+
+function useAddress(part: () => string): string {
+  const [value, setValue] = useState(part);
   useEffect(() => {
-    const changed = () => setPath(location.pathname);
+    const changed = () => setValue(part);
     window.addEventListener("popstate", changed);
     return () => window.removeEventListener("popstate", changed);
   }, []);
-  return path;
+  return value;
 }
 
 /** The rest of `path` after `prefix`, decoded; null when it does not match. */
@@ -34,5 +40,5 @@ export function followLinks(event: MouseEvent): void {
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || link.target) return;
   if (link.origin !== location.origin || !(link.pathname === "/" || link.pathname.startsWith("/console/"))) return;
   event.preventDefault();
-  go(link.pathname);
+  go(link.pathname + link.search);
 }

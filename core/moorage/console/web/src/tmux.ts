@@ -15,6 +15,14 @@ export interface Session {
   attached: boolean;
   claim: Claim | null;
   viewers?: Viewer[];
+  /** The recording that runs. */
+  recording?: Running | null;
+}
+
+export interface Running {
+  id: string;
+  startedAt: string;
+  by: { id: string; name: string } | null;
 }
 
 export interface Viewer {
@@ -22,6 +30,20 @@ export interface Viewer {
   id?: string;
   name: string;
 }
+
+/** Names of permissions, as `state.user.permissions` and the sockets' greetings list them. */
+export const MAY = {
+  view: "tmux:session:view",
+  input: "tmux:session:input",
+  claim: "tmux:session:claim",
+  override: "tmux:claim:override",
+  create: "tmux:session:create",
+  rename: "tmux:session:rename",
+  end: "tmux:session:delete",
+  record: "tmux:recording:create",
+  replay: "tmux:recording:view",
+  erase: "tmux:recording:delete",
+} as const;
 
 export const mountOf = (state: api.State): string | null =>
   state.plugins.find((plugin) => plugin.name === "tmux")?.mount ?? null;
