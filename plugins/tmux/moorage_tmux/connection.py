@@ -11,7 +11,7 @@ from moorage.api import Actor, MoorageError, Socket, UserInfo
 from moorage_tmux import keys, messages
 from moorage_tmux.client import TmuxError
 from moorage_tmux.incoming import Refused, error_text, flag, parse, user_id
-from moorage_tmux.rights import INPUT
+from moorage_tmux.rights import INPUT, PERMISSIONS
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
 from moorage_tmux.viewers import Viewer
@@ -52,6 +52,7 @@ class Connection:
             "handOver": self.on_hand_over,
         }
         socket.on_actor_changed = self._actor_changed
+        self._told_rights: dict[str, Any] | None = None
         self._alive = 0.0
         self._beats: asyncio.TimerHandle | None = None
 
@@ -103,6 +104,20 @@ class Connection:
         if self.socket.actor.user is not None:
             self._user = self.socket.actor.user
         self.terminals.check_holder(self._user.id, self.socket.actor.user)
+        now = {"role": self._user.role, "permissions": self.permissions()}
+        if self._told_rights not in (None, now):
+            self._told_rights = now
+            self.post(messages.encode({"type": "permissions", **now}))
+
+    def rights(self) -> dict[str, Any]:
+        """What the greeting says of the client: who it is, and what it may do at this moment."""
+        self._told_rights = {"role": self._user.role, "permissions": self.permissions()}
+        return {"userId": self._user.pid, **self._told_rights}
+
+    def permissions(self) -> list[str]:
+        """The plugin's permissions that the actor of this moment has."""
+        access = self.terminals.hub.access
+        return [permission.name for permission in PERMISSIONS if access.can(self.socket.actor, permission.name)]
 
     # Reading.
 

@@ -49,8 +49,7 @@ class MainConnection(Connection):
 
     async def opened(self) -> bool:
         """Greet with who the client is and what sessions there are."""
-        user = self._user
-        self.post(messages.encode({"type": "connected", "userId": user.pid, "role": user.role, "name": user.name}))
+        self.post(messages.encode({"type": "connected", **self.rights(), "name": self._user.name}))
         try:
             await self.on_list({})
         except MoorageError as error:
@@ -129,8 +128,7 @@ class TerminalConnection(Connection):
                 {
                     "type": "connected",
                     "sessionId": session.name,
-                    "userId": self._user.pid,
-                    "role": self.socket.actor.user.role if self.socket.actor.user else self._user.role,
+                    **self.rights(),
                     "pane": subscription.label,
                     "claim": claim.public() if claim else None,
                 }

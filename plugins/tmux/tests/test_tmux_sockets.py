@@ -256,6 +256,7 @@ async def test_a_role_that_is_lost_in_between(server, tmux, request):
     await asyncio.to_thread(server.add_user, "eve", "operator")
     server.keys["eve"] = await asyncio.to_thread(token, server, "eve")
     async with connect(server, "eve") as eve, connect(server, "ann") as ann:
+        assert "tmux:session:input" in (await eve.next("connected"))["permissions"]
         await eve.send(type="claim", sessionId=name)
         await ann.next("claimed", sessionId=name)
         await eve.send(type="subscribe", sessionId=name)
@@ -263,6 +264,7 @@ async def test_a_role_that_is_lost_in_between(server, tmux, request):
         await eve.text("may")
         await asyncio.to_thread(server.cli, "users", "set-role", "eve", "viewer")
         assert (await ann.next("released", sessionId=name))["reason"] == "withdrawn"
+        assert await eve.next("permissions", role="viewer", permissions=["tmux:session:view"])
         await eve.send(type="sendKeys", sessionId=name, keys="may not")
         assert (await eve.next("error"))["code"] == "FORBIDDEN"
         await asyncio.to_thread(server.cli, "users", "disable", "eve")
