@@ -29,9 +29,10 @@ from moorage.config import Settings, load
 from moorage.config.schema import fields, is_secret, submodel
 from moorage.config.settings import PluginSection, RoleSettings
 from moorage.config.text import toml_text
-from moorage.hooks import Specs
+from moorage.hooks import PROJECT, Specs
 from moorage.plugin import Manifest
-from moorage.plugins import shipped_manifests
+from moorage.plugins import discover, shipped_manifests
+from moorage.plugins.loader import import_plugin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
@@ -65,7 +66,7 @@ def outputs() -> Iterator[tuple[Path, str]]:
     """Each file and what it should hold."""
     manifests = shipped_manifests()
     folder = ROOT / "docs" / "reference"
-    yield folder / "hooks.md", page("Hooks", hooks())
+    yield folder / "hooks.md", page("Hooks", hooks(manifests))
     yield folder / "permissions.md", page("Permissions", permissions(manifests))
     yield folder / "config.md", page("Configuration", configuration(manifests))
     yield folder / "metrics.md", page("Metrics", metrics(manifests))
@@ -96,23 +97,40 @@ def code(text: str) -> str:
 # -- hooks ------------------------------------------------------------------------------------------------------
 
 
-def hooks() -> str:
+def hooks(manifests: dict[str, Manifest]) -> str:
     """Every hook: its exact arguments, when it is called, and what an error does."""
     parts = [
         "A plugin implements a hook by a method of the same name that is marked `@hookimpl`. It may leave out "
         "arguments that it does not need, and must be sync or async as the hook is."
     ]
-    for name, function in vars(Specs).items():
-        if not name.startswith("moorage_"):
+    parts += _hooks(Specs)
+    for name in sorted(manifests):
+        offered = _offered(name)
+        if offered:
+            parts.append(f"Offered by the plugin `{name}`, and called while it is on:")
+        for specs in offered:
+            parts += _hooks(specs)
+    return "\n\n".join(parts)
+
+
+def _offered(name: str) -> list[object]:
+    """The hook specifications of a shipped plugin."""
+    plugin = import_plugin(discover()[name])
+    implemented = getattr(plugin, "moorage_add_hookspecs", None)
+    return list(implemented()) if implemented else []
+
+
+def _hooks(specs: object) -> Iterator[str]:
+    for name, function in vars(specs).items():
+        if not hasattr(function, f"{PROJECT}_spec"):
             continue
         signature = inspect.signature(function)
         arguments = [parameter for parameter in signature.parameters.values() if parameter.name != "self"]
         shown = signature.replace(parameters=arguments)
         prefix = "async def" if inspect.iscoroutinefunction(function) else "def"
-        parts.append(f"## {name}({', '.join(parameter.name for parameter in arguments)})")
-        parts.append(f"```python\n{prefix} {name}{str(shown).replace(chr(39), '')}\n```")
-        parts.append(_from_rest(inspect.getdoc(function) or ""))
-    return "\n\n".join(parts)
+        yield f"## {name}({', '.join(parameter.name for parameter in arguments)})"
+        yield f"```python\n{prefix} {name}{str(shown).replace(chr(39), '')}\n```"
+        yield _from_rest(inspect.getdoc(function) or "")
 
 
 def _from_rest(text: str) -> str:

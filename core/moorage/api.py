@@ -23,7 +23,7 @@ from moorage.errors import (
 )
 from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
 from moorage.hooks import hookimpl, hookspec
-from moorage.hub import Hub
+from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, Route, Routes, SocketRoute
 from moorage.server.socket import Socket, SocketClosed
@@ -50,6 +50,7 @@ __all__ = [
     "EventBus",
     "Forbidden",
     "Health",
+    "HookFailed",
     "HttpRoute",
     "Hub",
     "LimitClass",

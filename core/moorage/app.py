@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -65,7 +65,7 @@ class App:
         self.bus = EventBus()
         self.registry = SocketRegistry()
         self.tasks = TaskSupervisor("app")
-        self.plugins = PluginManager(self._make_hub, self.changed, self.tell, find)
+        self.plugins = PluginManager(self._make_hub, self.changed, self._plugins_changed, find)
         self.access = Access(settings.access.roles, veto=self.plugins.veto)
         self.registry.allowed = self._still_allowed
         self.db = Database(
@@ -361,6 +361,11 @@ class App:
         for record in self.plugins.records.values():
             self.health.add(record.name, partial(self.plugins.check, record))
         self.tell()
+
+    def _plugins_changed(self, states: Mapping[str, State]) -> None:
+        self.tell()
+        for name, state in states.items():
+            self.bus.publish(Topic.PLUGIN_CHANGED, {"name": name, "state": state.value})
 
     def tell(self) -> None:
         """Write down how the plugins are, for commands to read."""

@@ -22,15 +22,38 @@ if TYPE_CHECKING:
     from moorage.observe.metrics import ScopedMetrics
 
 
+class HookFailed(Exception):
+    """A hook did not do its work in one plugin. Its text names the plugin and is for the log."""
+
+    def __init__(self, plugin: str, hook: str, reason: str) -> None:
+        self.plugin, self.hook = plugin, hook
+        super().__init__(f"plugin {plugin}: {hook}: {reason}")
+
+
 class HookCaller(Protocol):
-    """Calls the hooks that a plugin offers to others."""
+    """Calls the hooks that a plugin offers to others, in those that run and implement them.
+
+    Arguments of a hook that are called `hook`, `plugin` or `timeout` cannot be given.
+    """
 
     def call(self, hook: str, **arguments: Any) -> list[tuple[str, Any]]:
-        """Call a sync hook in every plugin that implements it: [(plugin name, value)], in plugin order."""
+        """Call a sync hook in every plugin: [(plugin name, value)], in plugin order. One that fails is left out."""
         ...
 
     def gather(self, hook: str, *, timeout: float, **arguments: Any) -> Awaitable[list[tuple[str, Any]]]:
         """The same for an async hook, one after another, each with the time-out in seconds."""
+        ...
+
+    def implementers(self, hook: str) -> list[str]:
+        """The names of the plugins that would be called, in plugin order."""
+        ...
+
+    def call_one(self, hook: str, plugin: str, **arguments: Any) -> Any:
+        """Call a sync hook in one plugin. HookFailed, also when the plugin has no such hook or has ended."""
+        ...
+
+    def await_one(self, hook: str, plugin: str, *, timeout: float, **arguments: Any) -> Awaitable[Any]:
+        """The same for an async hook, with the time-out in seconds."""
         ...
 
 

@@ -17,6 +17,7 @@ from moorage.config.schema import fields, submodel
 from moorage.config.settings import Settings
 from moorage.hooks import Specs
 from moorage.plugins import shipped_manifests
+from moorage_tmux.hooks import Specs as TmuxSpecs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -66,26 +67,29 @@ def test_an_included_name_that_is_gone_is_an_error(generate):
         generate.INCLUDE.sub(generate.included, text)
 
 
+def specified():
+    """Every hook of the core and of shipped plugins: (name, function)."""
+    return [
+        (name, function)
+        for specs in (Specs, TmuxSpecs)
+        for name, function in vars(specs).items()
+        if not name.startswith("__")
+    ]
+
+
 def test_every_hook_has_a_heading_with_its_exact_arguments():
     text = (DOCS / "reference/hooks.md").read_text()
     headings = re.findall(r"^## (\w+)\((.*)\)$", text, re.M)
-    expected = [
-        (name, ", ".join(list(inspect.signature(function).parameters)[1:]))
-        for name, function in vars(Specs).items()
-        if name.startswith("moorage_")
-    ]
-    assert expected
+    expected = [(name, ", ".join(list(inspect.signature(function).parameters)[1:])) for name, function in specified()]
+    assert {"moorage_routes", "tmux_output_filter"} <= {name for name, _ in expected}
     assert headings == expected
-    for name, function in vars(Specs).items():
-        if name.startswith("moorage_"):
-            kind = "async def" if inspect.iscoroutinefunction(function) else "def"
-            assert f"\n{kind} {name}(" in text, name
+    for name, function in specified():
+        kind = "async def" if inspect.iscoroutinefunction(function) else "def"
+        assert f"\n{kind} {name}(" in text, name
 
 
 def test_every_hook_says_what_its_arguments_are_and_since_when():
-    for name, function in vars(Specs).items():
-        if not name.startswith("moorage_"):
-            continue
+    for name, function in specified():
         text = inspect.getdoc(function)
         for argument in list(inspect.signature(function).parameters)[1:]:
             assert f":param {argument}:" in text, f"{name}: {argument}"

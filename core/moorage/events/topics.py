@@ -17,7 +17,7 @@ class Topic:
     BACKPLANE_RESTORED = "core.backplane_restored"
     """Events of other servers may have been missed: {}. Whoever keeps a cache fed by events empties it."""
     PLUGIN_CHANGED = "core.plugin_changed"
-    """A plugin's state changed: {"name": str, "state": str}."""
+    """A plugin's state changed, or a reload made it anew: {"name": str, "state": str}."""
 
     SHARED = frozenset({USER_CHANGED, USER_DELETED, CREDENTIAL_REVOKED})
     """The core's topics that every server must hear."""

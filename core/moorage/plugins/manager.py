@@ -9,7 +9,7 @@ import structlog
 
 from moorage.access import Actor
 from moorage.config import Loaded, PluginSection
-from moorage.hub import Hub
+from moorage.hub import HookFailed, Hub
 from moorage.plugin import Health, Plugin
 from moorage.plugins.discover import Discovered, Find, discover, in_order
 from moorage.plugins.dispatch import Dispatcher
@@ -29,7 +29,7 @@ class PluginManager:
         self,
         make_hub: Callable[[Record], Hub],
         on_change: Callable[[], None],
-        on_state: Callable[[], None],
+        on_state: Callable[[Mapping[str, State]], None],
         find: Find = discover,
     ) -> None:
         self.dispatcher = Dispatcher()
@@ -37,6 +37,7 @@ class PluginManager:
         self._make_hub, self._find = make_hub, find
         self._on_change, self._on_state = on_change, on_state
         self._vetoers: list[tuple[str, Plugin]] = []
+        self._seen: dict[str, tuple[int, State]] = {}
 
     # -- loading ------------------------------------------------------------------------------------------------
 
@@ -138,6 +139,9 @@ class PluginManager:
             if id(item[1]) in running
         ]
         self._on_change()
+        before, self._seen = self._seen, {r.name: (id(r.plugin), r.state) for r in self.records.values()}
+        gone = dict.fromkeys(before.keys() - self._seen.keys(), State.DISABLED)
+        self._on_state(gone | {name: now[1] for name, now in self._seen.items() if now != before.get(name)})
 
     async def drain(self, record: Record, timeout: float) -> None:
         """Tell a plugin to stop taking work. Errors are logged."""
@@ -189,7 +193,8 @@ class PluginManager:
         elif record.state is State.DEGRADED and not record.kept:
             record.state, record.reason = State.STARTED, ""
         if before != (record.state, record.reason):
-            self._on_state()
+            self._seen[record.name] = id(record.plugin), record.state
+            self._on_state({record.name: record.state})
         return health
 
     async def audit(self, record: Any, timeout: float = 5.0) -> None:
@@ -213,7 +218,7 @@ def _number(records: Iterable[Record]) -> list[str]:
 
 
 class OfferedHooks:
-    """The hooks that one plugin offers to others, as its hub sees them."""
+    """The hooks that one plugin offers to others, as its hub sees them (`hub.HookCaller`)."""
 
     def __init__(self, manager: PluginManager) -> None:
         self._manager = manager
@@ -238,6 +243,32 @@ class OfferedHooks:
                 log.exception("hook failed", plugin=name, hook=hook)
         return answers
 
+    def implementers(self, hook: str) -> list[str]:
+        """The names of those that implement a hook, in plugin order."""
+        return [name for name, _ in self._implementations(hook)]
+
+    def call_one(self, hook: str, plugin: str, **arguments: Any) -> Any:
+        """Call a sync hook in one plugin. HookFailed."""
+        try:
+            return self._manager.dispatcher.call_one(hook, self._one(hook, plugin), **arguments)
+        except PluginFailed as failure:
+            raise HookFailed(plugin, hook, failure.reason) from failure
+
+    async def await_one(self, hook: str, plugin: str, *, timeout: float, **arguments: Any) -> Any:
+        """Await an async hook in one plugin. HookFailed."""
+        try:
+            return await self._manager.dispatcher.await_one(hook, self._one(hook, plugin), timeout, **arguments)
+        except PluginFailed as failure:
+            raise HookFailed(plugin, hook, failure.reason) from failure
+
+    def _one(self, hook: str, name: str) -> Plugin:
+        for found, plugin in self._implementations(hook):
+            if found == name:
+                return plugin
+        raise HookFailed(name, hook, "does not run, or has no such hook")
+
     def _implementations(self, hook: str) -> list[tuple[str, Plugin]]:
-        order = {id(r.plugin): (r.order, r.name) for r in self._manager.records.values()}
-        return self._manager.dispatcher.implementations(hook, lambda plugin: order.get(id(plugin), (LAST, "")))
+        """Those that run: what is still starting, or is left over from before a reload, is not asked."""
+        order = {id(r.plugin): (r.order, r.name) for r in self._manager.records.values() if r.running}
+        found = self._manager.dispatcher.implementations(hook, lambda plugin: order.get(id(plugin), (LAST, "")))
+        return [(name, plugin) for name, plugin in found if id(plugin) in order]

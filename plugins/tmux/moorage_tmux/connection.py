@@ -231,12 +231,7 @@ class Connection:
         text = data.get("keys")
         if not isinstance(text, str) or not text:
             raise Refused("INVALID_MESSAGE", "keys must be a text that is not empty")
-        typed = keys.to_text(text, raw=flag(data, "raw"))
-        await keys.type_into(watch, pane, typed)
-        self.terminals.typed.inc(len(typed))
-        claim = self.terminals.claims.get(watch.session.key)
-        if claim is not None and claim.user.id == self._user.id:
-            self.terminals.claims.used(claim)
+        await self.terminals.type(self.socket.actor, watch, pane, keys.to_text(text, raw=flag(data, "raw")))
 
     def may_type(self) -> bool:
         """Whether the actor of this moment may type at all."""

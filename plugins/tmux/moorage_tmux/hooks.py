@@ -12,14 +12,29 @@ if TYPE_CHECKING:
 
 
 class OutputFilter(Protocol):
-    """One pane's filter. It lives as long as the pane is watched, and may keep what it needs between two calls."""
+    """One pane's filter. It lives as long as the pane is watched, and may keep what it needs between two calls.
+
+    It must leave escape sequences whole: `text` is never cut within one, and what follows depends on it.
+    """
 
     def feed(self, text: str) -> str:
         """The part of a pane's stream, cut anywhere, that may be shown. It may hold text back for the next call."""
         ...
 
+    def flush(self) -> str:
+        """What it holds back, as it may be shown; nothing is held back then.
+
+        Called when the pane has been quiet for 50 ms, and before a screen is drawn for somebody who joins: that
+        screen shows what was held back. Text may be going on with the next `feed`.
+        """
+        ...
+
     def whole(self, text: str) -> str:
-        """The same for a text that is complete in itself: a screen drawn anew, a capture, a piece of history."""
+        """The same for a text that is complete in itself: a screen drawn anew, a capture, a piece of history.
+
+        Rows are separated by line ends, also where the terminal only wrapped a longer line. It does not take part
+        in the stream: what it is given was, or will be, fed as well.
+        """
         ...
 
 
@@ -28,15 +43,17 @@ class Specs:
 
     @hookspec
     def tmux_output_filter(self, session: SessionInfo, pane: str) -> OutputFilter | None:
-        """Change what of a pane is shown and recorded (sync).
+        """Change what of a pane is shown and recorded (sync, on the hot path: be quick).
 
-        Called once for each pane that somebody begins to watch; the filter is called on the hot path: be quick.
-        Filters are asked in plugin order, each is given what the one before it let through. An error, here or
-        in the filter, shows nothing of the pane any more: what was to be hidden must not appear by accident.
+        Called once for each pane that somebody begins to watch, again when output was lost or a reload changed such
+        a plugin, and for each text that is asked for in one piece (a capture, history). Filters are applied in plugin
+        order, each is given what the one before it let through. An error, here or in the filter, shows nothing of
+        the pane any more: what was to be hidden must not appear by accident.
 
         :param session: the session; `name`, `id` and `key` are texts.
         :param pane: tmux's id of the pane, `%3`.
-        :returns: an object with `feed(text) -> text` and `whole(text) -> text`, or None to stand aside.
+        :returns: an object with `feed(text)`, `flush()` and `whole(text)` (see `moorage_tmux.hooks.OutputFilter`),
+            or None to stand aside.
 
         .. versionadded:: 0.1
         """
@@ -60,7 +77,8 @@ class Specs:
     async def tmux_session_created(self, session: SessionInfo) -> None:
         """A session is there that was not before (async, off the way, limit 5 s).
 
-        Called as well for each session that is there when the server first looks. An error is logged.
+        Called as well for each session that is there when your plugin starts. What happens to sessions and claims is
+        told in its order; one who is slow is told of the newest 1000 changes. An error is logged.
 
         :param session: the session.
 

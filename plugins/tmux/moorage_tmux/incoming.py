@@ -8,6 +8,7 @@ from moorage.api import BadRequest, Forbidden, MoorageError, TooManyRequests, pa
 
 from moorage_tmux import messages
 from moorage_tmux.client import TmuxError
+from moorage_tmux.guards import InputRefused
 
 
 class Refused(Exception):
@@ -93,6 +94,8 @@ def error_text(error: Refused | TmuxError | MoorageError, data: dict[str, Any]) 
 
 def _code(error: MoorageError) -> str:
     """Whatever is claimed by another is CLAIM_REQUIRED here; else the finer code, or the error's own."""
+    if isinstance(error, InputRefused):
+        return error.code
     if isinstance(error, Forbidden):
         return "CLAIM_REQUIRED" if error.details.get("code") in ("ALREADY_CLAIMED", "CLAIM_REQUIRED") else "FORBIDDEN"
     return str(error.details.get("code", error.error_code))

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from moorage.api import CHROTE, Health, Hub, Manifest, Plugin, Route, hookimpl
 
-from moorage_tmux import sockets, views
+from moorage_tmux import hooks, sockets, views
 from moorage_tmux.client import Tmux
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.rights import PERMISSIONS
@@ -35,6 +35,11 @@ class TmuxPlugin(Plugin):
 
     terminals: Terminals
     _version = ""
+
+    @hookimpl
+    def moorage_add_hookspecs(self) -> Iterable[object]:
+        """Offer the hooks of shared terminals."""
+        return [hooks.Specs]
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:

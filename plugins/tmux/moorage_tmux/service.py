@@ -9,14 +9,14 @@ from typing import Any
 
 from moorage.api import Actor, Hub, NotFound, Topic, Unavailable, UserInfo
 
-from moorage_tmux import describe, messages
+from moorage_tmux import describe, keys, messages
 from moorage_tmux.announce import Announcements, Connection
 from moorage_tmux.background import Background
 from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.client import Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.directory import Directory
-from moorage_tmux.guards import Guards
+from moorage_tmux.guards import Guards, InputRefused
 from moorage_tmux.handover import Handover
 from moorage_tmux.presence import Presence
 from moorage_tmux.rights import CLAIM
@@ -184,6 +184,21 @@ class Terminals:
             raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"}) from error
         except TmuxError as error:
             raise unavailable(error) from error
+
+    async def type(self, actor: Actor, watch: SessionWatch, pane: str, text: str) -> None:
+        """Type a text (see `keys.to_text`) for an actor who may; it is in tmux when this returns.
+
+        The one way in: plugins may veto it (InputRefused), it is counted, and the actor's own claim is renewed.
+        TmuxError.
+        """
+        reason = self.guards.veto(actor, watch.session, pane, text)
+        if reason is not None:
+            raise InputRefused(reason)
+        await keys.type_into(watch, pane, text)
+        self.typed.inc(len(text))
+        claim = self.claims.get(watch.session.key)
+        if claim is not None and actor.user is not None and claim.user.id == actor.user.id:
+            self.claims.used(claim)
 
     def entry(self, session: SessionInfo) -> dict[str, Any]:
         """A session as lists show it."""
