@@ -25,6 +25,10 @@ class TmuxError(Exception):
     """tmux refused a command, did not answer in time, or is gone. The text is tmux's own or ours, and public."""
 
 
+class TmuxRefused(TmuxError):
+    """tmux cannot do what it was told; the text is its own."""
+
+
 class TmuxGone(TmuxError):
     """There is no tmux server, no such session, or the client has ended."""
 
@@ -198,16 +202,20 @@ class ControlClient:
         if self._watchdog is None:
             self._watchdog = loop.call_later(self.timeout, self._check_deadlines)
 
-    async def call(self, command: str, *, blocks: int = 1) -> list[Reply]:
-        """Send one command line and wait for its replies. Raises TmuxError."""
+    async def call(
+        self, command: str, *, blocks: int = 1, seen: Callable[[list[Reply]], None] | None = None
+    ) -> list[Reply]:
+        """Send one command line and wait for its replies; `seen` gets them in their place in the stream. TmuxError."""
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
 
         def settle(result: list[Reply] | TmuxError) -> None:
-            if future.done():
-                return
             if isinstance(result, TmuxError):
-                future.set_exception(result)
-            else:
+                if not future.done():
+                    future.set_exception(result)
+                return
+            if seen is not None:
+                seen(result)
+            if not future.done():
                 future.set_result(result)
 
         self.submit(command, settle, blocks=blocks)
@@ -292,7 +300,7 @@ class ControlClient:
             return
         self._queue.popleft()
         if not pending.expired:
-            pending.callback(pending.replies if reply.ok else TmuxError(reply.text() or "tmux refused the command"))
+            pending.callback(pending.replies if reply.ok else TmuxRefused(reply.text() or "tmux refused"))
 
     def _check_deadlines(self) -> None:
         self._watchdog = None
@@ -348,4 +356,4 @@ def shown(replies: Sequence[Reply], index: int = 0) -> list[str]:
     return [line.decode("utf-8", "replace") for line in replies[index].lines]
 
 
-__all__ = ["ControlClient", "Tmux", "TmuxError", "TmuxGone", "is_id", "shown"]
+__all__ = ["ControlClient", "Tmux", "TmuxError", "TmuxGone", "TmuxRefused", "is_id", "shown"]

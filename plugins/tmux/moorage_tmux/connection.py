@@ -10,7 +10,7 @@ from moorage.api import Actor, MoorageError, Socket, UserInfo
 
 from moorage_tmux import keys, messages
 from moorage_tmux.client import TmuxError
-from moorage_tmux.incoming import Refused, error_text, flag, parse, user_id
+from moorage_tmux.incoming import Refused, error_text, flag, parse, size, user_id
 from moorage_tmux.rights import INPUT, PERMISSIONS
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
@@ -27,6 +27,8 @@ class Connection:
     """An open socket, from the handshake to its end. Each of the two has its own greeting and its own messages."""
 
     lists = False
+    not_operator = "FORBIDDEN"
+    """The code for one who may only watch."""
 
     def __init__(self, terminals: Terminals, socket: Socket) -> None:
         self.terminals, self.socket = terminals, socket
@@ -45,6 +47,7 @@ class Connection:
         self.handlers: dict[str, Handler] = {
             "heartbeat": self.heartbeat,
             "sendKeys": self.send_keys,
+            "resize": self.on_resize,
             "claim": self.on_claim,
             "release": self.on_release,
             "requestControl": self.on_request_control,
@@ -95,6 +98,8 @@ class Connection:
 
     def recovered(self) -> None:
         """The viewer caught up after messages were dropped: show everything as it is now."""
+        for watch in {subscription.watch for subscription in self.subscriptions.values()}:
+            self.post(watch.layout_message())
         for subscription in list(self.subscriptions.values()):
             subscription.show()
             self.post(self.terminals.announce.presence(subscription.watch.session.key, subscription.watch.name))
@@ -220,7 +225,17 @@ class Connection:
         user = user_id(data)
         await self.terminals.hand_over(await self.meant(data), self.socket.actor, user)
 
-    # Typing.
+    # Driving.
+
+    async def on_resize(self, data: dict[str, Any]) -> None:
+        """Give a session's windows a size, with one's own claim; what comes of it is told by `resize`."""
+        if not self.may_type():
+            raise Refused(self.not_operator, "Only operators can resize sessions")
+        session = await self.meant(data)
+        if not self.own_claim(session.key):
+            raise Refused("NOT_CLAIMED", "You must claim the session before resizing it")
+        cols, rows = size(data)
+        (await self.terminals.watch(session)).resize(cols, rows)
 
     async def send_keys(self, data: dict[str, Any]) -> None:
         """Type, if the actor may at this moment."""

@@ -37,15 +37,28 @@ def content(lines: Sequence[str]) -> str:
 
 def windows(panes: Sequence[PaneInfo], contents: Sequence[str]) -> list[dict[str, Any]]:
     """Windows with their panes and what stands in each."""
-    found: dict[str, dict[str, Any]] = {}
-    for pane, text in zip(panes, contents, strict=True):
+    texts = {pane.id: text for pane, text in zip(panes, contents, strict=True)}
+    found = layout(panes)
+    for window in found:
+        for pane in window["panes"]:
+            pane |= {"content": texts[pane["id"]], "width": pane.pop("cols"), "height": pane.pop("rows")}
+    return found
+
+
+def layout(panes: Sequence[PaneInfo]) -> list[dict[str, Any]]:
+    """Windows and where their panes are."""
+    found: dict[int, dict[str, Any]] = {}
+    for pane in panes:
         window = found.setdefault(
-            pane.window_id,
+            pane.window_index,  # Not by id: a window can be linked to a session twice.
             {
                 "id": pane.window_id,
                 "index": pane.window_index,
                 "name": pane.window_name,
                 "active": pane.window_active,
+                "zoomed": pane.window_zoomed,
+                "cols": pane.window_cols,
+                "rows": pane.window_rows,
                 "panes": [],
             },
         )
@@ -54,9 +67,16 @@ def windows(panes: Sequence[PaneInfo], contents: Sequence[str]) -> list[dict[str
                 "id": pane.id,
                 "index": pane.index,
                 "active": pane.active,
-                "content": text,
-                "width": pane.cols,
-                "height": pane.rows,
+                "left": pane.left,
+                "top": pane.top,
+                "cols": pane.cols,
+                "rows": pane.rows,
+                "title": pane.title,
             }
         )
     return list(found.values())
+
+
+def layout_message(session: str, panes: Sequence[PaneInfo]) -> str:
+    """The `layout` message of a session."""
+    return messages.encode({"type": "layout", "sessionId": session, "windows": layout(panes)})

@@ -95,9 +95,9 @@ class Feed:
         if self._waiting:
             self._capture()
 
-    def resized(self, cols: int, rows: int) -> None:
-        """tmux says that the pane has this size."""
-        if self.size is not None and self.size != (cols, rows):
+    def resized(self, cols: int, rows: int, *, again: bool = False) -> None:
+        """tmux says that the pane has this size; again: and that it had another since the last snapshot."""
+        if self.size is not None and (again or self.size != (cols, rows)):
             self.size = (cols, rows)
             self.refresh()
 

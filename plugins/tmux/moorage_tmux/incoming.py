@@ -9,6 +9,7 @@ from moorage.api import BadRequest, Forbidden, MoorageError, TooManyRequests, pa
 from moorage_tmux import messages
 from moorage_tmux.client import TmuxError
 from moorage_tmux.guards import InputRefused
+from moorage_tmux.sessions import COLS, ROWS
 
 
 class Refused(Exception):
@@ -64,6 +65,18 @@ def position(value: Any) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Refused("INVALID_MESSAGE", "since must be a number that an output message gave")
+    return value
+
+
+def size(data: dict[str, Any]) -> tuple[int, int]:
+    """Columns and rows that a window may be given."""
+    return _cells(data, "cols", COLS), _cells(data, "rows", ROWS)
+
+
+def _cells(data: dict[str, Any], name: str, bounds: range) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or value not in bounds:
+        raise Refused("INVALID_MESSAGE", f"{name} must be a number from {bounds[0]} to {bounds[-1]}")
     return value
 
 

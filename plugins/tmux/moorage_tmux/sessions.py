@@ -10,13 +10,34 @@ from datetime import UTC, datetime
 from moorage_tmux.client import is_id, shown
 from moorage_tmux.protocol import Reply
 
+COLS = range(20, 501)
+ROWS = range(5, 301)
+"""The sizes that windows may be given."""
 LIST_SESSIONS = (
     "list-sessions -F '#{session_id} #{pid} #{session_created} #{session_windows} #{session_name}'"
     " ; list-clients -F '#{client_pid} #{session_id}'"
 )
-_PANE = (
-    "#{window_id} #{window_index} #{window_active} #{pane_id} #{pane_index} #{pane_active} #{pane_width} #{pane_height}"
+_NUMBERS = (
+    "window_id",
+    "window_index",
+    "window_active",
+    "window_zoomed_flag",
+    "window_width",
+    "window_height",
+    "pane_id",
+    "pane_index",
+    "pane_active",
+    "pane_left",
+    "pane_top",
+    "pane_width",
+    "pane_height",
+    "n:window_name",
 )
+_PANE = " ".join(f"#{{{name}}}" for name in (*_NUMBERS, "window_name", "pane_title"))
+"""A name's length in bytes stands before it, since names and titles hold anything but a new line."""
+_PANE_LINE = re.compile(rb"@\d+ \d+ [01] [01] \d+ \d+ %\d+ \d+ [01]( \d+){5} ")
+_CELL = re.compile(r"(\d+)x(\d+),\d+,\d+,(\d+)", re.ASCII)
+"""A pane in a layout; what holds others has a bracket instead of the number."""
 _ESCAPED = re.compile(r"\\([\\$])")
 _SPEC = re.compile(r"(?:(?P<id>%\d{1,9})|(?:(?P<window>\d{1,9})\.)?(?P<pane>\d{1,9}))\Z", re.ASCII)
 
@@ -39,17 +60,26 @@ class SessionInfo:
 
 @dataclass(frozen=True, slots=True)
 class PaneInfo:
-    """A pane and where it is. `id` is tmux's `%N`."""
+    """A pane and where it is. `id` is tmux's `%N`; left, top, cols and rows count cells of its window.
+
+    Of a zoomed window only the active pane is seen, and fills it; title is what its program last called it.
+    """
 
     id: str
     index: int
     active: bool
+    left: int
+    top: int
     cols: int
     rows: int
+    title: str
     window_id: str
     window_index: int
     window_active: bool
     window_name: str
+    window_zoomed: bool
+    window_cols: int
+    window_rows: int
 
 
 def parse_sessions(replies: Sequence[Reply], own_pids: Collection[int]) -> list[SessionInfo]:
@@ -98,23 +128,43 @@ def list_panes(session_id: str) -> str:
 
 def parse_panes(replies: Sequence[Reply]) -> list[PaneInfo]:
     """The answer to `list_panes`, in the order of windows and panes."""
-    panes = []
-    for line in shown(replies):
-        window, window_index, window_active, pane, index, active, cols, rows, name = line.split(" ", 8)
-        panes.append(
-            PaneInfo(
-                id=pane,
-                index=int(index),
-                active=active == "1",
-                cols=int(cols),
-                rows=int(rows),
-                window_id=window,
-                window_index=int(window_index),
-                window_active=window_active == "1",
-                window_name=name,
-            )
-        )
-    return panes
+    # What does not begin as a pane does is the rest of a name with a new line, which `new-window -n` lets through.
+    return [_pane(line) for line in replies[0].lines if _PANE_LINE.match(line)]
+
+
+def _pane(line: bytes) -> PaneInfo:
+    *numbers, texts = line.split(b" ", len(_NUMBERS))
+    window, window_index, window_active, zoomed, window_cols, window_rows, pane, index, active, *cells = numbers
+    left, top, cols, rows, length = map(int, cells)
+    return PaneInfo(
+        id=pane.decode(),
+        index=int(index),
+        active=active == b"1",
+        left=left,
+        top=top,
+        cols=cols,
+        rows=rows,
+        title=texts[length + 1 :].decode("utf-8", "replace"),
+        window_id=window.decode(),
+        window_index=int(window_index),
+        window_active=window_active == b"1",
+        window_name=texts[:length].decode("utf-8", "replace"),
+        window_zoomed=zoomed == b"1",
+        window_cols=int(window_cols),
+        window_rows=int(window_rows),
+    )
+
+
+def layout_sizes(text: str) -> dict[str, tuple[int, int]]:
+    """The size (columns, rows) of each pane that is seen, from what `%layout-change` says; by id."""
+    words = text.split(" ")
+    visible = words[2] if len(words) > 2 else ""
+    return {"%" + pane: (int(cols), int(rows)) for cols, rows, pane in _CELL.findall(visible)}
+
+
+def window_size(panes: Sequence[PaneInfo]) -> tuple[int, int] | None:
+    """The size (columns, rows) of the active window."""
+    return next(((pane.window_cols, pane.window_rows) for pane in panes if pane.window_active), None)
 
 
 def active_pane(panes: Sequence[PaneInfo]) -> PaneInfo | None:

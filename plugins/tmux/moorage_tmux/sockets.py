@@ -13,7 +13,7 @@ from moorage_tmux.connection import Connection
 from moorage_tmux.incoming import Refused, pane_spec, position, session_name
 from moorage_tmux.rights import VIEW
 from moorage_tmux.service import Terminals
-from moorage_tmux.sessions import SessionInfo, resolve
+from moorage_tmux.sessions import SessionInfo, resolve, window_size
 from moorage_tmux.watch import SessionWatch, Subscription
 
 CLOSE_NOT_FOUND = 4004
@@ -70,7 +70,11 @@ class MainConnection(Connection):
         """Watch a session, from `since` on if that is given and still known."""
         spec, since = pane_spec(data), position(data.get("since"))
         session = await self.terminals.find(session_name(data))
-        (await self.subscribe(session, spec)).show(since)
+        seen = self.sees(session.key)
+        subscription = await self.subscribe(session, spec)
+        if not seen:
+            self.post(subscription.watch.layout_message())
+        subscription.show(since)
 
     async def on_unsubscribe(self, data: dict[str, Any]) -> None:
         """Stop watching a session: the given pane, or all of it."""
@@ -109,6 +113,8 @@ class MainConnection(Connection):
 class TerminalConnection(Connection):
     """`/ws/terminal/{name}[?pane=][&since=]`: one session, and typing only with one's own claim."""
 
+    not_operator = "NOT_OPERATOR"
+
     async def opened(self) -> bool:
         """Subscribe and greet, or say that there is no such session and close."""
         name, query = self.socket.params["name"], self.socket.query
@@ -123,6 +129,7 @@ class TerminalConnection(Connection):
             await self.socket.close(CLOSE_NOT_FOUND if missing else 1011, text)
             return False
         claim = self.terminals.claims.get(session.key)
+        cols, rows = window_size(subscription.watch.layout) or (None, None)
         self.post(
             messages.encode(
                 {
@@ -131,9 +138,12 @@ class TerminalConnection(Connection):
                     **self.rights(),
                     "pane": subscription.label,
                     "claim": claim.public() if claim else None,
+                    "cols": cols,
+                    "rows": rows,
                 }
             )
         )
+        self.post(subscription.watch.layout_message())
         subscription.show(since)
         return True
 
@@ -159,7 +169,7 @@ class TerminalConnection(Connection):
             raise Refused("SESSION_NOT_FOUND", "Session not found")
         watch, spec = subscription.watch, pane_spec(data)
         if not self.may_type():
-            raise Refused("NOT_OPERATOR", "Only operators can send keys")
+            raise Refused(self.not_operator, "Only operators can send keys")
         if not self.own_claim(watch.session.key):
             raise Refused("NOT_CLAIMED", "You must claim the session before sending keys")
         pane = subscription.pane

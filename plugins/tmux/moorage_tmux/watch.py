@@ -6,14 +6,19 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from moorage_tmux import describe, messages
 from moorage_tmux.background import Background
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.feed import Feed
 from moorage_tmux.filters import Clipboard
 from moorage_tmux.protocol import Event, Notice, Output, Reply, unescape
-from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, list_panes, parse_panes
+from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, layout_sizes, list_panes, parse_panes, window_size
 from moorage_tmux.viewers import Viewer
 
+LAYOUT_INTERVAL = 0.05
+"""Seconds between two looks at a layout that keeps changing; the first change is looked at at once."""
+RESIZE_INTERVAL = 0.1
+"""Seconds between two sizes that tmux is told while somebody drags the edge of a window."""
 ATTEMPTS = (0.05, 0.5, 2.0)
 """Seconds before each try to attach again to a session that lives on."""
 _LAYOUT = frozenset(
@@ -104,8 +109,14 @@ class SessionWatch:
         self._feeds: dict[str, Feed] = {}
         self._busy: set[Feed] = set()
         self._typing: dict[str, asyncio.Lock] = {}
-        self._asked = False
-        self._ask_again = False
+        self.layout: list[PaneInfo] = []
+        self._redraw: set[str] = set()
+        self._looking = False
+        self._look_again = False
+        self._looks: asyncio.TimerHandle | None = None
+        self._size: tuple[int, int] | None = None
+        self._size_told = True
+        self._resizes: asyncio.TimerHandle | None = None
 
     def _new_client(self) -> ControlClient:
         return ControlClient(
@@ -140,7 +151,30 @@ class SessionWatch:
 
     async def panes(self) -> list[PaneInfo]:
         """All panes now. TmuxError."""
-        return parse_panes(await self._client.call(list_panes(self.session.id)))
+        command = list_panes(self.session.id)
+        return parse_panes(await self._client.call(command, seen=lambda replies: self._arrange(parse_panes(replies))))
+
+    def layout_message(self) -> str:
+        """Where the windows and panes are, as far as was told."""
+        return describe.layout_message(self.name, self.layout)
+
+    def resize(self, cols: int, rows: int) -> None:
+        """Ask tmux for windows of this size, of a burst only for the last. Terminals that are attached outrank it."""
+        self._size, self._size_told = (cols, rows), False
+        if self._resizes is None:
+            self._resize()
+
+    def _resize(self) -> None:
+        self._resizes = None
+        if self._size is None or self._size_told or self.ended:
+            return
+        cols, rows = self._size
+        try:
+            self._client.submit(f"refresh-client -C {cols}x{rows}", lambda _: None)
+        except TmuxError:
+            return  # The client is gone: the next one is told.
+        self._size_told = True
+        self._resizes = self._background.later(RESIZE_INTERVAL, self._resize)
 
     def feed(self, pane: str) -> Feed:
         """The feed of a pane, made when first asked for."""
@@ -183,6 +217,8 @@ class SessionWatch:
                 feed.stream.append(unescape(event.raw))
                 self._busy.add(feed)
         elif isinstance(event, Notice):
+            if event.name == "layout-change":
+                self._resized(event.text)
             if event.name in _LAYOUT:
                 self._look_around()
             elif event.name == "pause":
@@ -207,40 +243,70 @@ class SessionWatch:
             feed.stream.skip()
             feed.refresh()
 
+    def _resized(self, text: str) -> None:
+        """A layout changed. By the next look a size may be the old one again, and yet what was drawn not be right."""
+        for pane_id, size in layout_sizes(text).items():
+            feed = self._feeds.get(pane_id)
+            if feed is not None and feed.size != size:
+                self._redraw.add(pane_id)
+
     def _look_around(self) -> None:
         """Learn the layout anew: sizes, panes that are gone, the active pane."""
-        if self._asked:
-            self._ask_again = True
+        if self._looking or self._looks is not None:
+            self._look_again = True
             return
         try:
             self._client.submit(list_panes(self.session.id), self._looked)
         except TmuxError:
             return  # As above.
-        self._asked = True
+        self._looking = True
 
     def _looked(self, result: list[Reply] | TmuxError) -> None:
-        self._asked = False
+        self._looking = False
+        if self.ended:
+            return
+        self._looks = self._background.later(LAYOUT_INTERVAL, self._look_if_changed)
         if not isinstance(result, TmuxError):
             self._arrange(parse_panes(result))
-        if self._ask_again:
-            self._ask_again = False
+
+    def _look_if_changed(self) -> None:
+        self._looks = None
+        if self._look_again:
+            self._look_again = False
             self._look_around()
 
     def _arrange(self, panes: list[PaneInfo]) -> None:
         there = {pane.id: pane for pane in panes}
         active = active_pane(panes)
+        self._tell(panes)
         if active is not None:
             for subscription in list(self.subscriptions):
                 if subscription.follow and subscription.pane != active.id:
                     subscription.move(active)
         for pane_id, feed in list(self._feeds.items()):
             if pane_id in there:
-                feed.resized(there[pane_id].cols, there[pane_id].rows)
+                feed.resized(there[pane_id].cols, there[pane_id].rows, again=pane_id in self._redraw)
             else:
                 del self._feeds[pane_id]
                 feed.close("Pane closed")
+        self._redraw.clear()
         for pane_id in self._typing.keys() - there.keys():
             del self._typing[pane_id]
+
+    def _tell(self, panes: list[PaneInfo]) -> None:
+        """Tell those who watch what changed, before they see it."""
+        before, self.layout = self.layout, panes
+        if panes == before:
+            return
+        texts = [self.layout_message()]
+        size = window_size(panes)
+        if size is not None and size != window_size(before):
+            cols, rows = size
+            resize = {"type": "resize", "sessionId": self.name, "cols": cols, "rows": rows}
+            texts.insert(0, messages.encode(resize))
+        for viewer in {subscription.viewer for subscription in self.subscriptions}:
+            for text in texts:
+                viewer.post(text)
 
     def _exited(self, reason: str) -> None:
         attached, self._attached = self._attached, False
@@ -258,6 +324,8 @@ class SessionWatch:
                 await self.start()
             except TmuxError:
                 continue
+            if self._size is not None:
+                self.resize(*self._size)  # New windows are made in the client's size.
             for feed in self._feeds.values():
                 feed.stream.skip()
                 feed.refresh()
@@ -269,6 +337,9 @@ class SessionWatch:
         if self.ended:
             return
         self.ended = True
+        for timer in (self._looks, self._resizes):
+            if timer is not None:
+                timer.cancel()
         feeds, self._feeds = self._feeds, {}
         for feed in feeds.values():
             feed.close(reason)

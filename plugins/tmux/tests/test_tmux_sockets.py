@@ -22,6 +22,7 @@ async def test_a_terminal(server, tmux, request):
             "userId": who["ann"],
             "role": "operator",
         }.items() <= hello.items()
+        assert (await ann.next())["type"] == "layout"
         screen = await ann.next()
         assert (screen["type"], screen["sessionId"], screen["pane"], screen["cols"]) == ("output", name, "0", 80)
         assert ISO.match(screen["timestamp"])
