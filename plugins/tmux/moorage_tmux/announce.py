@@ -116,12 +116,14 @@ class Announcements:
         if reason != "renewed":
             self._terminals.handover.forget(claim.key)
             self._terminals.presence.changed(claim.key)
+            self._terminals.recordings.mark(claim.key, f"{messages.person(claim.user)['name']} took control")
 
     def released(self, claim: Claim, reason: str) -> None:
         """Told to everybody."""
         self.tell(messages.encode({"type": "released", "sessionId": claim.session_name, "reason": reason}), claim.key)
         self._terminals.handover.forget(claim.key)
         self._terminals.presence.changed(claim.key)
+        self._terminals.recordings.mark(claim.key, f"{messages.person(claim.user)['name']} lost control ({reason})")
         self._terminals.hold_for_claims()
 
     def expiring(self, claim: Claim, seconds: int) -> None:
@@ -169,6 +171,7 @@ class Announcements:
                 renamed = {"type": "sessionRenamed", "sessionId": old.name, "name": session.name}
                 self.tell(messages.encode(renamed), key)
         terminals.claims.sessions_are(sessions)
+        terminals.recordings.sessions_are(sessions)
         for key in self._known.keys() - before.keys():
             self.tell(messages.encode({"type": "sessionCreated", "session": terminals.entry(self._known[key])}))
         for key in before.keys() - self._known.keys():

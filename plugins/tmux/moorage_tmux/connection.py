@@ -102,7 +102,9 @@ class Connection:
             self.post(watch.layout_message())
         for subscription in list(self.subscriptions.values()):
             subscription.show()
-            self.post(self.terminals.announce.presence(subscription.watch.session.key, subscription.watch.name))
+            key, name = subscription.watch.session.key, subscription.watch.name
+            self.post(self.terminals.announce.presence(key, name))
+            self.post(self.terminals.recordings.message(key, name))
 
     def _actor_changed(self) -> None:
         """The core found out that the user changed: typing asks the new actor, claims may have to go."""
@@ -181,6 +183,11 @@ class Connection:
         watch.add(subscription)
         self.terminals.presence.join(session.key, self._user)
         return subscription
+
+    def tell_of_recording(self, session: SessionInfo) -> None:
+        """Whoever begins to watch a session that is recorded learns of it before the screen comes."""
+        if self.terminals.recordings.notice(session.key) is not None:
+            self.post(self.terminals.recordings.message(session.key, session.name))
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Show it no more."""

@@ -12,7 +12,9 @@ from moorage_tmux.claims import Claim
 from moorage_tmux.sessions import PaneInfo, SessionInfo
 
 
-def entry(session: SessionInfo, viewers: Sequence[UserInfo], claim: Claim | None) -> dict[str, Any]:
+def entry(
+    session: SessionInfo, viewers: Sequence[UserInfo], claim: Claim | None, recording: dict[str, Any] | None
+) -> dict[str, Any]:
     """A session in a list."""
     return {
         "id": session.name,
@@ -22,6 +24,7 @@ def entry(session: SessionInfo, viewers: Sequence[UserInfo], claim: Claim | None
         "attached": session.attached,
         "viewers": [viewer(user) for user in viewers],
         "claim": claim.public() if claim else None,
+        "recording": recording,
     }
 
 

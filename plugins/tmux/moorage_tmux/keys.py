@@ -30,6 +30,8 @@ async def type_into(watch: SessionWatch, pane: str, text: str) -> None:
     if not is_id(pane):
         raise ValueError(f"{pane!r} is not a tmux id")
     async with watch.typing(pane):
+        for typist in watch.typists:
+            typist(pane, text)
         if len(text) <= SHORT:
             await _press(watch, pane, text)
             return

@@ -19,6 +19,7 @@ from moorage_tmux.directory import Directory
 from moorage_tmux.guards import Guards, InputRefused
 from moorage_tmux.handover import Handover
 from moorage_tmux.presence import Presence
+from moorage_tmux.recording.recordings import Recordings
 from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import SessionInfo, list_panes, parse_panes
 from moorage_tmux.store import ClaimStore
@@ -62,6 +63,7 @@ class Terminals:
         )
         self.handover = Handover(self.claims, access=hub.access, tells=lambda: self.announce)
         self.presence = Presence(self.background, self.announce.presence_changed)
+        self.recordings = Recordings(self)
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
         metrics.gauge("sockets", "Open terminal sockets.").set_function(lambda: float(len(self.announce.connections)))
@@ -84,6 +86,7 @@ class Terminals:
             else:
                 self.store.delete(row.session_key)
         self.hold_for_claims()
+        await self.recordings.start()
         for topic in (Topic.USER_CHANGED, Topic.USER_DELETED):
             self._unsubscribe.append(self.hub.bus.subscribe(topic, self._user_changed))
 
@@ -93,6 +96,7 @@ class Terminals:
             unsubscribe()
         self.claims.close()
         self.presence.close()
+        await self.recordings.close()
         await self.pool.close()
         await self.directory.close()
         await self.store.flush()
@@ -140,6 +144,7 @@ class Terminals:
             "windows": describe.windows(panes, contents),
             "viewers": [describe.viewer(user) for user in self.presence.users(session.key)],
             "claim": claim.public() if claim else None,
+            "recording": self.recordings.notice(session.key),
         }
 
     async def find_again(self, session: SessionInfo) -> SessionInfo:
@@ -202,7 +207,12 @@ class Terminals:
 
     def entry(self, session: SessionInfo) -> dict[str, Any]:
         """A session as lists show it."""
-        return describe.entry(session, self.presence.users(session.key), self.claims.get(session.key))
+        return describe.entry(
+            session,
+            self.presence.users(session.key),
+            self.claims.get(session.key),
+            self.recordings.notice(session.key),
+        )
 
     def enter(self, connection: Connection) -> None:
         """A socket opened: from now on it is told of changes."""

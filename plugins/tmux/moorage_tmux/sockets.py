@@ -74,6 +74,7 @@ class MainConnection(Connection):
         subscription = await self.subscribe(session, spec)
         if not seen:
             self.post(subscription.watch.layout_message())
+            self.tell_of_recording(session)
         subscription.show(since)
 
     async def on_unsubscribe(self, data: dict[str, Any]) -> None:
@@ -138,12 +139,14 @@ class TerminalConnection(Connection):
                     **self.rights(),
                     "pane": subscription.label,
                     "claim": claim.public() if claim else None,
+                    "recording": self.terminals.recordings.notice(session.key),
                     "cols": cols,
                     "rows": rows,
                 }
             )
         )
         self.post(subscription.watch.layout_message())
+        self.tell_of_recording(session)
         subscription.show(since)
         return True
 

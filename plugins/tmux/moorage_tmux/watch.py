@@ -85,7 +85,10 @@ class Subscription:
 
 
 class SessionWatch:
-    """One session's control client and the feeds of its panes."""
+    """One session's control client and the feeds of its panes.
+
+    typists: called with (pane, text) for all that is typed through this server, before tmux has it.
+    """
 
     def __init__(
         self,
@@ -101,6 +104,7 @@ class SessionWatch:
         self.session = session
         self.name = session.name
         self.subscriptions: set[Subscription] = set()
+        self.typists: set[Callable[[str, str], None]] = set()
         self.ended = False
         self._tmux, self._settings, self._background = tmux, settings, background
         self._lives, self._on_idle, self._on_end = lives, on_idle, on_end

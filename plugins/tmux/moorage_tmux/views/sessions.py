@@ -29,6 +29,21 @@ class ViewerShape(TypedDict):
     name: str
 
 
+class PersonShape(TypedDict):
+    """Somebody by id and name."""
+
+    id: str
+    name: str
+
+
+class RecordedShape(TypedDict):
+    """The recording of a session that goes on. by: null where the operator's settings began it."""
+
+    id: str
+    startedAt: str
+    by: PersonShape | None
+
+
 class SessionShape(TypedDict):
     """A session as lists show it. attached: a terminal that is not one of ours has it open."""
 
@@ -39,6 +54,7 @@ class SessionShape(TypedDict):
     attached: bool
     viewers: list[ViewerShape]
     claim: ClaimShape | None
+    recording: RecordedShape | None
 
 
 class SessionsAnswer(TypedDict):
@@ -78,6 +94,7 @@ class InspectAnswer(TypedDict):
     windows: list[WindowShape]
     viewers: list[ViewerShape]
     claim: ClaimShape | None
+    recording: RecordedShape | None
 
 
 class MadeClaim(ClaimShape):

@@ -1,0 +1,458 @@
+"""Recordings as a service: begun on request or by policy, ended, bounded, told of, listed, read, deleted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound, Unavailable, UserInfo
+
+from moorage_tmux import messages
+from moorage_tmux.announce import SYSTEM
+from moorage_tmux.client import TmuxError
+from moorage_tmux.models import TmuxRecording
+from moorage_tmux.recording.files import Folder
+from moorage_tmux.recording.policy import Policy
+from moorage_tmux.recording.recorder import Recorder
+from moorage_tmux.recording.rows import Rows
+from moorage_tmux.rights import ERASE, RECORD, require
+from moorage_tmux.sessions import SessionInfo, active_pane
+
+if TYPE_CHECKING:
+    from moorage_tmux.service import Terminals
+
+THREADS = 4
+"""Threads that write: a disk that hangs holds up recordings, and nothing else."""
+CHECK_SECONDS = 60.0
+"""How often old recordings are looked for, and sessions that should be recorded and are not."""
+PAUSE_SECONDS = 5.0
+"""A recording by policy that ended sooner is begun anew with the next such look only: something keeps ending it."""
+FIRST_BYTES = 64 * 1024
+"""What there must be room for when a recording begins."""
+ATTEMPTS = (0.1, 0.5, 2.0, 5.0)
+"""Seconds before each try to go on with a recording whose session lives but cannot be watched."""
+
+
+@dataclass(slots=True)
+class Download:
+    """A recording's file, open, of which `size` bytes are to be sent. at: when the recording began."""
+
+    file: BinaryIO
+    size: int
+    session_name: str
+    at: datetime
+
+
+class Recordings:
+    """All recordings of one server; those that go on are in memory, by the key of their session."""
+
+    def __init__(self, terminals: Terminals) -> None:
+        self._terminals = terminals
+        hub, config = terminals.hub, terminals.config
+        self._hub, self._config = hub, config
+        self._policy = Policy(config.recording, config.recording_sessions)
+        self._rows = Rows(hub.db)
+        self._folder = Folder(hub.data_dir / "recordings")
+        self._threads = ThreadPoolExecutor(THREADS, "recording")
+        self._running: dict[str, Recorder] = {}
+        self._starting: set[str] = set()
+        self._sessions: dict[str, SessionInfo] = {}
+        self._stored = 0
+        self._room = asyncio.Lock()
+        self._relieving = False
+        self._closed = False
+        hub.metrics.gauge("recordings", "Recordings that go on.").set_function(lambda: float(len(self._running)))
+
+    async def start(self) -> None:
+        """Mend what a crash left, and begin what the settings ask for."""
+        self._hub.folder()
+        unfinished = await self._rows.unfinished()
+        self._stored = await self._rows.bytes()
+        background = self._terminals.background
+        if unfinished:
+            background.spawn(self._mend(unfinished), "recordings-mend")
+        background.spawn(self._keep(), "recordings-keep")
+        if self._policy.active:
+            self._terminals.directory.hold(self)
+
+    async def close(self) -> None:
+        """End all that go on."""
+        self._closed = True
+        await asyncio.gather(*(self._end(recorder, "server_stopped") for recorder in list(self._running.values())))
+        self._threads.shutdown(wait=False)
+
+    # What is asked for.
+
+    async def record(self, name: str, actor: Actor) -> dict[str, Any]:
+        """Begin to record a session. Forbidden, NotFound, Conflict when it is recorded already, Unavailable.
+
+        It is not needed that one drives the session, since recording changes nothing in it; but all who see it are
+        told, by whom as well.
+        """
+        require(self._hub.access, actor, RECORD, "record")
+        if self._policy.off:
+            raise Forbidden("Recording is switched off by the operator", details={"code": "RECORDING_OFF"})
+        session = await self._terminals.find(name)
+        recorder = await self._begin(session, actor)
+        return await self.one(recorder.pid)
+
+    async def stop(self, name: str, actor: Actor) -> dict[str, Any]:
+        """End a session's recording. Forbidden, also for one that the settings began; NotFound when there is none."""
+        require(self._hub.access, actor, RECORD, "record")
+        session = await self._terminals.find(name)
+        recorder = self._running.get(session.key)
+        if recorder is None:
+            raise NotFound("The session is not recorded", details={"code": "NOT_RECORDING"})
+        if recorder.by is None:
+            raise Forbidden(
+                "This session is recorded by the operator's settings: nobody can stop that here",
+                details={"code": "RECORDED_BY_POLICY"},
+            )
+        await self._end(recorder, "stopped", actor)
+        return await self.one(recorder.pid)
+
+    async def page(self, session: str | None, limit: int, offset: int) -> dict[str, Any]:
+        """Some of the recordings, the newest first, and how many there are."""
+        rows, total = await self._rows.page(session, limit, offset)
+        return {"recordings": [self._public(row) for row in rows], "total": total}
+
+    async def one(self, pid: str) -> dict[str, Any]:
+        """A recording. NotFound."""
+        return self._public(await self._row(pid))
+
+    async def delete(self, pid: str, actor: Actor) -> None:
+        """Delete a recording, any or one's own with that to record. Forbidden, NotFound or Conflict."""
+        may_all = self._hub.access.can(actor, ERASE.name)
+        if not may_all:
+            require(self._hub.access, actor, RECORD, "delete a recording")
+        row = await self._row(pid)
+        own = actor.user is not None and row.started_by_pid == actor.user.pid
+        if not may_all and not own:
+            require(self._hub.access, actor, ERASE, "delete others' recordings")
+        if self._live(row) is not None:
+            raise Conflict("The recording goes on: stop it first", details={"code": "RECORDING_LIVE"})
+        await self._erase(row, actor, "deleted")
+
+    async def download(self, pid: str, actor: Actor | None) -> Download:
+        """Open a recording's file for reading, up to now if it goes on; on record if an actor is given. NotFound."""
+        row = await self._row(pid)
+        recorder = self._live(row)
+        if recorder is not None:
+            await recorder.writer.flush()
+        try:
+            file, size = await asyncio.to_thread(self._open, pid)
+        except OSError as error:
+            self._hub.log.warning("a recording's file cannot be read", recording=pid, reason=str(error))
+            raise NotFound(
+                "The recording's file is gone from the server", details={"code": "RECORDING_FILE_MISSING"}
+            ) from None
+        if actor is not None:
+            await self._audit("downloaded", actor, row.pid, row.session_name, {})
+        return Download(
+            file, recorder.writer.written if recorder is not None else size, row.session_name, row.started_at
+        )
+
+    def notice(self, key: str) -> dict[str, Any] | None:
+        """What those who see a session are told of its recording; None when there is none."""
+        recorder = self._running.get(key)
+        if recorder is None:
+            return None
+        return {
+            "id": recorder.pid,
+            "startedAt": messages.timestamp(recorder.started_at),
+            "by": messages.person(recorder.by) if recorder.by is not None else None,
+        }
+
+    def message(self, key: str, name: str) -> str:
+        """The same as a message."""
+        return messages.encode({"type": "recording", "sessionId": name, "recording": self.notice(key)})
+
+    # What is told.
+
+    def sessions_are(self, sessions: Iterable[SessionInfo]) -> None:
+        """These sessions exist now."""
+        self._sessions = {session.key: session for session in sessions}
+        for session in self._sessions.values():
+            recorder = self._running.get(session.key)
+            if recorder is not None and recorder.name != session.name:
+                recorder.name = session.name
+                recorder.mark(f"renamed to {session.name}")
+                self._terminals.background.spawn(self._rows.rename(recorder.pid, session.name), "recording-rename")
+        self._follow_policy()
+
+    def mark(self, key: str, label: str) -> None:
+        """Something happened to a session: a marker in its recording, if there is one."""
+        recorder = self._running.get(key)
+        if recorder is not None:
+            recorder.mark(label)
+
+    # Beginnings and ends.
+
+    async def _begin(self, session: SessionInfo, actor: Actor | None) -> Recorder:
+        if session.key in self._running or session.key in self._starting:
+            raise Conflict("The session is recorded already", details={"code": "ALREADY_RECORDING"})
+        if self._closed:
+            raise Unavailable("The server is stopping")
+        self._starting.add(session.key)
+        try:
+            await self._need_room()
+            recorder = await self._made(session, actor.user if actor is not None else None)
+        finally:
+            self._starting.discard(session.key)
+        try:
+            await self._audit("started", actor, recorder.pid, session.name, {})
+        except BaseException:
+            await self._end(recorder, "error")
+            raise
+        self._tell(recorder)
+        if self._closed:
+            await self._end(recorder, "server_stopped")
+        return recorder
+
+    async def _made(self, session: SessionInfo, user: UserInfo | None) -> Recorder:
+        """A recorder that runs, with its row and its file."""
+        try:
+            watch = await self._terminals.watch(session)
+            pane = active_pane(await watch.panes())
+        except TmuxError as error:
+            raise Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR") from error
+        if pane is None:
+            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
+        row = await self._rows.add(session, user, pane.cols, pane.rows)
+        try:
+            file = await asyncio.to_thread(self._folder.create, row.pid)
+        except OSError as error:
+            await self._rows.remove(row.pid)
+            raise Unavailable(f"A recording cannot be stored: {error.strerror}", code="INSUFFICIENT_STORAGE") from error
+        recorder = self._running[session.key] = Recorder(
+            row.pid,
+            session,
+            file,
+            by=user,
+            at=_aware(row.started_at),
+            cols=pane.cols,
+            rows=pane.rows,
+            limit=self._config.recording_bytes,
+            with_input=self._config.recording_input,
+            threads=self._threads,
+            background=self._terminals.background,
+            on_lost=self._lost,
+            on_full=lambda recorder: self._end_soon(recorder, "size"),
+            on_error=self._failed,
+            on_written=self._written,
+        )
+        recorder.attach(watch, pane)
+        return recorder
+
+    async def _end(self, recorder: Recorder, reason: str, actor: Actor | None = None) -> None:
+        """End a recording and wait until all is stored. Asked a second time, wait for the first."""
+        if recorder.ending:
+            await recorder.over.wait()
+            return
+        pid, key = recorder.pid, recorder.session.key
+        try:
+            reason = await recorder.finish(reason)
+            size = recorder.writer.written
+            await self._rows.end(pid, at=datetime.now(UTC), reason=reason, duration=recorder.duration, size=size)
+            data = {"reason": reason, "bytes": size}
+            await self._audit("ended", actor, pid, recorder.name, data)
+        except Exception:
+            self._hub.log.exception("the end of a recording could not be stored", recording=pid)
+        finally:
+            self._stored += recorder.writer.written
+            self._running.pop(key, None)
+            recorder.over.set()
+        self._tell(recorder)
+        if recorder.duration >= PAUSE_SECONDS:
+            self._follow_policy()
+
+    def _tell(self, recorder: Recorder) -> None:
+        key = recorder.session.key
+        self._terminals.announce.tell(self.message(key, recorder.name), key)
+
+    def _end_soon(self, recorder: Recorder, reason: str) -> None:
+        self._terminals.background.spawn(self._end(recorder, reason), "recording-end")
+
+    def _failed(self, recorder: Recorder, error: OSError) -> None:
+        self._hub.log.error("a recording ended: its file took no more", recording=recorder.pid, reason=str(error))
+        self._end_soon(recorder, "error")
+
+    def _lost(self, recorder: Recorder, reason: str) -> None:
+        if not recorder.ending and not self._closed:
+            self._terminals.background.spawn(self._resume(recorder), "recording-resume")
+
+    async def _resume(self, recorder: Recorder) -> None:
+        """The session cannot be watched any more. If it lives, go on with it."""
+        for delay in ATTEMPTS:
+            await asyncio.sleep(delay)
+            if recorder.ending or self._closed:
+                return
+            try:
+                sessions = await self._terminals.directory.sessions()
+                session = next((each for each in sessions if each.key == recorder.session.key), None)
+                if session is None:
+                    break
+                watch = await self._terminals.watch(session)
+                pane = active_pane(await watch.panes())
+            except (TmuxError, MoorageError):
+                continue
+            if pane is not None and not recorder.ending:
+                recorder.attach(watch, pane)
+                return
+        else:
+            await self._end(recorder, "error")
+            return
+        await self._end(recorder, "session_ended")
+
+    # Policy.
+
+    def _follow_policy(self) -> None:
+        """Begin what the settings ask for and is not there."""
+        if self._closed or not self._policy.active:
+            return
+        for session in self._sessions.values():
+            known = session.key in self._running or session.key in self._starting
+            if not known and self._policy.wants(session.name):
+                self._terminals.background.spawn(self._begin_by_policy(session), "recording-begin")
+
+    async def _begin_by_policy(self, session: SessionInfo) -> None:
+        try:
+            await self._begin(session, None)
+        except (Conflict, NotFound):
+            pass  # Begun by another way, or ended meanwhile.
+        except MoorageError as error:
+            # Tried again with the next look.
+            self._hub.log.error("a session is not recorded although it should", session=session.name, reason=str(error))
+
+    # Bounds.
+
+    async def _keep(self) -> None:
+        """Every now and then: delete what is too old, record what should be recorded."""
+        while True:
+            try:
+                await self._drop_old()
+            except Exception:
+                self._hub.log.exception("old recordings could not be deleted")
+            self._follow_policy()
+            await asyncio.sleep(CHECK_SECONDS)
+
+    async def _drop_old(self) -> None:
+        days = self._config.recording_days
+        if not days:
+            return
+        before = datetime.now(UTC) - timedelta(days=days)
+        while (row := await self._rows.oldest(before)) is not None:
+            await self._erase(row, None, "retention")
+
+    async def _need_room(self) -> None:
+        """Unavailable when there is none for one more recording."""
+        if not await self._make_room(FIRST_BYTES):
+            raise Unavailable(
+                "There is no room for more recordings: those that go on take all of recordings_bytes",
+                code="INSUFFICIENT_STORAGE",
+            )
+        try:
+            crowded = await asyncio.to_thread(self._folder.crowded)
+        except OSError as error:
+            raise Unavailable(f"Recordings cannot be stored: {error.strerror}", code="INSUFFICIENT_STORAGE") from error
+        if crowded:
+            raise Unavailable("There is no room for recordings: the disk is full", code="INSUFFICIENT_STORAGE")
+
+    async def _make_room(self, more: int) -> bool:
+        """Delete the oldest that have ended until there is room for so much more. False when that is not enough."""
+        async with self._room:
+            while self._bytes() + more > self._config.recordings_bytes:
+                row = await self._rows.oldest()
+                if row is None:
+                    return False
+                await self._erase(row, None, "room")
+        return True
+
+    def _bytes(self) -> int:
+        return self._stored + sum(recorder.writer.size for recorder in self._running.values())
+
+    def _written(self) -> None:
+        if not self._relieving and self._bytes() > self._config.recordings_bytes:
+            self._relieving = True
+            self._terminals.background.spawn(self._relieve(), "recordings-room")
+
+    async def _relieve(self) -> None:
+        """All recordings together have become too many bytes."""
+        try:
+            if not await self._make_room(0) and self._running:
+                await self._end(max(self._running.values(), key=lambda recorder: recorder.writer.size), "size")
+        finally:
+            self._relieving = False
+
+    async def _erase(self, row: TmuxRecording, actor: Actor | None, reason: str) -> None:
+        """Delete a recording, its file first: what is in the database can be deleted again."""
+        try:
+            await asyncio.to_thread(self._folder.remove, row.pid)
+        except OSError as error:
+            raise Unavailable(f"The recording's file cannot be deleted: {error.strerror}") from error
+        if await self._rows.remove(row.pid):
+            self._stored -= row.size
+            await self._audit("deleted", actor, row.pid, row.session_name, {"reason": reason})
+
+    async def _mend(self, rows: list[TmuxRecording]) -> None:
+        """Close what a crash of the server left open."""
+        for row in rows:
+            try:
+                duration, size = await asyncio.to_thread(self._folder.mend, row.pid)
+                at = _aware(row.started_at) + timedelta(seconds=duration)
+                ended = await self._rows.end(row.pid, at=at, reason="interrupted", duration=duration, size=size)
+                if ended:
+                    self._stored += size - row.size
+                    data = {"reason": "interrupted", "bytes": size}
+                    await self._audit("ended", None, row.pid, row.session_name, data)
+            except Exception:
+                self._hub.log.exception("an interrupted recording could not be mended", recording=row.pid)
+
+    # Answers.
+
+    async def _row(self, pid: str) -> TmuxRecording:
+        row = await self._rows.get(pid)
+        if row is None:
+            raise NotFound("Recording not found", details={"code": "RECORDING_NOT_FOUND"})
+        return row
+
+    def _live(self, row: TmuxRecording) -> Recorder | None:
+        recorder = self._running.get(row.session_key)
+        return recorder if recorder is not None and recorder.pid == row.pid else None
+
+    def _open(self, pid: str) -> tuple[BinaryIO, int]:
+        file = self._folder.open(pid)
+        return file, file.seek(0, 2) + file.seek(0)
+
+    def _public(self, row: TmuxRecording) -> dict[str, Any]:
+        recorder = self._live(row)
+        by = {"id": row.started_by_pid, "name": row.started_by_name} if row.started_by_pid is not None else None
+        return {
+            "id": row.pid,
+            "sessionId": recorder.name if recorder is not None else row.session_name,
+            "startedAt": messages.timestamp(_aware(row.started_at)),
+            "endedAt": messages.timestamp(_aware(row.ended_at)) if row.ended_at is not None else None,
+            "endReason": row.end_reason,
+            "startedBy": by,
+            "cols": row.cols,
+            "rows": row.rows,
+            "duration": round(recorder.duration if recorder is not None else row.duration, 3),
+            "size": recorder.writer.size if recorder is not None else row.size,
+            "live": recorder is not None,
+        }
+
+    async def _audit(self, what: str, actor: Actor | None, pid: str, session_name: str, data: dict[str, Any]) -> None:
+        await self._hub.audit.write(
+            f"tmux.recording_{what}",
+            actor=actor or SYSTEM,
+            target=f"tmux_recording:{pid}",
+            data={"session": session_name, **data},
+        )
+
+
+def _aware(at: datetime) -> datetime:
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -1,0 +1,87 @@
+"""What the database knows of recordings."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from moorage.api import UserInfo
+from tortoise.functions import Sum
+
+from moorage_tmux.models import TmuxRecording
+
+if TYPE_CHECKING:
+    from moorage_tmux.sessions import SessionInfo
+
+_BASE62 = string.ascii_letters + string.digits
+
+
+class Rows:
+    """All statements about recordings. `db` is the core's Database."""
+
+    def __init__(self, db: Any) -> None:
+        self._db = db
+
+    async def add(self, session: SessionInfo, user: UserInfo | None, cols: int, rows: int) -> TmuxRecording:
+        """A recording that begins now; user None: the settings began it."""
+        async with self._db.transaction():
+            return await TmuxRecording.create(
+                pid="rec_" + "".join(secrets.choice(_BASE62) for _ in range(12)),
+                session_key=session.key,
+                session_name=_storable(session.name),
+                started_by=user.id if user else None,
+                started_by_pid=user.pid if user else None,
+                started_by_name=_storable(user.name or user.username) if user else None,
+                started_at=datetime.now(UTC),
+                cols=cols,
+                rows=rows,
+            )
+
+    async def rename(self, pid: str, name: str) -> None:
+        """Its session has another name."""
+        async with self._db.transaction():
+            await TmuxRecording.filter(pid=pid).update(session_name=_storable(name))
+
+    async def end(self, pid: str, *, at: datetime, reason: str, duration: float, size: int) -> bool:
+        """It has ended. False when it is not known any more."""
+        async with self._db.transaction():
+            changed = {"ended_at": at, "end_reason": reason, "duration": duration, "size": size}
+            return await TmuxRecording.filter(pid=pid).update(**changed) > 0
+
+    async def remove(self, pid: str) -> bool:
+        """Forget it; False when it was not known."""
+        async with self._db.transaction():
+            return await TmuxRecording.filter(pid=pid).delete() > 0
+
+    async def get(self, pid: str) -> TmuxRecording | None:
+        """One of them."""
+        return await TmuxRecording.get_or_none(pid=pid)
+
+    async def page(self, session: str | None, limit: int, offset: int) -> tuple[list[TmuxRecording], int]:
+        """Some of them, the newest first, and how many there are."""
+        found = TmuxRecording.all() if session is None else TmuxRecording.filter(session_name=session)
+        rows = await found.order_by("-started_at", "-id").limit(limit).offset(offset)
+        return rows, await found.count()
+
+    async def unfinished(self) -> list[TmuxRecording]:
+        """Those that have no end."""
+        return await TmuxRecording.filter(ended_at=None)
+
+    async def oldest(self, before: datetime | None = None) -> TmuxRecording | None:
+        """The one that began first of those that have ended (before that)."""
+        ended = TmuxRecording.filter(ended_at__not_isnull=True)
+        if before is not None:
+            ended = ended.filter(ended_at__lt=before)
+        return await ended.order_by("started_at", "id").first()
+
+    async def bytes(self) -> int:
+        """The sizes of all that have ended, together."""
+        sums = await TmuxRecording.annotate(total=Sum("size")).values_list("total", flat=True)
+        return sum(int(total) for total in cast(list[Any], sums) if total is not None)
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL takes no NUL."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
