@@ -60,7 +60,8 @@ async def test_record_and_download(server, tmux, request):
             assert stream(live).endswith("grüße 漢字 \U0001f600\x1b[31mr")
             async with connect(server, "vic", f"/ws/terminal/{name}") as late:
                 assert (await late.next("connected"))["recording"] == notice
-                assert (await late.next())["type"] == "recording"
+                assert (await late.next("recording"))["recording"] == notice
+                assert not any(message["type"] == "output" for message in late.messages), "before the screen"
             answer = await asyncio.to_thread(ann.delete, path)
             assert (await vic.next("recording"))["recording"] is None
             ended = answer.json()["recording"]
