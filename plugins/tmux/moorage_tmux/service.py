@@ -18,10 +18,11 @@ from moorage_tmux.config import TmuxConfig
 from moorage_tmux.directory import Directory
 from moorage_tmux.guards import Guards, InputRefused
 from moorage_tmux.handover import Handover
+from moorage_tmux.history import History
 from moorage_tmux.presence import Presence
 from moorage_tmux.recording.recordings import Recordings
 from moorage_tmux.rights import CLAIM
-from moorage_tmux.sessions import SessionInfo, list_panes, parse_panes
+from moorage_tmux.sessions import PaneInfo, SessionInfo, list_panes, parse_panes, resolve
 from moorage_tmux.store import ClaimStore
 from moorage_tmux.watch import SessionWatch, WatchPool, WatchSettings
 
@@ -64,6 +65,7 @@ class Terminals:
         self.handover = Handover(self.claims, access=hub.access, tells=lambda: self.announce)
         self.presence = Presence(self.background, self.announce.presence_changed)
         self.recordings = Recordings(self)
+        self.history = History(self)
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
         metrics.gauge("sockets", "Open terminal sockets.").set_function(lambda: float(len(self.announce.connections)))
@@ -119,6 +121,20 @@ class Terminals:
         if session is None:
             raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
         return session
+
+    async def pane(self, name: str, spec: str | None) -> tuple[SessionInfo, PaneInfo]:
+        """A session and the pane that is meant, see `sessions.resolve`. NotFound, Unavailable."""
+        session = await self.find(name)
+        try:
+            panes = parse_panes(await self.directory.call(list_panes(session.id)))
+        except TmuxGone as error:
+            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"}) from error
+        except TmuxError as error:
+            raise unavailable(error) from error
+        pane = resolve(panes, spec)
+        if pane is None:
+            raise NotFound("Pane not found", details={"code": "PANE_NOT_FOUND"})
+        return session, pane
 
     async def inspect(self, name: str) -> dict[str, Any]:
         """A session with every window, pane and what it shows. NotFound, Unavailable."""

@@ -1,0 +1,245 @@
+"""Pages of a pane's history and search in it: over HTTP, against what the program wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+
+import pytest
+from moorage_tmux.captures import Rows, _wrapped
+from moorage_tmux.history import _put
+from terminals import ISO, api, session
+
+WIDE = "漢字"
+
+
+def shows(tmux, request, script, *, limit=50_000):
+    """A session in which a Python script has printed its lines."""
+    tmux.run("start-server", ";", "set-option", "-g", "history-limit", str(limit))
+    done = f"shown-{request.node.name[:30]}"
+    name = session(tmux, request, f"python3 -c {shlex.quote(script)}; {tmux.signal(done)}; exec cat")
+    tmux.run("wait-for", done)
+    return name
+
+
+def page(client, name, pane="0", **query):
+    answer = client.get(f"/api/sessions/{name}/panes/{pane}/history", params=query)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def find(client, name, q, **query):
+    answer = client.get(f"/api/sessions/{name}/panes/0/history/search", params={"q": q, **query})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def other(tmux):
+    """tmux's options can be set only while there is a session."""
+    tmux.new("other")
+
+
+def test_pages_are_every_row_once(server, tmux, request):
+    name = shows(tmux, request, "for i in range(3000): print(f'row {i}')")
+    with api(server, "vic") as vic:
+        newest = page(vic, name)
+        assert newest.keys() == {"session", "pane", "paneId", "total", "from", "limit", "lines", "timestamp"}
+        assert (newest["session"], newest["pane"], newest["limit"]) == (name, "0", 200)
+        assert ISO.match(newest["timestamp"])
+        assert newest["paneId"] == tmux.run("display-message", "-p", "-t", f"{name}:", "#{pane_id}").strip()
+        total = newest["total"]
+        assert total == 3001, "all rows, and the one with the cursor"
+        assert newest["from"] == total - 200
+        assert newest["lines"][-2:] == [
+            {"n": 2999, "text": "row 2999", "wrapped": False},
+            {"n": 3000, "text": "", "wrapped": False},
+        ]
+        rows = []
+        while len(rows) < total:
+            more = page(vic, name, **{"from": len(rows), "limit": 1000})
+            assert more["lines"], "no end"
+            rows += more["lines"]
+        assert [row["n"] for row in rows] == list(range(total))
+        assert [row["text"] for row in rows[:-1]] == [f"row {i}" for i in range(3000)]
+        assert page(vic, name, **{"from": total})["lines"] == []
+        assert page(vic, name, **{"from": 10**9})["lines"] == []
+        assert [row["text"] for row in page(vic, name, limit=1, **{"from": 17})["lines"]] == ["row 17"]
+        assert [row["n"] for row in page(vic, name, limit=1000, **{"from": 2990})["lines"]] == list(range(2990, 3001))
+
+
+def test_a_pane_without_history(server, tmux, request):
+    name = session(tmux, request)
+    with api(server, "vic") as vic:
+        answer = page(vic, name)
+        assert (answer["total"], answer["from"], len(answer["lines"])) == (24, 0, 24)
+        assert page(vic, name, limit=10)["from"] == 14
+        assert find(vic, name, "x")["matches"] == []
+
+
+async def test_pages_and_searches_of_a_flood_are_consistent(server, tmux, request):
+    tmux.run("set-option", "-g", "history-limit", "500000")
+    script = "import time\nfor i in range(1000000, 1450000):\n print(i)\n if i % 200 == 0: time.sleep(0.001)"
+    name = session(tmux, request, f"tmux -L {tmux.name} wait-for go; python3 -c {shlex.quote(script)}; exec cat")
+    moved = set()
+    with api(server, "vic") as vic:
+        tmux.run("wait-for", "-S", "go")
+        for begin in range(0, 6000, 200):
+            answer = await asyncio.to_thread(page, vic, name, limit=50, **{"from": begin})
+            newest = await asyncio.to_thread(page, vic, name, limit=50)
+            moved |= {answer["total"], newest["total"]}
+            for row in (*answer["lines"], *newest["lines"]):
+                assert row["text"] in ("", str(1000000 + row["n"])), "a row is where its number says"
+            if answer["total"] > begin + 100:
+                assert [row["n"] for row in answer["lines"]] == list(range(begin, begin + 50))
+        found = await asyncio.to_thread(find, vic, name, "999", limit=500)
+        assert len(found["matches"]) > 5
+        assert all(match["text"] == str(1000000 + match["n"]) for match in found["matches"])
+    assert len(moved) > 5, "nothing was written meanwhile"
+    tmux.run("kill-session", "-t", name)
+
+
+def test_search(server, tmux, request):
+    script = "for i in range(1000): print(f'Line {i} a.b*c [x]')"
+    name = shows(tmux, request, script)
+    with api(server, "vic") as vic:
+        answer = find(vic, name, "line 77")
+        assert answer.keys() == {
+            *("session", "pane", "paneId", "q", "total", "searchedFrom", "matches", "more", "next", "timestamp")
+        }
+        assert (answer["q"], answer["total"], answer["searchedFrom"]) == ("line 77", 11, 0)
+        assert (answer["more"], answer["next"]) == (False, None)
+        assert answer["matches"][0] == {"n": 77, "text": "Line 77 a.b*c [x]", "start": 0, "end": 7, "rows": 1}
+        assert [match["n"] for match in answer["matches"]] == [77, *range(770, 780)]
+        assert find(vic, name, "line 77", case="1")["total"] == 0
+        assert find(vic, name, "Line 77", case="1")["total"] == 11
+        assert find(vic, name, "a.b*c [x")["total"] == 1000, "no pattern, but the text"
+        assert find(vic, name, ".*")["total"] == 0
+        assert find(vic, name, "x] ")["total"] == 0, "blanks at ends are nothing"
+
+
+def test_matches_by_pages(server, tmux, request):
+    name = shows(tmux, request, "for i in range(90): print('ab ab ab')")
+    with api(server, "vic") as vic:
+        for order in ("oldest", "newest"):
+            seen, begin, pages = [], {}, 0
+            while begin.get("from", "") is not None:
+                pages += 1
+                answer = find(vic, name, "AB", limit=7, order=order, **begin)
+                assert answer["total"] == 270
+                seen += [(match["n"], match["start"]) for match in answer["matches"]]
+                begin = {"from": answer["next"]}
+                assert answer["more"] is (answer["next"] is not None)
+            assert pages == 39
+            assert seen == sorted(seen, reverse=order == "newest")
+            assert len(set(seen)) == len(seen) == 270
+        assert find(vic, name, "ab", **{"from": 50})["matches"][0]["n"] == 50
+        assert find(vic, name, "ab", order="newest", **{"from": "50"})["matches"][0] | {"text": ""} == {
+            **{"n": 50, "start": 6, "end": 8, "rows": 1},
+            "text": "",
+        }
+
+
+def test_a_match_over_the_end_of_a_row(server, tmux, request):
+    lines = [
+        "x" * 76 + "need" + "le",
+        "y" * 79 + WIDE + "!",
+        "z" * 80,
+        "zebra",
+        "w" * 79 + "  blank",
+        "\U0001f600" * 45,
+    ]
+    name = shows(tmux, request, f"for line in {lines!r}: print(line)")
+    with api(server, "vic") as vic:
+        (match,) = find(vic, name, "NEEDLE")["matches"]
+        assert match == {"n": 0, "text": "x" * 76 + "needle", "start": 76, "end": 82, "rows": 2}
+        (match,) = find(vic, name, "y" + WIDE)["matches"]
+        assert (match["n"], match["start"], match["rows"]) == (2, 78, 2), "the last cell is too narrow for it"
+        (match,) = find(vic, name, WIDE + "!")["matches"]
+        assert match == {"n": 3, "text": WIDE + "!", "start": 0, "end": 3, "rows": 1}
+        assert find(vic, name, "zz" + "zebra")["total"] == 0, "a full row that ends there is not joined"
+        (match,) = find(vic, name, "w  blank")["matches"]
+        assert (match["n"], match["start"]) == (6, 78), "a blank in the last cell counts"
+        (match,) = find(vic, name, "\U0001f600" * 45)["matches"]
+        assert (match["n"], match["rows"], match["end"]) == (8, 2, 45), "characters are counted, not units of UTF-16"
+        rows = page(vic, name)["lines"]
+        assert [row["n"] for row in rows if row["wrapped"]] == [0, 2, 6, 8]
+        assert rows[6]["text"] + rows[7]["text"] == lines[4]
+        assert rows[4]["text"] == "z" * 80
+
+
+def test_the_alternate_screen_is_what_is_shown(server, tmux, request):
+    script = "for i in range(100): print('main', i)\nprint('\\x1b[?1049h\\x1b[Halternate', end='', flush=True)"
+    name = shows(tmux, request, script)
+    with api(server, "vic") as vic:
+        rows = [row["text"] for row in page(vic, name)["lines"]]
+        assert rows[:77] == [f"main {i}" for i in range(77)], "above it is the scrollback"
+        assert rows[77] == "alternate"
+        assert find(vic, name, "main 99")["total"] == 0
+        assert find(vic, name, "alternate")["matches"][0]["n"] == 77
+
+
+def test_what_cannot_be_asked(server, tmux, request):
+    name = session(tmux, request)
+    path = f"/api/sessions/{name}/panes/0/history"
+    with api(server, "vic") as vic:
+        for query in ("from=-1", "from=x", "limit=0", "limit=1001", "from=1.5", "limit="):
+            answer = vic.get(f"{path}?{query}")
+            assert (answer.status_code, answer.json()["error"]) == (400, "VALIDATION_ERROR"), query
+        for query in ("", "q=", "q=" + "x" * 201, "q=x&limit=501", "q=x&from=a", "q=x&case=maybe", "q=x&order=up"):
+            answer = vic.get(f"{path}/search?{query}")
+            assert (answer.status_code, answer.json()["error"]) == (400, "VALIDATION_ERROR"), query
+        for missing in (f"/api/sessions/{name}/panes/9/history", "/api/sessions/nope/panes/0/history"):
+            assert vic.get(missing).status_code == 404
+            assert vic.get(missing + "/search?q=x").status_code == 404
+        assert vic.get(f"/api/sessions/{name}/panes/%25999999/history").json()["details"]["code"] == "PANE_NOT_FOUND"
+        assert vic.get(f"/api/sessions/{name}/panes/0;kill-server/history").status_code == 404
+        ids = tmux.run("list-panes", "-a", "-F", "#{pane_id} #{session_name}").split()
+        other = next(pane for pane, of in zip(ids[::2], ids[1::2], strict=True) if of == "other")
+        assert vic.get(f"/api/sessions/{name}/panes/{other.replace('%', '%25')}/history").status_code == 404
+
+
+async def test_many_searches_at_once(server, tmux, request):
+    name = shows(tmux, request, "for i in range(20000): print('some text to search', i)")
+    with api(server, "vic") as vic:
+        answers = await asyncio.gather(*(asyncio.to_thread(find, vic, name, f"search {i}") for i in range(12)))
+    assert [answer["total"] > 0 for answer in answers] == [True] * 12
+
+
+@pytest.mark.parametrize(
+    ("rows", "joined", "wrapped", "kept"),
+    [
+        (["abc", "def"], ["abcdef"], [True, False], ["abc", "def"]),
+        (["abc", "def"], ["abc", "def"], [False, False], ["abc", "def"]),
+        (["ab ", "def"], ["ab def"], [True, False], ["ab ", "def"]),
+        # A version that fills the captured rows up, but not the joined ones.
+        (["ab ", "漢 ", "d  "], ["ab漢", "d"], [True, False, False], ["ab", "漢", "d"]),
+        (["abc", "   ", "x  "], ["abc  ", "x"], [True, False, False], ["abc", "", "x"]),
+        # Blanks in the joined line that no row has.
+        (["abc", "x"], ["abc  ", "x"], [False, False], ["abc", "x"]),
+        (["", "", "x"], ["", "", "x"], [False, False, False], ["", "", "x"]),
+        (["a", "b", "c"], [], [False, False, False], ["a", "b", "c"]),
+        (["a", "b"], ["zzz"], [False, False], ["a", "b"]),
+    ],
+)
+def test_which_rows_go_on(rows, joined, wrapped, kept):
+    assert _wrapped(rows, joined) == wrapped
+    assert rows == kept
+
+
+@pytest.mark.parametrize(
+    ("shown", "rows"),
+    [
+        ("one\nsecret\nthree", ["one", "sec", "ret", "three"]),
+        ("one\n******\nthree", ["one", "***", "***", "three"]),
+        ("one\n*\nthree", ["one", "*", "", "three"]),
+        ("one\na longer one\nthree", ["one", "a l", "onger one", "three"]),
+        ("one\nthree", ["one", "", "", "three"]),
+        ("one\n\n\nthree", ["one", "", "", "three"]),
+        ("", ["", "", "", ""]),
+    ],
+)
+def test_what_a_filter_changed_is_cut_into_rows_again(shown, rows):
+    found = Rows(0, 4, 0, ["one", "sec", "ret", "three"], [False, True, False, False])
+    _put(found, ["one", "secret", "three"], shown.split("\n"))
+    assert found.rows == rows
