@@ -81,6 +81,15 @@ function words(status: number, body: Record<string, unknown>, retryAfter: string
   return `The server refused (${status}).`;
 }
 
+/** The error that an answer tells. */
+export async function refused(response: Response): Promise<ApiError> {
+  const data: unknown = await response.json().catch(() => ({}));
+  const object = isObject(data) ? data : {};
+  if (response.status === 403 && (object["code"] === "CSRF_INVALID" || object["error"] === "CSRF_INVALID")) csrfToken = null;
+  const code = [object["code"], object["error"]].find((value) => typeof value === "string") as string | undefined;
+  return new ApiError(response.status, code ?? "", words(response.status, object, response.headers.get("Retry-After")), object);
+}
+
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const headers: Record<string, string> = { Accept: "application/json" };
   if (method !== "GET") {
@@ -101,13 +110,8 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   }
   const sent = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(sent)) ahead = sent - Date.now();
+  if (!response.ok) throw await refused(response);
   const data: unknown = await response.json().catch(() => ({}));
-  const object = isObject(data) ? data : {};
-  if (!response.ok) {
-    if (response.status === 403 && (object["code"] === "CSRF_INVALID" || object["error"] === "CSRF_INVALID")) csrfToken = null;
-    const code = [object["code"], object["error"]].find((value) => typeof value === "string") as string | undefined;
-    throw new ApiError(response.status, code ?? "", words(response.status, object, response.headers.get("Retry-After")), object);
-  }
   return data as T;
 }
 

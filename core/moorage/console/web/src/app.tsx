@@ -8,11 +8,14 @@ import { Home } from "./pages/home";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
+import { MAY, mountOf } from "./tmux";
 
 // The terminal emulator is most of the code: it is fetched when a terminal is opened.
 const TerminalPage = lazy(() => import("./pages/terminal"));
 const AccountPage = lazy(() => import("./account/page"));
 const DevicePage = lazy(() => import("./pages/device"));
+const RecordingsPage = lazy(() => import("./recordings/page"));
+const ReplayPage = lazy(() => import("./replay/page"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -54,7 +57,7 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   const invite = after("/invite/", path);
   if (invite !== null) {
     return (
-      <Frame user={state.user} refresh={refresh}>
+      <Frame state={state} refresh={refresh}>
         {wait(<InvitePage key={invite} token={invite} state={state} login={login} refresh={refresh} />)}
       </Frame>
     );
@@ -65,7 +68,7 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   }
   const props: PageProps = { state: { ...state, user: state.user }, refresh };
   return (
-    <Frame user={state.user} refresh={refresh}>
+    <Frame state={state} refresh={refresh}>
       {refusal !== null && path === cameTo && <Trouble text={refusal} />}
       {problem !== null && <Trouble text={problem} retry={refresh} />}
       {wait(page(path, props))}
@@ -78,6 +81,9 @@ const wait = (page: JSX.Element): JSX.Element => <Suspense fallback={<p class="l
 function page(path: string, props: PageProps): JSX.Element {
   const session = after("/console/terminal/", path);
   if (session !== null) return <TerminalPage key={session} session={session} {...props} />;
+  const recording = after("/console/recordings/", path);
+  if (recording !== null) return <ReplayPage key={recording} id={recording} {...props} />;
+  if (path === "/console/recordings") return <RecordingsPage {...props} />;
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/" || path === "/console" || path === "/console/") return <Home {...props} />;
@@ -91,7 +97,8 @@ function page(path: string, props: PageProps): JSX.Element {
   );
 }
 
-function Frame(props: { user?: api.User | null; refresh?: () => Promise<void>; children: ComponentChildren }): JSX.Element {
+function Frame(props: { state?: api.State; refresh?: () => Promise<void>; children: ComponentChildren }): JSX.Element {
+  const user = props.state?.user;
   const [problem, setProblem] = useState<string | null>(null);
   const signOut = async () => {
     try {
@@ -108,10 +115,11 @@ function Frame(props: { user?: api.User | null; refresh?: () => Promise<void>; c
         <a class="brand" href="/">
           Moorage
         </a>
-        {props.user && (
+        {props.state && <Navigation state={props.state} />}
+        {user && (
           <div class="who">
             <a href="/console/account" title="Your account">
-              {props.user.name || props.user.username} <small>{props.user.role}</small>
+              {user.name || user.username} <small>{user.role}</small>
             </a>
             <button type="button" class="quiet" onClick={() => void signOut()}>
               Sign out
@@ -122,6 +130,24 @@ function Frame(props: { user?: api.User | null; refresh?: () => Promise<void>; c
       {problem !== null && <Trouble text={problem} />}
       {props.children}
     </>
+  );
+}
+
+/** Between terminals and recordings, for those who may see both. */
+function Navigation({ state }: { state: api.State }): JSX.Element | null {
+  const path = usePath();
+  if (mountOf(state) === null || !state.user?.permissions.includes(MAY.replay)) return null;
+  const replays = path.startsWith("/console/recordings");
+  const home = path === "/" || path.startsWith("/console/terminal/");
+  return (
+    <nav class="places" aria-label="Places">
+      <a href="/" aria-current={home ? "page" : undefined}>
+        Terminals
+      </a>
+      <a href="/console/recordings" aria-current={replays ? "page" : undefined}>
+        Recordings
+      </a>
+    </nav>
   );
 }
 
