@@ -113,6 +113,7 @@ class Announcements:
         if previous is not None:
             message["previous"] = messages.person(previous)
         self.tell(messages.encode(message), claim.key)
+        self._terminals.listeners.claim_changed(claim, reason)
         if reason != "renewed":
             self._terminals.handover.forget(claim.key)
             self._terminals.presence.changed(claim.key)
@@ -121,6 +122,7 @@ class Announcements:
     def released(self, claim: Claim, reason: str) -> None:
         """Told to everybody."""
         self.tell(messages.encode({"type": "released", "sessionId": claim.session_name, "reason": reason}), claim.key)
+        self._terminals.listeners.claim_changed(claim, reason, ended=True)
         self._terminals.handover.forget(claim.key)
         self._terminals.presence.changed(claim.key)
         self._terminals.recordings.mark(claim.key, f"{messages.person(claim.user)['name']} lost control ({reason})")
@@ -174,6 +176,8 @@ class Announcements:
         terminals.recordings.sessions_are(sessions)
         for key in self._known.keys() - before.keys():
             self.tell(messages.encode({"type": "sessionCreated", "session": terminals.entry(self._known[key])}))
+            terminals.listeners.created(self._known[key])
         for key in before.keys() - self._known.keys():
             self.tell(messages.encode({"type": "sessionDestroyed", "sessionId": before[key].name}))
+            terminals.listeners.destroyed(before[key])
         self.tell(messages.encode({"type": "sessions", "sessions": [terminals.entry(each) for each in sessions]}))

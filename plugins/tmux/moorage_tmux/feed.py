@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from moorage_tmux import messages, snapshot
 from moorage_tmux.client import TmuxError, TmuxGone
 from moorage_tmux.filters import Clipboard
+from moorage_tmux.guards import PaneFilter
 from moorage_tmux.pane import PaneStream
 from moorage_tmux.protocol import Reply
 from moorage_tmux.viewers import Viewer
@@ -45,10 +47,11 @@ class Feed:
         lines: int,
         ring_bytes: int,
         clipboard: Clipboard,
+        guard: Callable[[], PaneFilter | None] = lambda: None,
     ) -> None:
         self.pane = pane
         self.size: tuple[int, int] | None = None  # As the last snapshot had it.
-        self.stream = PaneStream(self._emit, ring_bytes=ring_bytes, clipboard=clipboard)
+        self.stream = PaneStream(self._emit, ring_bytes=ring_bytes, clipboard=clipboard, guard=guard)
         self._client, self._session = client, session
         self._lines = max(1, lines)
         self._members: dict[str, dict[Member, None]] = {}
@@ -94,6 +97,11 @@ class Feed:
         self._members.clear()
         if self._waiting:
             self._capture()
+
+    def filter_anew(self) -> None:
+        """Make the filter of other plugins anew, and show everybody what it lets through."""
+        self.stream.filter_anew()
+        self.refresh()
 
     def resized(self, cols: int, rows: int, *, again: bool = False) -> None:
         """tmux says that the pane has this size; again: and that it had another since the last snapshot."""
@@ -156,7 +164,7 @@ class Feed:
         if stale:
             self._capture()
             return
-        self.stream.flush()
+        self.stream.give_all()
         stream = self.stream
         try:
             shot = snapshot.render(
@@ -167,6 +175,7 @@ class Feed:
             return
         # While nothing is written the screen stays, but for what tmux does by itself (a respawned pane).
         self.size = (shot.cols, shot.rows)
+        shot = replace(shot, text=stream.drawn(shot.text))
         self._cached = (stream.received, asyncio.get_running_loop().time() + CACHE_SECONDS, shot)
         self._share(shot)
 

@@ -30,24 +30,25 @@ class PaneFilter:
 
     def __init__(self, filters: Sequence[tuple[str, OutputFilter]], failed: Callable[[str, Exception], None]) -> None:
         self.broken = False
+        self._told = False
         self._filters = filters
         self._failed = failed
 
     def feed(self, text: str) -> str:
         """What of the stream may be shown now."""
-        return self._guarded(lambda: self._through(text), _NOTICE)
+        return self._stream(lambda: self._through(text))
 
     def flush(self) -> str:
         """What was held back, as it may be shown: nothing more came for a while, or the screen is drawn anew."""
-        return self._guarded(self._flushed, _NOTICE)
+        return self._stream(self._flushed)
 
     def snapshot(self, text: str) -> str:
         """A drawing of the whole pane as it may be shown."""
-        return _BLANK if self.broken else self._guarded(lambda: self._whole(text), _BLANK)
+        return self._guarded(lambda: self._whole(text), _BLANK)
 
     def whole(self, text: str) -> str:
         """Any other text of the pane."""
-        return HIDDEN if self.broken else self._guarded(lambda: self._whole(text), HIDDEN)
+        return self._guarded(lambda: self._whole(text), HIDDEN)
 
     def fail(self, plugin: str, error: Exception) -> None:
         """From now on nothing is shown."""
@@ -55,10 +56,15 @@ class PaneFilter:
         self._failed(plugin, error)
 
     def _guarded(self, work: Callable[[], str], instead: str) -> str:
-        if self.broken:
-            return ""
-        text = work()
+        text = "" if self.broken else work()
         return instead if self.broken else text
+
+    def _stream(self, work: Callable[[], str]) -> str:
+        text = "" if self.broken else work()
+        if not self.broken:
+            return text
+        told, self._told = self._told, True
+        return "" if told else _NOTICE
 
     def _through(self, text: str, first: int = 0) -> str:
         for name, each in self._filters[first:]:
@@ -99,6 +105,19 @@ class Guards:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._filtering: frozenset[str] = frozenset()
+
+    def start(self) -> None:
+        """Note who filters; see `changed`."""
+        self._filtering = frozenset(self._hub.hooks.implementers("tmux_output_filter"))
+
+    def changed(self, plugin: str) -> bool:
+        """Whether panes have to be filtered anew, since this plugin changed."""
+        before, now = self._filtering, frozenset(self._hub.hooks.implementers("tmux_output_filter"))
+        if plugin not in before | now:
+            return False
+        self._filtering = now
+        return True
 
     def pane(self, session: SessionInfo, pane: str) -> PaneFilter | None:
         """The filter of a pane that somebody begins to watch; None when nobody filters it."""

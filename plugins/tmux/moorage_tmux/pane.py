@@ -10,8 +10,11 @@ from collections import deque
 from collections.abc import Callable
 
 from moorage_tmux.filters import Clipboard, StreamFilter
+from moorage_tmux.guards import PaneFilter
 from moorage_tmux.pen import Pen, StreamModes, pen_at_end
 
+QUIET = 0.05
+"""Seconds without output after which a filter is asked for what it holds back."""
 INTERVAL = 0.008
 """Seconds between two messages of a busy pane; an idle one is told at once."""
 MAX_MESSAGE = 64 * 1024
@@ -62,11 +65,16 @@ class PaneStream:
     """Bytes of a program in; messages out through `emit(text, seq)`, called from the reader or from a timer.
 
     `seq` counts the bytes (UTF-8) given out so far. It begins at a number of chance, so that one from an earlier
-    life of the stream is not mistaken for one of this.
+    life of the stream is not mistaken for one of this. guard: makes the filter of other plugins, or None.
     """
 
     def __init__(
-        self, emit: Callable[[str, int], None], *, ring_bytes: int = 2 * 1024 * 1024, clipboard: Clipboard = "deny"
+        self,
+        emit: Callable[[str, int], None],
+        *,
+        ring_bytes: int = 2 * 1024 * 1024,
+        clipboard: Clipboard = "deny",
+        guard: Callable[[], PaneFilter | None] = lambda: None,
     ) -> None:
         self.modes = StreamModes()
         self.received = 0
@@ -77,11 +85,18 @@ class PaneStream:
         self._size = 0
         self._last = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._new_guard = guard
+        self._guard: PaneFilter | None = None
+        self._heard = 0.0
+        self._hush: asyncio.TimerHandle | None = None
         self._begin()
 
     def _begin(self) -> None:
         self._filter = StreamFilter(self._clipboard)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        # A filter that failed is not given another chance: what it was to hide must not appear by accident.
+        if self._guard is None or not self._guard.broken:
+            self._guard = self._new_guard()
 
     @property
     def seq(self) -> int:
@@ -132,9 +147,49 @@ class PaneStream:
         text = "".join(self._pending)
         self._pending.clear()
         self._size = 0
+        if self._guard is not None:
+            text = self._guarded(self._guard, text)
+        self._give(text)
+
+    def give_all(self) -> None:
+        """Give out what is there, and what a filter holds back."""
+        self.flush()
+        if self._guard is not None:
+            self._give(self._guard.flush())
+
+    def drawn(self, text: str) -> str:
+        """A drawing of the pane as it may be shown. Nothing may be held back: call `give_all` first."""
+        return text if self._guard is None else self._guard.snapshot(text)
+
+    def filter_anew(self) -> None:
+        """Make the filter anew. Nobody can resume from before, or would see what it now hides."""
+        self.flush()
+        self._guard = self._new_guard()
+        self._ring.restart(self._ring.end + 1)
+
+    def _give(self, text: str) -> None:
+        if not text:
+            return
         self._last = asyncio.get_running_loop().time()
         self._ring.append(text.encode())
         self._emit(text, self._ring.end)
+
+    def _guarded(self, guard: PaneFilter, text: str) -> str:
+        loop = asyncio.get_running_loop()
+        self._heard = loop.time()
+        if self._hush is None:
+            self._hush = loop.call_later(QUIET, self._hushed)
+        return guard.feed(text)
+
+    def _hushed(self) -> None:
+        """Some time after output: when none came since, give out what is held back."""
+        loop = asyncio.get_running_loop()
+        due = self._heard + QUIET
+        if loop.time() < due or self._pending:
+            self._hush = loop.call_at(max(due, loop.time() + INTERVAL), self._hushed)
+            return
+        self._hush = None
+        self.give_all()
 
     def since(self, seq: int) -> str | None:
         """What was given out after `seq`, or None: then only a snapshot helps."""
@@ -161,7 +216,8 @@ class PaneStream:
         return pen
 
     def close(self) -> None:
-        """Stop the timer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Stop the timers."""
+        for timer in (self._timer, self._hush):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._hush = None

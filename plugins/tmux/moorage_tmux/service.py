@@ -19,6 +19,7 @@ from moorage_tmux.directory import Directory
 from moorage_tmux.guards import Guards, InputRefused
 from moorage_tmux.handover import Handover
 from moorage_tmux.history import History
+from moorage_tmux.listeners import Listeners
 from moorage_tmux.presence import Presence
 from moorage_tmux.recording.recordings import Recordings
 from moorage_tmux.rights import CLAIM
@@ -36,12 +37,14 @@ class Terminals:
         self.background = Background(hub.tasks)
         self.announce = Announcements(self)
         self.guards = Guards(hub)
+        self.listeners = Listeners(hub, self.background)
         settings = WatchSettings(
             timeout=config.command_timeout,
             linger=config.linger_seconds,
             lines=config.scrollback_lines,
             ring_bytes=config.ring_bytes,
             clipboard=config.clipboard,
+            guard=self.guards.pane,
         )
         self.pool = WatchPool(self.tmux, settings, background=self.background, lives=self._lives)
         self.directory = Directory(
@@ -91,6 +94,9 @@ class Terminals:
         await self.recordings.start()
         for topic in (Topic.USER_CHANGED, Topic.USER_DELETED):
             self._unsubscribe.append(self.hub.bus.subscribe(topic, self._user_changed))
+        self._unsubscribe.append(self.hub.bus.subscribe(Topic.PLUGIN_CHANGED, self._plugin_changed))
+        self.guards.start()
+        self._hold_for_listeners()
 
     async def close(self) -> None:
         """End everything; claims stay stored."""
@@ -252,6 +258,20 @@ class Terminals:
         if user_id in self.claims.holders():
             with self.hub.db.activate():
                 self.check_holder(user_id, await self.hub.accounts.get_user(user_id))
+
+    def _plugin_changed(self, data: dict[str, Any]) -> None:
+        """A plugin came, went or was made anew: what it filters and what it wants to know may be different now."""
+        self.listeners.plugin_changed(data["name"])
+        self._hold_for_listeners()
+        if self.guards.changed(data["name"]):
+            for watch in self.pool.watches():
+                watch.filter_anew()
+
+    def _hold_for_listeners(self) -> None:
+        if self.listeners.want_sessions:
+            self.directory.hold(self.listeners)
+        else:
+            self.directory.drop(self.listeners)
 
     def check_holder(self, user_id: int, user: UserInfo | None) -> None:
         """A user changed, or is gone: one who may not claim any more holds no claims."""

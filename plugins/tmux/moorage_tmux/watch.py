@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from moorage_tmux import describe, messages
 from moorage_tmux.background import Background
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.feed import Feed
 from moorage_tmux.filters import Clipboard
+from moorage_tmux.guards import PaneFilter
 from moorage_tmux.protocol import Event, Notice, Output, Reply, unescape
 from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, layout_sizes, list_panes, parse_panes, window_size
 from moorage_tmux.viewers import Viewer
@@ -43,6 +44,7 @@ class WatchSettings:
     lines: int = 1000
     ring_bytes: int = 2 * 1024 * 1024
     clipboard: Clipboard = "deny"
+    guard: Callable[[SessionInfo, str], PaneFilter | None] = lambda session, pane: None
 
 
 class Subscription:
@@ -191,8 +193,14 @@ class SessionWatch:
                 lines=self._settings.lines,
                 ring_bytes=self._settings.ring_bytes,
                 clipboard=self._settings.clipboard,
+                guard=lambda: self._settings.guard(replace(self.session, name=self.name), pane),
             )
         return feed
+
+    def filter_anew(self) -> None:
+        """Other plugins filter the panes from now on, or filter them differently."""
+        for feed in self._feeds.values():
+            feed.filter_anew()
 
     def typing(self, pane: str) -> asyncio.Lock:
         """Held by whoever types into a pane."""

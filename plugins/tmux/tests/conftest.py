@@ -234,6 +234,12 @@ async def engine(tmux_server: TmuxServer) -> AsyncIterator[Engine]:
     await running.close()
 
 
+@pytest.fixture(scope="session")
+def engine_class() -> type[Engine]:
+    """The class of the engine, for tests with settings of their own."""
+    return Engine
+
+
 @pytest.fixture
 def fake_socket() -> type[FakeSocket]:
     """The class of a viewer's socket."""
