@@ -71,6 +71,7 @@ class TmuxPlugin(Plugin):
                 "watched_sessions": len(terminals.pool),
                 "sockets": len(terminals.announce.connections),
                 "claims": len(terminals.claims),
+                "recordings": len(terminals.recordings),
             },
         )
 

@@ -32,6 +32,7 @@ class Recorder:
 
     by: who began it, None for the operator's settings. cols, rows: of the pane that is recorded first.
     limit: bytes of the file. with_input: record what is typed.
+    ending: set by who ends it; `over` is set when that is done.
     on_lost is called when there is nothing more to see, on_full when the file has its bytes, on_error when the
     disk took no more, on_written after each writing.
     """
@@ -120,7 +121,6 @@ class Recorder:
 
     async def finish(self, reason: str) -> str:
         """End the recording: the last events, and all of it on the disk. The reason, or "error" when that failed."""
-        self.ending = True
         self.detach()
         self._put("m", cast.literal(f"recording ended: {reason}"))
         self._put("x", '"0"')

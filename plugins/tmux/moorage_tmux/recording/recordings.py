@@ -65,7 +65,12 @@ class Recordings:
         self._room = asyncio.Lock()
         self._relieving = False
         self._closed = False
-        hub.metrics.gauge("recordings", "Recordings that go on.").set_function(lambda: float(len(self._running)))
+        metrics = hub.metrics
+        metrics.gauge("recordings", "Recordings that go on.").set_function(lambda: float(len(self._running)))
+        metrics.gauge("recordings_bytes", "Bytes of all recordings.").set_function(lambda: float(self._bytes()))
+
+    def __len__(self) -> int:
+        return len(self._running)
 
     async def start(self) -> None:
         """Mend what a crash left, and begin what the settings ask for."""
@@ -76,8 +81,7 @@ class Recordings:
         if unfinished:
             background.spawn(self._mend(unfinished), "recordings-mend")
         background.spawn(self._keep(), "recordings-keep")
-        if self._policy.active:
-            self._terminals.directory.hold(self)
+        self._hold()
 
     async def close(self) -> None:
         """End all that go on."""
@@ -165,6 +169,7 @@ class Recordings:
             "id": recorder.pid,
             "startedAt": messages.timestamp(recorder.started_at),
             "by": messages.person(recorder.by) if recorder.by is not None else None,
+            "input": self._config.recording_input,
         }
 
     def message(self, key: str, name: str) -> str:
@@ -225,9 +230,11 @@ class Recordings:
         row = await self._rows.add(session, user, pane.cols, pane.rows)
         try:
             file = await asyncio.to_thread(self._folder.create, row.pid)
-        except OSError as error:
+        except BaseException as error:
             await self._rows.remove(row.pid)
-            raise Unavailable(f"A recording cannot be stored: {error.strerror}", code="INSUFFICIENT_STORAGE") from error
+            if isinstance(error, OSError):
+                raise _cannot_be_stored(error) from error
+            raise
         recorder = self._running[session.key] = Recorder(
             row.pid,
             session,
@@ -246,13 +253,24 @@ class Recordings:
             on_written=self._written,
         )
         recorder.attach(watch, pane)
+        self._hold()
         return recorder
 
+    def _hold(self) -> None:
+        """Who records wants to know of sessions that come, go and are renamed."""
+        if self._policy.active or self._running:
+            self._terminals.directory.hold(self)
+        else:
+            self._terminals.directory.drop(self)
+
     async def _end(self, recorder: Recorder, reason: str, actor: Actor | None = None) -> None:
-        """End a recording and wait until all is stored. Asked a second time, wait for the first."""
-        if recorder.ending:
-            await recorder.over.wait()
-            return
+        """End a recording and wait until all is stored. It ends also when who waits goes away."""
+        if not recorder.ending:
+            recorder.ending = True
+            self._hub.tasks.spawn(self._finish(recorder, reason, actor), "recording-end")
+        await recorder.over.wait()
+
+    async def _finish(self, recorder: Recorder, reason: str, actor: Actor | None) -> None:
         pid, key = recorder.pid, recorder.session.key
         try:
             reason = await recorder.finish(reason)
@@ -265,6 +283,7 @@ class Recordings:
         finally:
             self._stored += recorder.writer.written
             self._running.pop(key, None)
+            self._hold()
             recorder.over.set()
         self._tell(recorder)
         if recorder.duration >= PAUSE_SECONDS:
@@ -358,7 +377,7 @@ class Recordings:
         try:
             crowded = await asyncio.to_thread(self._folder.crowded)
         except OSError as error:
-            raise Unavailable(f"Recordings cannot be stored: {error.strerror}", code="INSUFFICIENT_STORAGE") from error
+            raise _cannot_be_stored(error) from error
         if crowded:
             raise Unavailable("There is no room for recordings: the disk is full", code="INSUFFICIENT_STORAGE")
 
@@ -452,6 +471,10 @@ class Recordings:
             target=f"tmux_recording:{pid}",
             data={"session": session_name, **data},
         )
+
+
+def _cannot_be_stored(error: OSError) -> Unavailable:
+    return Unavailable(f"Recordings cannot be stored: {error.strerror}", code="INSUFFICIENT_STORAGE")
 
 
 def _aware(at: datetime) -> datetime:

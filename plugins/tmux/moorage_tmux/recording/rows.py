@@ -61,7 +61,7 @@ class Rows:
 
     async def page(self, session: str | None, limit: int, offset: int) -> tuple[list[TmuxRecording], int]:
         """Some of them, the newest first, and how many there are."""
-        found = TmuxRecording.all() if session is None else TmuxRecording.filter(session_name=session)
+        found = TmuxRecording.all() if session is None else TmuxRecording.filter(session_name=_storable(session))
         rows = await found.order_by("-started_at", "-id").limit(limit).offset(offset)
         return rows, await found.count()
 

@@ -116,14 +116,17 @@ def routes(terminals: Terminals) -> list[Route]:
 
 
 def _file(download: Download, form: Literal["v3", "v2"], *, head: bool) -> Response:
-    headers = {"Content-Disposition": _disposition(download)}
-    if form == "v3":
-        headers["Content-Length"] = str(download.size)
     if head:
         download.file.close()
-        return Response(b"", headers=headers, content_type=MEDIA_TYPE)
-    body = pieces(download.file, download.size, version_2=form == "v2")
-    return Response(_off_the_loop(body), headers=headers, content_type=MEDIA_TYPE)
+        response = Response(b"", content_type=MEDIA_TYPE)
+        del response.headers["Content-Length"]
+    else:
+        body = pieces(download.file, download.size, version_2=form == "v2")
+        response = Response(_off_the_loop(body), content_type=MEDIA_TYPE)
+    response.headers["Content-Disposition"] = _disposition(download)
+    if form == "v3":
+        response.content_length = download.size
+    return response
 
 
 async def _off_the_loop(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:

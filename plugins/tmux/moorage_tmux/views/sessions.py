@@ -37,11 +37,12 @@ class PersonShape(TypedDict):
 
 
 class RecordedShape(TypedDict):
-    """The recording of a session that goes on. by: null where the operator's settings began it."""
+    """The recording of a session that goes on. by: null where the operator's settings began it. input: so is typing."""
 
     id: str
     startedAt: str
     by: PersonShape | None
+    input: bool
 
 
 class SessionShape(TypedDict):
