@@ -24,6 +24,10 @@ class Connection(Protocol):
         """Send a message without waiting."""
         ...
 
+    def offer(self, text: str) -> None:
+        """The same for what is sent anew to one who missed it."""
+        ...
+
     def sees(self, key: str) -> bool:
         """Whether it shows that session."""
         ...
@@ -51,7 +55,7 @@ class Announcements:
         self._terminals = terminals
         self.connections: set[Connection] = set()
         self._known: dict[str, SessionInfo] = {}
-        self._recording: list[asyncio.Task[Any]] = []
+        self._recording: set[asyncio.Task[Any]] = set()
 
     def tell(self, text: str, key: str | None = None) -> None:
         """Send a message to all who list sessions, and to those who see the session `key`."""
@@ -97,8 +101,12 @@ class Announcements:
         watch = self._terminals.pool.get(key)
         session = self._known.get(key)
         name = watch.name if watch is not None else session.name if session is not None else None
-        if name is not None:
-            self.tell_viewers(self.presence(key, name), key)
+        if name is None:
+            return
+        text = self.presence(key, name)
+        for connection in list(self.connections):
+            if connection.sees(key):
+                connection.offer(text)
 
     # What claims tell (`claims.Told`).
 
@@ -151,12 +159,13 @@ class Announcements:
         if actor is None:
             self._terminals.background.spawn(write, "audit")
         else:
-            self._recording.append(hub.tasks.spawn(write, "audit"))
+            task = hub.tasks.spawn(write, "audit")
+            self._recording.add(task)
+            task.add_done_callback(self._recording.discard)
 
     async def stored(self) -> None:
         """Wait until what was just audited is in the database."""
-        recording, self._recording = self._recording, []
-        await asyncio.gather(*recording)
+        await asyncio.gather(*self._recording)
 
     # What the tmux server tells.
 
@@ -180,4 +189,7 @@ class Announcements:
         for key in before.keys() - self._known.keys():
             self.tell(messages.encode({"type": "sessionDestroyed", "sessionId": before[key].name}))
             terminals.listeners.destroyed(before[key])
-        self.tell(messages.encode({"type": "sessions", "sessions": [terminals.entry(each) for each in sessions]}))
+        text = messages.encode({"type": "sessions", "sessions": [terminals.entry(each) for each in sessions]})
+        for connection in list(self.connections):
+            if connection.lists:
+                connection.offer(text)

@@ -17,6 +17,8 @@ from moorage_tmux.sessions import SessionInfo
 
 RENEWAL_STEP = 60.0
 """Seconds by which typing must have moved a claim's end before that is stored and told."""
+CLOCK_STEP = 2.0
+"""Seconds by which the wall clock must have moved against the loop's before a claim's end is corrected."""
 
 
 @dataclass(slots=True, eq=False)
@@ -107,6 +109,8 @@ class Claims:
         if claim is not None and claim.deadline <= _now():
             self._drop(claim, "expired", None)
             return None
+        if claim is not None:
+            self._mend(claim)
         return claim
 
     def claim(self, session: SessionInfo, actor: Actor) -> Claim:
@@ -198,6 +202,16 @@ class Claims:
         """The user may hold no claims any more."""
         self._drop_all_of(user_id, "withdrawn")
 
+    def known_as(self, user: UserInfo) -> None:
+        """The user's name or role changed."""
+        for claim in self._claims.values():
+            if claim.user.id == user.id:
+                claim.user = user
+
+    def undo(self, claim: Claim) -> None:
+        """A claim that could not be stored does not hold."""
+        self._drop(claim, "withdrawn", None)
+
     def sessions_are(self, sessions: Iterable[SessionInfo]) -> None:
         """These sessions exist: claims on others end, names are brought up to date."""
         there = {session.key: session for session in sessions}
@@ -211,7 +225,9 @@ class Claims:
 
     def restore(self, claim: Claim) -> None:
         """Take a stored claim back. It ends when its lease does; the grace begins with the next disconnect."""
-        claim.deadline = _now() + (claim.expires_at - datetime.now(UTC)).total_seconds()
+        # Not longer than a lease: the clock may have been set back, or the configuration changed.
+        left = min(self._lease, (claim.expires_at - datetime.now(UTC)).total_seconds())
+        claim.deadline = _now() + left
         self._claims[claim.key] = claim
         self._schedule(claim)
 
@@ -229,6 +245,13 @@ class Claims:
         claim.deadline = _now() + self._lease
         claim.expires_at = datetime.now(UTC) + timedelta(seconds=self._lease)
         claim.warned = False
+
+    def _mend(self, claim: Claim) -> None:
+        """The wall clock was set: the lease is as long as it was, but ends at another time of day."""
+        ends = datetime.now(UTC) + timedelta(seconds=claim.deadline - _now())
+        if abs((ends - claim.expires_at).total_seconds()) > CLOCK_STEP:
+            claim.expires_at = ends
+            self._tell(claim, "renewed")
 
     def _tell(self, claim: Claim, reason: str, previous: UserInfo | None = None) -> None:
         claim.told = claim.expires_at

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,13 @@ class Tmux:
         elif self.socket_name is not None:
             where = ["-L", self.socket_name]
         return [self.binary, "-u", "-N", *where, *arguments]
+
+    def where(self) -> str:
+        """Names the tmux server that this is about, also to those who share a database with other machines."""
+        folder = os.environ.get("TMUX_TMPDIR", "")
+        return "\0".join(
+            (platform.node(), str(os.getuid()), folder, self.socket_name or "", str(self.socket_path or ""))
+        )
 
     @staticmethod
     def environment() -> dict[str, str]:

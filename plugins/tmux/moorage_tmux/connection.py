@@ -10,7 +10,8 @@ from moorage.api import Actor, MoorageError, Socket, UserInfo
 
 from moorage_tmux import keys, messages
 from moorage_tmux.client import TmuxError
-from moorage_tmux.incoming import Refused, error_text, flag, parse, size, user_id
+from moorage_tmux.incoming import Refused, error_text, flag, parse, size, too_fast, user_id
+from moorage_tmux.pace import CLOSE_FLOOD, Pace
 from moorage_tmux.rights import INPUT, PERMISSIONS
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
@@ -19,6 +20,7 @@ from moorage_tmux.watch import SessionWatch, Subscription
 
 MAX_SUBSCRIPTIONS = 64
 CLOSE_HEARTBEAT = 4000
+CLOSE_TOO_SLOW = 1013
 
 Handler = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -42,7 +44,9 @@ class Connection:
             spawn=terminals.background.spawn,
             on_recovered=self.recovered,
             on_lag=terminals.lagged.inc,
+            on_given_up=lambda: socket.close_soon(CLOSE_TOO_SLOW, "Too slow"),
         )
+        self.pace = Pace(terminals.config.messages_per_second, terminals.config.input_bytes_per_second)
         self.subscriptions: dict[tuple[str, str | None], Subscription] = {}
         self.handlers: dict[str, Handler] = {
             "heartbeat": self.heartbeat,
@@ -57,6 +61,7 @@ class Connection:
         socket.on_actor_changed = self._actor_changed
         self._told_rights: dict[str, Any] | None = None
         self._alive = 0.0
+        self._busy = False
         self._beats: asyncio.TimerHandle | None = None
 
     @property
@@ -70,7 +75,11 @@ class Connection:
         return self.socket.actor
 
     def post(self, text: str) -> None:
-        """Send a message; one who lags is sent the present state later instead."""
+        """Send a message; one who lags is sent it later."""
+        self.viewer.tell(text)
+
+    def offer(self, text: str) -> None:
+        """Send a message of the present state; one who lags is sent the state of then, by `recovered`."""
         self.viewer.post(text)
 
     def sees(self, key: str) -> bool:
@@ -84,7 +93,8 @@ class Connection:
         try:
             if await self.opened():
                 async for message in self.socket:
-                    await self._take(message)
+                    if await self._admitted(message):
+                        await self._take(message)
         finally:
             if self._beats is not None:
                 self._beats.cancel()
@@ -99,12 +109,12 @@ class Connection:
     def recovered(self) -> None:
         """The viewer caught up after messages were dropped: show everything as it is now."""
         for watch in {subscription.watch for subscription in self.subscriptions.values()}:
-            self.post(watch.layout_message())
+            self.offer(watch.layout_message())
         for subscription in list(self.subscriptions.values()):
             subscription.show()
             key, name = subscription.watch.session.key, subscription.watch.name
-            self.post(self.terminals.announce.presence(key, name))
-            self.post(self.terminals.recordings.message(key, name))
+            self.offer(self.terminals.announce.presence(key, name))
+            self.offer(self.terminals.recordings.message(key, name))
 
     def _actor_changed(self) -> None:
         """The core found out that the user changed: typing asks the new actor, claims may have to go."""
@@ -128,21 +138,49 @@ class Connection:
 
     # Reading.
 
+    async def _admitted(self, message: str | bytes) -> bool:
+        """Whether a message may be handled. One who goes on and on beyond the limit is closed."""
+        now = self._alive = asyncio.get_running_loop().time()
+        size = len(message) if isinstance(message, bytes) or message.isascii() else len(message.encode())
+        wait = self.pace.admit(size, now)
+        if wait <= 0:
+            return True
+        self.terminals.refused.inc()
+        if self.pace.flooding(now):
+            self.terminals.hub.log.warning("socket closed: it floods", user=self._user.username)
+            await self.socket.close(CLOSE_FLOOD, "Too many messages")
+            return False
+        if self.pace.tells(now):
+            self.post(error_text(too_fast(wait), {}))
+        await asyncio.sleep(self.pace.pause())
+        return False
+
     async def _take(self, message: str | bytes) -> None:
-        self._alive = asyncio.get_running_loop().time()
         data: dict[str, Any] = {}
+        self._busy = True
         try:
             data = parse(message)
             kind = data.get("type")
             handler = self.handlers.get(kind) if isinstance(kind, str) else None
-            if handler is None:
+            if handler is None or not isinstance(kind, str):
                 raise Refused("UNKNOWN_TYPE", "Unknown message type")
+            now = asyncio.get_running_loop().time()
+            wait = self.pace.charge(kind, now)
+            if wait > 0:
+                self.terminals.refused.inc()
+                if self.pace.tells(now):
+                    raise too_fast(wait)
+                return
             await handler(data)
         except (Refused, TmuxError, MoorageError) as error:
             self.post(error_text(error, data))
         except Exception:
             self.terminals.hub.log.exception("message failed", template=self.socket.info.template)
             self.post(messages.error("INTERNAL_ERROR", "Internal server error"))
+        finally:
+            # What took long was our doing: silence begins now.
+            self._busy = False
+            self._alive = asyncio.get_running_loop().time()
 
     async def heartbeat(self, data: dict[str, Any]) -> None:
         """From the first heartbeat on, silence ends the connection. Who never sends one is watched by pings alone."""
@@ -151,7 +189,7 @@ class Connection:
 
     def _wait_for_beat(self) -> None:
         limit = self.terminals.config.heartbeat_seconds
-        left = self._alive + limit - asyncio.get_running_loop().time()
+        left = limit if self._busy else self._alive + limit - asyncio.get_running_loop().time()
         if left <= 0:
             self.socket.close_soon(CLOSE_HEARTBEAT, "Heartbeat timeout")
             return
@@ -248,12 +286,12 @@ class Connection:
         """Type, if the actor may at this moment."""
         raise NotImplementedError
 
-    async def type(self, watch: SessionWatch, pane: str, data: dict[str, Any]) -> None:
-        """Type a message's keys into a pane."""
+    async def type(self, watch: SessionWatch, pane: str, data: dict[str, Any], may: Callable[[], None]) -> None:
+        """Type a message's keys into a pane, as long as `may` does not raise."""
         text = data.get("keys")
         if not isinstance(text, str) or not text:
             raise Refused("INVALID_MESSAGE", "keys must be a text that is not empty")
-        await self.terminals.type(self.socket.actor, watch, pane, keys.to_text(text, raw=flag(data, "raw")))
+        await self.terminals.type(self.socket.actor, watch, pane, keys.to_text(text, raw=flag(data, "raw")), may)
 
     def may_type(self) -> bool:
         """Whether the actor of this moment may type at all."""

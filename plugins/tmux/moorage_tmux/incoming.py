@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from moorage.api import BadRequest, Forbidden, MoorageError, TooManyRequests, parse_json
@@ -31,6 +32,11 @@ def parse(message: str | bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise Refused("INVALID_MESSAGE", "Invalid JSON", reason="Expected an object")
     return data
+
+
+def too_fast(wait: float) -> Refused:
+    """The refusal of a message that came `wait` seconds too early."""
+    return Refused("RATE_LIMITED", "Too many messages: this one was dropped", retryAfter=math.ceil(wait * 100) / 100)
 
 
 def session_name(data: dict[str, Any]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from moorage_tmux.client import is_id
 from moorage_tmux.watch import SessionWatch
 
@@ -22,10 +24,11 @@ def to_text(keys: str, *, raw: bool) -> str:
     return keys if raw else keys.replace("\r\n", "\r").replace("\n", "\r")
 
 
-async def type_into(watch: SessionWatch, pane: str, text: str) -> None:
+async def type_into(watch: SessionWatch, pane: str, text: str, may: Callable[[], None] | None = None) -> None:
     """Type `text`, as UTF-8, into a pane of a watched session; returns when tmux has it. TmuxError.
 
-    What one call types is not mixed with what another one does.
+    What one call types is not mixed with what another one does. may: raises when typing has to stop; asked when it is
+    this text's turn, and again before each part of it.
     """
     if not is_id(pane):
         raise ValueError(f"{pane!r} is not a tmux id")
@@ -33,9 +36,13 @@ async def type_into(watch: SessionWatch, pane: str, text: str) -> None:
         for typist in watch.typists:
             typist(pane, text)
         if len(text) <= SHORT:
+            if may is not None:
+                may()
             await _press(watch, pane, text)
             return
         for start in range(0, len(text), CHUNK):
+            if may is not None:
+                may()
             chunk = text[start : start + CHUNK]
             if "\0" in chunk:
                 # No buffer can hold it. Nobody pastes NULs, so that this is slow is no harm.

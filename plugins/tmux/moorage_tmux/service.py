@@ -55,7 +55,7 @@ class Terminals:
             own_pids=self.pool.pids,
             on_change=self.announce.sessions_are,
         )
-        self.store = ClaimStore(hub.db, self.background, hub.log)
+        self.store = ClaimStore(hub.db, self.background, hub.log, self.tmux.where())
         self.claims = Claims(
             lease=config.claim_seconds,
             warning=config.claim_warning_seconds,
@@ -77,6 +77,7 @@ class Terminals:
         )
         metrics.gauge("claims", "Sessions that are claimed.").set_function(lambda: float(len(self.claims)))
         self.lagged = metrics.counter("viewers_lagged_total", "Viewers that fell behind and were sent a snapshot.")
+        self.refused = metrics.counter("messages_refused_total", "Messages of sockets that came too fast.")
         self.typed = metrics.counter("typed_characters_total", "Characters typed into panes.")
 
     async def start(self) -> None:
@@ -107,7 +108,7 @@ class Terminals:
         await self.recordings.close()
         await self.pool.close()
         await self.directory.close()
-        await self.store.flush()
+        await self.store.close()
 
     # What views and sockets ask for.
 
@@ -183,9 +184,10 @@ class Terminals:
     async def claim(self, which: str | SessionInfo, actor: Actor) -> tuple[SessionInfo, Claim]:
         """Claim a session for the actor; it is stored and on record when this returns. NotFound, Forbidden."""
         session = await self.find(which) if isinstance(which, str) else which
+        before = self.claims.get(session.key)
         claim = self.claims.claim(session, actor)
         self.hold_for_claims()
-        await self._stored()
+        await self._stored(claim if claim is not before else None)
         return session, claim
 
     async def release(self, which: str | SessionInfo, actor: Actor) -> None:
@@ -196,12 +198,17 @@ class Terminals:
     async def hand_over(self, session: SessionInfo, actor: Actor, pid: str) -> Claim:
         """Make the actor's claim the user's `pid`, as above. Conflict, NotFound, Forbidden."""
         claim = self.handover.hand_over(session, actor, pid)
-        await self._stored()
+        await self._stored(claim)
         return claim
 
-    async def _stored(self) -> None:
-        """Wait until what was just decided is in the database."""
-        await asyncio.gather(self.store.flush(), self.announce.stored())
+    async def _stored(self, claim: Claim | None = None) -> None:
+        """Wait until what was just decided is in the database. Unavailable when that fails; then `claim` ends."""
+        done = await asyncio.gather(self.store.flush(), self.announce.stored(), return_exceptions=True)
+        failure = next((result for result in done if isinstance(result, Exception)), None)
+        if failure is not None:
+            if claim is not None:
+                self.claims.undo(claim)
+            raise Unavailable("This could not be stored", code="STORE_ERROR") from failure
 
     async def watch(self, session: SessionInfo) -> SessionWatch:
         """The watch of a session. NotFound when it ended meanwhile, Unavailable."""
@@ -212,16 +219,19 @@ class Terminals:
         except TmuxError as error:
             raise unavailable(error) from error
 
-    async def type(self, actor: Actor, watch: SessionWatch, pane: str, text: str) -> None:
+    async def type(
+        self, actor: Actor, watch: SessionWatch, pane: str, text: str, may: Callable[[], None] | None = None
+    ) -> None:
         """Type a text (see `keys.to_text`) for an actor who may; it is in tmux when this returns.
 
+        `may` raises once they may not any more; it is asked again before each part of a long text.
         The one way in: plugins may veto it (InputRefused), it is counted, and the actor's own claim is renewed.
         TmuxError.
         """
         reason = self.guards.veto(actor, watch.session, pane, text)
         if reason is not None:
             raise InputRefused(reason)
-        await keys.type_into(watch, pane, text)
+        await keys.type_into(watch, pane, text, may)
         self.typed.inc(len(text))
         claim = self.claims.get(watch.session.key)
         if claim is not None and actor.user is not None and claim.user.id == actor.user.id:
@@ -277,6 +287,8 @@ class Terminals:
         """A user changed, or is gone: one who may not claim any more holds no claims."""
         if user is None or not self._may_hold(user):
             self.claims.withdraw(user_id)
+        else:
+            self.claims.known_as(user)
 
     def _may_hold(self, user: UserInfo) -> bool:
         return user.active and self.hub.access.can(Actor(user), CLAIM.name)

@@ -94,10 +94,15 @@ class MainConnection(Connection):
         if not self.may_type():
             raise Refused("FORBIDDEN", "Viewers cannot send keys", sessionId=name)
         watch, pane = await self._target(name, spec)
-        claim = self.terminals.claims.get(watch.session.key)
-        if claim is not None and claim.user.id != self._user.id:
-            raise claimed_by_other(claim, "CLAIM_REQUIRED")
-        await self.type(watch, pane, data)
+
+        def may() -> None:
+            if not self.may_type():
+                raise Refused("FORBIDDEN", "Viewers cannot send keys", sessionId=name)
+            claim = self.terminals.claims.get(watch.session.key)
+            if claim is not None and claim.user.id != self._user.id:
+                raise claimed_by_other(claim, "CLAIM_REQUIRED")
+
+        await self.type(watch, pane, data, may)
 
     async def _target(self, name: str, spec: str | None) -> tuple[SessionWatch, str]:
         """Where keys go: the pane that this client sees under that name, else one that tmux is asked for."""
@@ -171,14 +176,18 @@ class TerminalConnection(Connection):
         if subscription is None:
             raise Refused("SESSION_NOT_FOUND", "Session not found")
         watch, spec = subscription.watch, pane_spec(data)
-        if not self.may_type():
-            raise Refused(self.not_operator, "Only operators can send keys")
-        if not self.own_claim(watch.session.key):
-            raise Refused("NOT_CLAIMED", "You must claim the session before sending keys")
+
+        def may() -> None:
+            if not self.may_type():
+                raise Refused(self.not_operator, "Only operators can send keys")
+            if not self.own_claim(watch.session.key):
+                raise Refused("NOT_CLAIMED", "You must claim the session before sending keys")
+
+        may()
         pane = subscription.pane
         if spec is not None and spec != subscription.label:
             found = resolve(await watch.panes(), spec)
             if found is None:
                 raise Refused("SESSION_NOT_FOUND", "Pane not found", pane=spec)
             pane = found.id
-        await self.type(watch, pane, data)
+        await self.type(watch, pane, data, may)
