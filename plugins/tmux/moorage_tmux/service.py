@@ -12,6 +12,7 @@ from moorage.api import Actor, Hub, NotFound, Topic, Unavailable, UserInfo
 from moorage_tmux import describe, keys, messages
 from moorage_tmux.announce import Announcements, Connection
 from moorage_tmux.background import Background
+from moorage_tmux.chrote import Chrote
 from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.client import Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.config import TmuxConfig
@@ -69,6 +70,8 @@ class Terminals:
         self.presence = Presence(self.background, self.announce.presence_changed)
         self.recordings = Recordings(self)
         self.history = History(self)
+        url = config.chrote_url
+        self.chrote = Chrote(str(url), config.chrote_timeout, self.guards) if url is not None else None
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
         metrics.gauge("sockets", "Open terminal sockets.").set_function(lambda: float(len(self.announce.connections)))
@@ -108,6 +111,8 @@ class Terminals:
         await self.recordings.close()
         await self.pool.close()
         await self.directory.close()
+        if self.chrote is not None:
+            await self.chrote.close()
         await self.store.close()
 
     # What views and sockets ask for.

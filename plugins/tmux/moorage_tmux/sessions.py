@@ -172,6 +172,11 @@ def active_pane(panes: Sequence[PaneInfo]) -> PaneInfo | None:
     return next((pane for pane in panes if pane.window_active and pane.active), None)
 
 
+def is_pane_spec(text: str) -> bool:
+    """Whether a text can mean a pane at all, see `resolve`."""
+    return _SPEC.match(text) is not None
+
+
 def resolve(panes: Sequence[PaneInfo], spec: str | None) -> PaneInfo | None:
     """The pane that a client means.
 
