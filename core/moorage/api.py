@@ -26,6 +26,7 @@ from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, Route, Routes, SocketRoute
+from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
 from moorage.web import json_response, parse_json, read_json, read_query
 
@@ -62,6 +63,7 @@ __all__ = [
     "Permission",
     "Plugin",
     "PluginConfig",
+    "PreparedText",
     "RequestInfo",
     "Route",
     "Routes",

@@ -203,14 +203,18 @@ class Peer:
 
     async def until_over(self, stream):
         """(status, body) of a stream, or how it was reset."""
+        await self.until(lambda: stream in self.over)
+        return self.over[stream]
+
+    async def until(self, condition):
+        """Read until something has come."""
         async with asyncio.timeout(10):
-            while stream not in self.over:
+            while not condition():
                 self.writer.write(self.h2.data_to_send())
                 data = await self.reader.read(65_536)
                 assert data, "the connection was closed"
                 for event in self.h2.receive_data(data):
                     self._take(event)
-        return self.over[stream]
 
     def _take(self, event):
         if isinstance(event, h2.events.ResponseReceived):
@@ -308,3 +312,13 @@ async def test_a_malformed_request_ends_its_stream_alone(peer, method, path, cap
     assert await peer.until_over(3) == h2.errors.ErrorCodes.PROTOCOL_ERROR
     assert await peer.until_over(1) == (200, b"waited")
     assert "Traceback" not in caplog.text
+
+
+async def test_a_websocket_in_a_stream(peer):
+    """Its messages go the way of the stream's data, within the client's window."""
+    peer.ask(1, "CONNECT", "/ws", (":protocol", "websocket"), ("sec-websocket-version", "13"), end=False)
+    await peer.until(lambda: 1 in peer.answers)
+    peer.h2.send_data(1, b"\x81\xfe\x27\x10\0\0\0\0" + b"x" * 10_000)
+    echoed = b"\x81\x7e\x27\x10" + b"x" * 10_000
+    await peer.until(lambda: len(peer.answers[1][1]) > len(echoed))
+    assert peer.answers[1] == [200, b"\x89\0" + echoed], "a ping, then the answer"

@@ -1,5 +1,7 @@
 """What Hypercorn leaves open: HTTP/2 in clear text, messages without a bound, connections that one stray frame ends.
 
+And what it makes dear: a message that goes to many sockets.
+
 Each mend says what it is about, see `docs/adr/0006-engines.md`. They lean on the internals of version 0.18.
 """
 
@@ -13,10 +15,17 @@ import h2.errors
 import h2.events
 import h2.exceptions
 import hypercorn.protocol
+import hypercorn.protocol.h2
+import hypercorn.protocol.h11
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed
 from hypercorn.protocol import ws_stream
+from hypercorn.protocol.events import Data
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
+from wsproto.connection import ConnectionState
+
+from moorage.server.frames import frame_of
 
 RESETS, RESETS_SECONDS = 100, 10.0
 """So many streams may a client break off in so many seconds: each has made us work. Source: CVE-2023-44487."""
@@ -83,11 +92,48 @@ class _Buffer(ws_stream.WebsocketBuffer):
         super().extend(event)
 
 
+class _WebSocket(ws_stream.WSStream):
+    """Whole messages go out in frames of our own making, which for many sockets is made once.
+
+    On HTTP/1.1 they are written past the layers below, which hand each of them on as an event of an event.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        protocol = getattr(self.send, "__self__", None)
+        server = getattr(protocol.send, "__self__", None) if isinstance(protocol, H11Protocol) else None
+        self._tcp = server if isinstance(server, TCPServer) else None
+
+    async def app_send(self, message: Any) -> None:
+        """Take what the application sends; None is its end."""
+        if (
+            message is None
+            or message["type"] != "websocket.send"
+            or self.closed
+            or self.state is not ws_stream.ASGIWebsocketState.CONNECTED
+            or self.connection.state is not ConnectionState.OPEN
+        ):
+            await super().app_send(message)
+            return
+        data = message.get("bytes")
+        frame = frame_of(message["text"] if data is None else data)
+        tcp = self._tcp
+        if tcp is None or tcp.send_lock.locked() or tcp.writer.transport.is_closing():
+            await self.send(Data(stream_id=self.stream_id, data=frame))
+            return
+        tcp.writer.write(frame)
+        if tcp.writer.transport.get_write_buffer_size():
+            # The peer does not keep up: wait, where Hypercorn does and as it does, until there is room.
+            await self.send(Data(stream_id=self.stream_id, data=b""))
+
+
 def install() -> None:
     """Put the mends in place, for this process."""
     hypercorn.protocol.H11Protocol = _H11  # type: ignore[attr-defined]
     hypercorn.protocol.H2Protocol = _H2  # type: ignore[attr-defined]
     ws_stream.WebsocketBuffer = _Buffer  # type: ignore[misc]
+    hypercorn.protocol.h11.WSStream = _WebSocket  # type: ignore[attr-defined]
+    hypercorn.protocol.h2.WSStream = _WebSocket  # type: ignore[attr-defined]
     # Per-message deflate is offered to everybody, without a switch. On terminals it doubles the CPU per message and
     # the memory per viewer; uvicorn's is off by its own setting.
     ws_stream.server_extensions_handshake = lambda requested, supported: None  # type: ignore[attr-defined]

@@ -7,6 +7,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
+
+from moorage.server.frames import frame_of
 
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
@@ -90,7 +93,21 @@ def bounded(max_head: int, patience: float) -> type[BoundedProtocol]:
 
 
 class BoundedSocket(WebSocketsSansIOProtocol):
-    """A WebSocket that does not gather pongs for a client that reads none."""
+    """A WebSocket that does not gather pongs for a client that reads none, and sends one frame to many."""
+
+    async def send(self, message: Any) -> None:
+        """Take what the application sends. A whole message is framed by ourselves: for many sockets only once."""
+        if (
+            message["type"] != "websocket.send"
+            or self.conn.state is not State.OPEN
+            or self.close_sent
+            or self.disconnected
+            or not self.writable.is_set()
+        ):
+            await super().send(message)
+            return
+        data = message.get("bytes")
+        self.transport.write(frame_of(message["text"] if data is None else data))
 
     def handle_ping(self) -> None:
         """Answer a ping, unless the answers before it have not been taken yet. Source: RFC 6455, 5.5.3."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
-from moorage.api import Actor, Credential, Method, UserInfo
+from moorage.api import Actor, Credential, Method, PreparedText, UserInfo
 
 from moorage_tmux import messages
 from moorage_tmux.claims import Claim
@@ -59,12 +59,14 @@ class Announcements:
 
     def tell(self, text: str, key: str | None = None) -> None:
         """Send a message to all who list sessions, and to those who see the session `key`."""
+        text = PreparedText(text)
         for connection in list(self.connections):
             if connection.lists or (key is not None and connection.sees(key)):
                 connection.post(text)
 
     def tell_viewers(self, text: str, key: str) -> None:
         """Send a message to those who see the session `key`."""
+        text = PreparedText(text)
         for connection in list(self.connections):
             if connection.sees(key):
                 connection.post(text)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from json.encoder import encode_basestring as quoted
 from typing import Any
 
-from moorage.api import UserInfo
+from moorage.api import PreparedText, UserInfo
 
 
 def encode(message: dict[str, Any]) -> str:
@@ -26,9 +26,9 @@ def person(user: UserInfo) -> dict[str, str]:
     return {"id": user.pid, "name": user.name or user.username}
 
 
-def output(session: str, pane: str, pane_id: str, data: str, seq: int, extra: str = "") -> str:
+def output(session: str, pane: str, pane_id: str, data: str, seq: int, extra: str = "") -> PreparedText:
     """Terminal output. `seq` is the position after `data`; `extra` is more JSON members, each with a comma first."""
-    return (
+    return PreparedText(
         f'{{"type":"output","sessionId":{quoted(session)},"pane":{quoted(pane)},"paneId":"{pane_id}",'
         f'"seq":{seq},"timestamp":"{timestamp()}"{extra},"data":{quoted(data)}}}'
     )
