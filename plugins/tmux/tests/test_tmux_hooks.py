@@ -461,3 +461,20 @@ async def test_plugins_hear_of_plugins_that_change(moorage_server, tmux_server):
         await server.reload({})
         assert told == [{"name": "ward", "state": "started"}, {"name": "ward", "state": "disabled"}]
         assert json.dumps(told)
+
+
+async def test_recordings_are_filtered_too(moorage_server, tmux_server):
+    tmux_server.new("main", "printf 'an old secret.'; exec cat")
+    async with serving(moorage_server, tmux_server, Ward) as server:
+        ann = await server.as_user("operator")
+        made = (await ann.post("/api/sessions/main/recording")).json()["recording"]
+        async with ann.connect("/ws/terminal/main") as socket:
+            client = Client(socket)
+            await client.text("old ******.")
+            tmux_server.run("send-keys", "-t", "main", "-l", "a new secret!")
+            await client.text("******!")
+        cast = (await ann.get(f"/api/recordings/{made['id']}/cast")).text
+    text = "".join(json.loads(line)[2] for line in cast.split("\n")[1:-1])
+    assert "an old ******." in text
+    assert "a new ******!" in text
+    assert "secret" not in cast
