@@ -7,9 +7,11 @@ import contextlib
 import json
 import os
 import re
+import resource
 import signal
 import sqlite3
 import stat
+import time
 from urllib.parse import unquote
 
 import pytest
@@ -226,6 +228,73 @@ def test_names_of_files(server, tmux, name):
     assert exact.endswith(plain[-20:])
     assert not re.search(r"[\x00-\x1f/\\:\"\u202e]", exact)
     assert not exact.startswith(".")
+
+
+async def test_a_disk_that_takes_no_more(server, tmux, request):
+    """The recording ends, all are told, its file can be read, and nothing else is hurt."""
+    name = session(tmux, request, "exec sh")
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE)
+    with api(server, "ann") as ann:
+        made = await asyncio.to_thread(post, ann, f"/api/sessions/{name}/recording")
+        async with connect(server, "vic", f"/ws/terminal/{name}") as vic:
+            await vic.next("output")
+            resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (5_000_000, limits[1]))
+            try:
+                tmux.run("send-keys", "-t", name, "seq 1 1000000; echo the''end", "Enter")
+                assert (await vic.next("recording", timeout=20))["recording"] is None
+                await vic.text("theend")
+            finally:
+                resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
+        ended = ann.get(f"/api/recordings/{made['id']}").json()
+        assert (ended["endReason"], ended["live"], ended["size"] > 1_000_000) == ("error", False, True)
+        text = download(ann, made["id"])
+        assert len(text.encode()) == ended["size"] == (folder(server) / f"{made['id']}.cast").stat().st_size
+        assert "\r\n1000\r\n" in stream(text)
+        assert post(ann, f"/api/sessions/{name}/recording")["live"]
+        ann.delete(f"/api/sessions/{name}/recording")
+
+
+@pytest.mark.slow
+async def test_twenty_recordings_slow_nobody(server, tmux, request):
+    """Key to output, with 20 busy sessions that are recorded and with the same 20 that are watched by a viewer each."""
+    name = session(tmux, request)
+    busy = [f"busy{number}" for number in range(20)]
+    for each in busy:
+        tmux.new(each, "i=0; while :; do i=$((i+1)); printf '%0200d\\r\\n' $i; sleep 0.02; done")
+
+    async def delays(client):
+        found = []
+        for number in range(150):
+            began = time.perf_counter()
+            await client.send(type="sendKeys", sessionId=name, keys=f"<{number}>")
+            await client.text(f"<{number}>")
+            found.append((time.perf_counter() - began) * 1000)
+        return sorted(found)
+
+    def told(found):
+        return f"p50 {found[75]:.1f} ms, p95 {found[142]:.1f} ms"
+
+    async with connect(server, "ann") as client:
+        await client.send(type="subscribe", sessionId=name)
+        await client.next("output")
+        alone = await delays(client)
+        async with contextlib.AsyncExitStack() as stack:
+            viewers = [await stack.enter_async_context(connect(server, "vic", f"/ws/terminal/{each}")) for each in busy]
+            readers = [asyncio.create_task(viewer.closed()) for viewer in viewers]
+            watched = await delays(client)
+            for reader in readers:
+                reader.cancel()
+        with api(server, "ann") as ann:
+            for each in busy:
+                await asyncio.to_thread(post, ann, f"/api/sessions/{each}/recording")
+            recorded = await delays(client)
+            for each in busy:
+                await asyncio.to_thread(ann.delete, f"/api/sessions/{each}/recording")
+    for each in busy:
+        tmux.run("kill-session", "-t", each)
+    print(f"alone {told(alone)}; 20 watched {told(watched)}; 20 recorded {told(recorded)}")
+    assert recorded[75] < 2 * watched[75] + 5
+    assert recorded[142] < 2 * watched[142] + 20
 
 
 # -- lives of their own ------------------------------------------------------------------------------------------------
