@@ -21,7 +21,7 @@ from moorage_tmux.hooks import Specs as TmuxSpecs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-GUIDES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "examples/moorage-hello/README.md"]
+GUIDES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", *sorted(ROOT.glob("examples/*/README.md"))]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.M | re.S)
 
 

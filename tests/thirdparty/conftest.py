@@ -68,16 +68,27 @@ def installed(folder: Path, site: Path, wheels: Path) -> Project:
     return Project(folder, site)
 
 
+def example(name: str, site: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """An example of this repository, from a copy of its folder."""
+    folder = tmp_path_factory.mktemp(name) / name
+    tracked = execute("git", "ls-files", "-z", f"examples/{name}", cwd=ROOT).split("\0")
+    for file in filter(None, tracked):
+        target = folder / Path(file).relative_to(f"examples/{name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes((ROOT / file).read_bytes())
+    return installed(folder, site, tmp_path_factory.mktemp(f"{name}-wheel"))
+
+
 @pytest.fixture(scope="session")
 def hello(site, tmp_path_factory):
-    """The example, from a copy of its folder."""
-    folder = tmp_path_factory.mktemp("hello") / "moorage-hello"
-    tracked = execute("git", "ls-files", "-z", "examples/moorage-hello", cwd=ROOT).split("\0")
-    for name in filter(None, tracked):
-        target = folder / Path(name).relative_to("examples/moorage-hello")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes((ROOT / name).read_bytes())
-    return installed(folder, site, tmp_path_factory.mktemp("hello-wheel"))
+    """The example with routes, tables and a socket."""
+    return example("moorage-hello", site, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def guard(site, tmp_path_factory):
+    """The example that takes part in terminals."""
+    return example("moorage-guard", site, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

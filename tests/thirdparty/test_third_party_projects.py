@@ -10,23 +10,29 @@ from click.testing import CliRunner
 from moorage.cli.main import cli
 
 
-def test_its_own_tests_pass(hello):
-    said = hello.python("-m", "pytest", "-q", "-p", "no:cacheprovider")
+@pytest.fixture(params=["hello", "guard"])
+def project(request):
+    """Each of the examples."""
+    return request.getfixturevalue(request.param)
+
+
+def test_its_own_tests_pass(project):
+    said = project.python("-m", "pytest", "-q", "-p", "no:cacheprovider")
     passed = re.search(r"^(\d+) passed in", said, re.MULTILINE)
     assert passed, said
     assert int(passed[1]) > 20
 
 
-def test_its_linter_and_formatter_are_content(hello):
-    hello.python("-m", "ruff", "check", "--no-cache", ".")
-    hello.python("-m", "ruff", "format", "--no-cache", "--check", ".")
+def test_its_linter_and_formatter_are_content(project):
+    project.python("-m", "ruff", "check", "--no-cache", ".")
+    project.python("-m", "ruff", "format", "--no-cache", "--check", ".")
 
 
-def test_its_types_are_strict_and_hold(hello, mypy_cache):
-    assert "no issues found" in hello.python("-m", "mypy", "--strict", "--cache-dir", mypy_cache)
+def test_its_types_are_strict_and_hold(project, mypy_cache):
+    assert "no issues found" in project.python("-m", "mypy", "--strict", "--cache-dir", mypy_cache)
 
 
-@pytest.mark.parametrize("name", ["hello", "scaffold"])
+@pytest.mark.parametrize("name", ["hello", "guard", "scaffold"])
 def test_it_imports_the_stable_surface_only(request, name):
     files = list((request.getfixturevalue(name).folder / "src").rglob("*.py"))
     assert files
