@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
+import subprocess
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,19 @@ from typing import cast
 
 from moorage_tmux.protocol import Event, Notice, Output, Parser, ProtocolError, Reply
 
-KEPT_ENVIRONMENT = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TMUX_TMPDIR", "USER", "LOGNAME", "TERM")
+KEPT_ENVIRONMENT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TMUX_TMPDIR",
+    "USER",
+    "LOGNAME",
+    "TERM",
+    "SHELL",
+    "TZ",
+)
 MAX_QUEUE = 4096
 MAX_BUFFER = 8 * 1024 * 1024
 
@@ -45,14 +58,14 @@ class Tmux:
     socket_name: str | None = None
     socket_path: Path | None = None
 
-    def argv(self, *arguments: str) -> list[str]:
+    def argv(self, *arguments: str, start: bool = False) -> list[str]:
         """The argument vector of a tmux client. `-u`: names are UTF-8 whatever our locale; `-N`: start no server."""
         where: list[str] = []
         if self.socket_path is not None:
             where = ["-S", str(self.socket_path)]
         elif self.socket_name is not None:
             where = ["-L", self.socket_name]
-        return [self.binary, "-u", "-N", *where, *arguments]
+        return [self.binary, "-u", *(() if start else ("-N",)), *where, *arguments]
 
     def where(self) -> str:
         """Names the tmux server that this is about, also to those who share a database with other machines."""
@@ -72,27 +85,48 @@ class Tmux:
         Asked before a control client is started: one that comes while tmux makes a session can crash tmux 3.3,
         and a first `tmux new` takes its time. An ordinary client does no harm.
         """
-        devnull = asyncio.subprocess.DEVNULL
         try:
-            process = await asyncio.create_subprocess_exec(
-                *self.argv("list-sessions", "-F", "s"),
-                stdin=devnull,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=devnull,
+            return bool(await self.run("list-sessions", "-F", "s", timeout=timeout))
+        except (TmuxRefused, TmuxGone):
+            return False
+
+    async def run(self, *arguments: str, timeout: float, start: bool = False) -> str:
+        """What an ordinary client answers to one command. start: where no server runs, one is started.
+
+        Users' texts go through `names.argument`. TmuxRefused with tmux's own words when the command fails, TmuxGone
+        without a server, TmuxError when tmux cannot be run or asked.
+        """
+        return await asyncio.to_thread(self._run, self.argv(*arguments, start=start), timeout)
+
+    def _run(self, argv: list[str], timeout: float) -> str:
+        # Not the loop's: uvloop leaves a child the ends of its pipes, which a tmux server that it starts would keep.
+        try:
+            done = subprocess.run(
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                check=False,
                 env=self.environment(),
+                cwd="/",  # A server stays where it was started.
+                start_new_session=True,
             )
         except OSError as error:
             raise TmuxError(f"cannot run {self.binary}: {error.strerror}") from error
-        try:
-            async with asyncio.timeout(timeout):
-                listed, _ = await process.communicate()
-        except TimeoutError as error:
+        except subprocess.TimeoutExpired as error:
             raise TmuxError("tmux did not answer in time") from error
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        return process.returncode == 0 and bool(listed)
+        if done.returncode == 0:
+            return done.stdout.decode("utf-8", "replace").removesuffix("\n")
+        raise _failed(done.stderr.decode("utf-8", "replace").strip() or "tmux refused")
+
+
+def _failed(text: str) -> TmuxError:
+    """What an ordinary client's complaint means."""
+    if text.startswith(("no server running", "lost server", "server exited", "no current")):
+        return TmuxGone(text)
+    if text.startswith("error c"):  # error connecting to …, error creating …
+        return TmuxGone(text) if text.endswith("(No such file or directory)") else TmuxError(text)
+    return TmuxRefused(text)
 
 
 RowsOfNext = Callable[[list[Reply]], int]

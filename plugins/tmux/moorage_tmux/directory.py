@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import AsyncIterator, Callable
 
 from moorage_tmux.background import Background
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone
@@ -83,6 +84,12 @@ class Directory:
                 if attempt == 2:
                     raise
         raise AssertionError("unreachable")
+
+    @contextlib.asynccontextmanager
+    async def quiet(self) -> AsyncIterator[None]:
+        """Meanwhile it does not connect to tmux: see `Tmux.has_sessions`. Ask it nothing inside."""
+        async with self._connecting:
+            yield
 
     def hold(self, who: object) -> None:
         """Keep watching for `who` until `drop`."""

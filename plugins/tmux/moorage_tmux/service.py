@@ -21,8 +21,10 @@ from moorage_tmux.guards import Guards, InputRefused
 from moorage_tmux.handover import Handover
 from moorage_tmux.history import History
 from moorage_tmux.listeners import Listeners
+from moorage_tmux.manage import Management
 from moorage_tmux.presence import Presence
 from moorage_tmux.recording.recordings import Recordings
+from moorage_tmux.refusals import unavailable
 from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import PaneInfo, SessionInfo, list_panes, parse_panes, resolve
 from moorage_tmux.store import ClaimStore
@@ -72,6 +74,7 @@ class Terminals:
         self.history = History(self)
         url = config.chrote_url
         self.chrote = Chrote(str(url), config.chrote_timeout, self.guards) if url is not None else None
+        self.manage = Management(self)
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
         metrics.gauge("sockets", "Open terminal sockets.").set_function(lambda: float(len(self.announce.connections)))
@@ -304,11 +307,6 @@ class Terminals:
             self.directory.hold(self.claims)
         else:
             self.directory.drop(self.claims)
-
-
-def unavailable(error: TmuxError) -> Unavailable:
-    """tmux cannot be asked: its words are for the operator and may be shown."""
-    return Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR")
 
 
 def _aware(at: datetime) -> datetime:

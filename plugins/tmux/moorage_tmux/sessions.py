@@ -39,6 +39,7 @@ _PANE_LINE = re.compile(rb"@\d+ \d+ [01] [01] \d+ \d+ %\d+ \d+ [01]( \d+){5} ")
 _CELL = re.compile(r"(\d+)x(\d+),\d+,\d+,(\d+)", re.ASCII)
 """A pane in a layout; what holds others has a bracket instead of the number."""
 _ESCAPED = re.compile(r"\\([\\$])")
+_INDEX = re.compile(r"\d{1,9}\Z", re.ASCII)
 _SPEC = re.compile(r"(?:(?P<id>%\d{1,9})|(?:(?P<window>\d{1,9})\.)?(?P<pane>\d{1,9}))\Z", re.ASCII)
 
 
@@ -153,6 +154,17 @@ def _pane(line: bytes) -> PaneInfo:
         window_cols=int(window_cols),
         window_rows=int(window_rows),
     )
+
+
+def find_window(panes: Sequence[PaneInfo], spec: str) -> PaneInfo | None:
+    """The first pane of the window that a client means: `N`, or `@ID`. As with panes, 0 is the first in any case."""
+    if spec.startswith("@"):
+        return next((pane for pane in panes if pane.window_id == spec), None)
+    if not _INDEX.match(spec):
+        return None
+    number = int(spec)
+    exact = next((pane for pane in panes if pane.window_index == number), None)
+    return exact or (panes[0] if panes and number == 0 else None)
 
 
 def layout_sizes(text: str) -> dict[str, tuple[int, int]]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from moorage.api import Forbidden, Route, Routes, current_actor, json_response
+from moorage.api import Route, Routes, current_actor, json_response
 from quart import Response
 from typing_extensions import TypedDict
 
 from moorage_tmux import messages
 from moorage_tmux.rights import VIEW
 from moorage_tmux.service import Terminals
+from moorage_tmux.views.claimed import ClaimRefused, tells_who_claimed
 
 
 class ClaimShape(TypedDict):
@@ -65,23 +64,29 @@ class SessionsAnswer(TypedDict):
 
 
 class PaneShape(TypedDict):
-    """A pane, and the text that it shows."""
+    """A pane, where it is in its window (in cells), and the text that it shows."""
 
     id: str
     index: int
     active: bool
+    left: int
+    top: int
+    title: str
     content: str
     width: int
     height: int
 
 
 class WindowShape(TypedDict):
-    """A window with its panes."""
+    """A window with its panes. Of a zoomed window only the active pane is seen."""
 
     id: str
     index: int
     name: str
     active: bool
+    zoomed: bool
+    cols: int
+    rows: int
     panes: list[PaneShape]
 
 
@@ -111,16 +116,6 @@ class ClaimAnswer(TypedDict):
     claim: MadeClaim
 
 
-class ClaimRefused(TypedDict):
-    """The same while another has the session: who, and until when, both at the top and in the details."""
-
-    error: str
-    message: str
-    claimedBy: str
-    expiresAt: str
-    details: dict[str, Any]
-
-
 class ReleaseAnswer(TypedDict):
     """DELETE /api/sessions/{name}/claim."""
 
@@ -144,14 +139,10 @@ def routes(terminals: Terminals) -> list[Route]:
         return json_response(await terminals.inspect(name))
 
     @table.post("/api/sessions/{name}/claim", access=VIEW.name, answer=ClaimAnswer, answers={403: ClaimRefused})
+    @tells_who_claimed
     async def claim(name: str) -> Response:
         """Claim a session: until it ends or is released, nobody else types into it."""
-        try:
-            session, made = await terminals.claim(name, current_actor())
-        except Forbidden as error:
-            if "claimedBy" not in error.details:
-                raise
-            return _claimed_by_other(error)
+        session, made = await terminals.claim(name, current_actor())
         return json_response({"success": True, "claim": {"sessionId": session.name, **made.public()}})
 
     @table.delete("/api/sessions/{name}/claim", access=VIEW.name, answer=ReleaseAnswer)
@@ -161,17 +152,3 @@ def routes(terminals: Terminals) -> list[Route]:
         return json_response({"success": True, "sessionId": name, "timestamp": messages.timestamp()})
 
     return list(table)
-
-
-def _claimed_by_other(error: Forbidden) -> Response:
-    """The contract puts the holder and the end beside the error, not into its details; they are in both."""
-    return json_response(
-        {
-            "error": error.error_code,
-            "message": error.message,
-            "claimedBy": error.details["claimedBy"],
-            "expiresAt": error.details["expiresAt"],
-            "details": error.details,
-        },
-        error.status,
-    )
