@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from moorage.api import MoorageError, Route, Routes, Socket
 
 from moorage_tmux import messages
 from moorage_tmux.claims import claimed_by_other
-from moorage_tmux.client import TmuxError, TmuxGone
+from moorage_tmux.client import Tmux, TmuxError, TmuxGone
 from moorage_tmux.connection import Connection
 from moorage_tmux.incoming import Refused, pane_spec, position, session_name
-from moorage_tmux.rights import VIEW
+from moorage_tmux.rights import CREATE, VIEW
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve, window_size
 from moorage_tmux.watch import SessionWatch, Subscription
@@ -34,6 +35,13 @@ def routes(terminals: Terminals) -> list[Route]:
     return list(table)
 
 
+def _by_hand(tmux: Tmux) -> str:
+    """What starts a session in a shell on this machine."""
+    where = ["-S", str(tmux.socket_path)] if tmux.socket_path is not None else []
+    where = ["-L", tmux.socket_name] if tmux.socket_name is not None else where
+    return shlex.join([tmux.binary, *where, "new", "-s", "main"])
+
+
 class MainConnection(Connection):
     """`/ws`: the list of sessions, any number of subscriptions, claims."""
 
@@ -49,7 +57,11 @@ class MainConnection(Connection):
 
     async def opened(self) -> bool:
         """Greet with who the client is and what sessions there are."""
-        self.post(messages.encode({"type": "connected", **self.rights(), "name": self._user.name}))
+        rights = self.rights()
+        # For those who may start sessions: how to do it on the server itself.
+        may_start = CREATE.name in rights["permissions"]
+        start = {"command": _by_hand(self.terminals.tmux)} if may_start else {}
+        self.post(messages.encode({"type": "connected", **rights, "name": self._user.name, **start}))
         try:
             await self.on_list({})
         except MoorageError as error:

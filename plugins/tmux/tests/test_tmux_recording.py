@@ -71,6 +71,24 @@ async def test_record_and_download(server, tmux, request):
             assert entry["recording"] == notice
             live = (await asyncio.to_thread(ann.get, f"/api/recordings/{made['id']}/cast")).text
             assert stream(live).endswith("grüße 漢字 \U0001f600\x1b[31mr")
+            cast, have = f"/api/recordings/{made['id']}/cast", len(live.encode())
+            none = await asyncio.to_thread(ann.get, cast, headers={"Range": f"bytes={have}-"})
+            assert (none.status_code, none.json()["details"]) == (416, {"size": have})
+            tmux.run("send-keys", "-t", name, "-l", "added")
+            await vic.text("added")
+            more = await asyncio.to_thread(ann.get, cast, headers={"Range": f"bytes={have}-"})
+            assert (more.status_code, more.headers["content-length"]) == (206, str(len(more.content)))
+            assert (
+                more.headers["content-range"]
+                == f"bytes {have}-{have + len(more.content) - 1}/{have + len(more.content)}"
+            )
+            assert stream(live + more.text).endswith("radded")
+            reads = [
+                row
+                for row in audited(server)
+                if row[:2] == ("tmux.recording_downloaded", f"tmux_recording:{made['id']}")
+            ]
+            assert len(reads) == 1, "who follows a recording is on record once"
             async with connect(server, "vic", f"/ws/terminal/{name}") as late:
                 assert (await late.next("connected"))["recording"] == notice
                 assert (await late.next("recording"))["recording"] == notice

@@ -60,6 +60,8 @@ class Recorder:
         self.name = session.name
         self.ending = False
         self.over = asyncio.Event()
+        self.readers: set[str] = set()
+        """Labels of the actors whose reading of it is on record."""
         self._size = (cols, rows)
         self._limit, self._with_input = limit - END_BYTES, with_input
         self._on_lost, self._on_full = on_lost, on_full

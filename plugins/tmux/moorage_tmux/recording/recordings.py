@@ -141,8 +141,11 @@ class Recordings:
             raise Conflict("The recording goes on: stop it first", details={"code": "RECORDING_LIVE"})
         await self._erase(row, actor, "deleted")
 
-    async def download(self, pid: str, actor: Actor | None) -> Download:
-        """Open a recording's file for reading, up to now if it goes on; on record if an actor is given. NotFound."""
+    async def download(self, pid: str, actor: Actor | None, *, part: bool = False) -> Download:
+        """Open a recording's file for reading, up to now if it goes on; on record if an actor is given. NotFound.
+
+        part: only what was added is wanted. Who follows a recording that goes on is put on record once.
+        """
         row = await self._row(pid)
         recorder = self._live(row)
         if recorder is not None:
@@ -154,8 +157,10 @@ class Recordings:
             raise NotFound(
                 "The recording's file is gone from the server", details={"code": "RECORDING_FILE_MISSING"}
             ) from None
-        if actor is not None:
+        if actor is not None and not (part and recorder is not None and actor.label in recorder.readers):
             await self._audit("downloaded", actor, row.pid, row.session_name, {})
+            if recorder is not None:
+                recorder.readers.add(actor.label)
         return Download(
             file, recorder.writer.written if recorder is not None else size, row.session_name, row.started_at
         )

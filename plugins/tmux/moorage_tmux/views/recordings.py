@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from moorage.api import Route, Routes, current_actor, json_response, read_query
+from moorage.api import MoorageError, Route, Routes, current_actor, json_response, read_query
 from pydantic import BaseModel, Field
 from quart import Response, request
 from typing_extensions import TypedDict
@@ -98,13 +98,17 @@ def routes(terminals: Terminals) -> list[Route]:
         """Show a recording."""
         return json_response(await recordings.one(id))
 
-    @table.get("/api/recordings/{id}/cast", access=REPLAY.name, query=Form, media_type=MEDIA_TYPE)
+    @table.get("/api/recordings/{id}/cast", access=REPLAY.name, query=Form, media_type=MEDIA_TYPE, answers={206: str})
     async def cast(id: str) -> Response:
-        """Download a recording as an asciicast file of version 3 or 2; one that goes on up to now."""
+        """Download a recording as an asciicast file of version 3 or 2; one that goes on up to now.
+
+        Of version 3 a part can be asked for (`Range: bytes=N-`), so that what was added can be fetched alone.
+        """
         form = read_query(Form)
         head = request.method == "HEAD"
-        download = await recordings.download(id, None if head else current_actor())
-        return _file(download, form.format, head=head)
+        ranged = not head and form.format == "v3" and request.range is not None
+        download = await recordings.download(id, None if head else current_actor(), part=ranged)
+        return _part(download) if ranged else _file(download, form.format, head=head)
 
     @table.delete("/api/recordings/{id}", access=VIEW.name, answer=dict[str, bool])
     async def delete(id: str) -> Response:
@@ -113,6 +117,32 @@ def routes(terminals: Terminals) -> list[Route]:
         return json_response({"success": True})
 
     return list(table)
+
+
+class RangeNotSatisfiable(MoorageError):
+    """416: nothing of the wanted part is there (yet)."""
+
+    status, code, default_message = 416, "RANGE_NOT_SATISFIABLE", "The recording does not reach that far"
+
+
+def _part(download: Download) -> Response:
+    """The part that the request asks for, or all of it where it asks for several."""
+    wanted = request.range
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        return _file(download, "v3", head=False)
+    found = wanted.range_for_length(download.size)
+    if found is None:
+        download.file.close()
+        raise RangeNotSatisfiable(details={"size": download.size})
+    begin, end = found
+    download.file.seek(begin)
+    headers = {
+        "Content-Disposition": _disposition(download),
+        "Content-Length": str(end - begin),
+        "Content-Range": f"bytes {begin}-{end - 1}/{download.size}",
+    }
+    body = _off_the_loop(pieces(download.file, end - begin, version_2=False))
+    return Response(body, 206, headers=headers, content_type=MEDIA_TYPE)
 
 
 def _file(download: Download, form: Literal["v3", "v2"], *, head: bool) -> Response:

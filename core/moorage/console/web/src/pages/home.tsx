@@ -1,125 +1,162 @@
-// The start: the terminals of this server, who holds them, and the way in.
+// The start: the terminals of this server, who is in them, and the way in.
 import type { JSX } from "preact";
-import { useEffect, useState } from "preact/hooks";
-import { ApiError, socketUrl } from "../api";
+import { lazy, Suspense } from "preact/compat";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
-import { Live } from "../live";
-import { ago, full } from "../time";
+import { Card } from "../home/card";
+import { useListKeys } from "../home/keys";
+import { matching, useSessions } from "../home/sessions";
+import { go } from "../router";
 import * as tmux from "../tmux";
+import "../home/home.css";
 
-const ASK_EVERY = 15_000;
-const CHANGES = new Set(["sessions", "sessionCreated", "sessionDestroyed", "sessionRenamed", "claimed", "released", "presence"]);
+const fetchDialogs = () => import("../home/dialogs");
+const NewTerminal = lazy(async () => ({ default: (await fetchDialogs()).NewTerminal }));
+const ManageTerminal = lazy(async () => ({ default: (await fetchDialogs()).ManageTerminal }));
+
+/** More sessions than these can be filtered. */
+const HANDFUL = 6;
+/** Times in words are drawn anew so often. */
+const REDRAW_EVERY = 15_000;
 
 export function Home({ state, refresh }: PageProps): JSX.Element {
   const mount = tmux.mountOf(state);
   useEffect(() => {
     document.title = "Moorage";
   }, []);
+  if (mount !== null) return <Sessions mount={mount} state={state} refresh={refresh} />;
   return (
     <main>
       <h1>Terminals</h1>
-      {mount === null ? (
-        <p class="empty">
-          No terminals are served at this address. The operator switches them on with{" "}
-          <code>moorage plugins enable tmux</code>.
-        </p>
-      ) : (
-        <Sessions mount={mount} me={state.user.id} refresh={refresh} />
-      )}
+      <p class="empty">
+        No terminals are served at this address. The operator switches them on with <code>moorage plugins enable tmux</code>.
+      </p>
     </main>
   );
 }
 
-function Sessions({ mount, me, refresh }: { mount: string; me: string; refresh: () => Promise<void> }): JSX.Element {
-  const [sessions, setSessions] = useState<tmux.Session[] | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
-  const [again, setAgain] = useState(0);
+function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX.Element {
+  const { sessions, problem, command, again } = useSessions(mount, refresh);
+  const [filter, setFilter] = useState("");
+  const [making, setMaking] = useState(false);
+  const [managed, setManaged] = useState<tmux.Session | null>(null);
+  const [focused, setFocused] = useState<string | null>(null);
+  const [, setTick] = useState(0);
+  const list = useRef<HTMLUListElement>(null);
+  const search = useRef<HTMLInputElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
+
+  const { permissions, id: me } = state.user;
+  const may = (permission: string) => permissions.includes(permission);
+  const mayCreate = may(tmux.MAY.create);
+  const mayManage = may(tmux.MAY.rename) || may(tmux.MAY.end);
+  const filters = filter !== "" || (sessions?.length ?? 0) > HANDFUL;
+  const shown = sessions === null ? null : matching(sessions, filter);
 
   useEffect(() => {
-    let gone = false;
-    let planned = 0;
-    const load = async () => {
-      planned = 0;
-      try {
-        const found = await tmux.list(mount);
-        if (gone) return;
-        setSessions(found);
-        setProblem(null);
-      } catch (error) {
-        if (gone) return;
-        if (error instanceof ApiError && error.status === 401) void refresh();
-        setProblem(error instanceof Error ? error.message : String(error));
-      }
-    };
-    // Many changes at once ask once.
-    const soon = () => {
-      if (planned === 0) planned = window.setTimeout(() => void load(), 150);
-    };
-    void load();
-    const live = new Live({
-      url: () => socketUrl(`${mount}/ws`),
-      onMessage: (message) => {
-        if (typeof message["type"] === "string" && CHANGES.has(message["type"])) soon();
-      },
-      onPhase: () => undefined,
-      onClose: (code) => {
-        if (code === 4001) void refresh();
-        return code === 4001;
-      },
-    });
-    // The socket tells at once; asking now and then is for servers and networks where it cannot.
-    const timer = window.setInterval(() => {
-      if (document.visibilityState !== "hidden") soon();
-    }, ASK_EVERY);
-    return () => {
-      gone = true;
-      live.end();
-      clearInterval(timer);
-      clearTimeout(planned);
-    };
-  }, [mount, refresh, again]);
+    const timer = setInterval(() => setTick((tick) => tick + 1), REDRAW_EVERY);
+    return () => clearInterval(timer);
+  }, []);
+  useEffect(() => {
+    // A key that opens a dialog is followed by typing into it.
+    if (mayCreate || mayManage) void fetchDialogs();
+  }, [mayCreate, mayManage]);
+  useEffect(() => {
+    // What had the focus is gone with its old name.
+    const link = [...(list.current?.querySelectorAll<HTMLElement>("a.card") ?? [])].find((card) => card.dataset["id"] === focused);
+    if (focused === null || !link) return;
+    link.focus();
+    setFocused(null);
+  }, [focused, sessions]);
+  useListKeys(list, {
+    ...(mayCreate ? { n: () => setMaking(true) } : {}),
+    ...(filters ? { "/": () => search.current?.focus() } : {}),
+  });
 
-  if (sessions === null) {
-    if (problem === null) return <p class="loading">Loading…</p>;
-    return <Trouble text={problem} retry={async () => setAgain(again + 1)} />;
-  }
+  const closeManaged = (name?: string | null) => {
+    setManaged(null);
+    if (name === undefined) return;
+    again();
+    if (name === null) heading.current?.focus();
+    else setFocused(name);
+  };
   return (
-    <>
-      {problem !== null && <Trouble text={problem} retry={async () => setAgain(again + 1)} />}
-      {sessions.length === 0 ? (
-        <p class="empty">
-          No tmux session runs. Start one on the server with <code>tmux new -d -s main</code>; it appears here by itself.
-        </p>
+    <main>
+      <div class="heading">
+        <h1 ref={heading} tabIndex={-1}>
+          Terminals
+        </h1>
+        {filters && (
+          <input
+            ref={search}
+            type="search"
+            placeholder="Filter ( / )"
+            aria-label="Filter terminals"
+            aria-keyshortcuts="/"
+            value={filter}
+            onInput={(event) => setFilter(event.currentTarget.value)}
+            onKeyDown={(event) => {
+              if (event.key === "Escape") setFilter("");
+              const only = shown?.[0];
+              if (event.key === "Enter" && only) go(`/console/terminal/${encodeURIComponent(only.id)}`);
+            }}
+          />
+        )}
+        {mayCreate && (
+          <button type="button" aria-haspopup="dialog" aria-keyshortcuts="n" onClick={() => setMaking(true)}>
+            New terminal
+          </button>
+        )}
+      </div>
+      {problem !== null && <Trouble text={problem} retry={async () => again()} />}
+      {shown === null ? (
+        problem === null && <p class="loading">Loading…</p>
+      ) : shown.length === 0 ? (
+        <Nothing filter={filter} mayCreate={mayCreate} command={command} />
       ) : (
-        <ul class="cards">
-          {sessions.map((session) => (
-            <Card key={session.id} session={session} me={me} />
+        <ul class="cards" ref={list}>
+          {shown.map((session) => (
+            <Card key={session.id} session={session} me={me} manage={mayManage ? () => setManaged(session) : null} />
           ))}
         </ul>
       )}
-    </>
+      {shown !== null && filter !== "" && (
+        <p class="unseen" role="status">
+          {shown.length === 1 ? "1 terminal" : `${shown.length} terminals`}
+        </p>
+      )}
+      <Suspense fallback={null}>
+        {making && (
+          <NewTerminal
+            mount={mount}
+            refresh={refresh}
+            onClose={() => setMaking(false)}
+            onMade={(session) => go(`/console/terminal/${encodeURIComponent(session.id)}`)}
+          />
+        )}
+        {managed !== null && (
+          <ManageTerminal mount={mount} session={managed} permissions={permissions} refresh={refresh} onClose={closeManaged} />
+        )}
+      </Suspense>
+    </main>
   );
 }
 
-function Card({ session, me }: { session: tmux.Session; me: string }): JSX.Element {
-  const windows = session.windows === 1 ? "1 window" : `${session.windows} windows`;
-  const viewers = session.viewers ?? [];
+function Nothing({ filter, mayCreate, command }: { filter: string; mayCreate: boolean; command: string | null }): JSX.Element {
+  if (filter !== "") return <p class="empty">No terminal's name, and nobody in one, matches “{filter}”.</p>;
   return (
-    <li>
-      <a class="card" href={`/console/terminal/${encodeURIComponent(session.id)}`}>
-        <strong>{session.name}</strong>
-        <span>
-          {windows}, started <time title={full(session.created)}>{ago(session.created)}</time>
-          {session.attached && ", attached on the server"}
-        </span>
-        <span class={session.claim ? "claim" : "free"}>{claimText(session.claim, me)}</span>
-        {viewers.length > 0 && <span>Here now: {viewers.map((viewer) => viewer.name).join(", ")}</span>}
-      </a>
-    </li>
+    <div class="empty">
+      <p>No tmux session runs.{!mayCreate && " Once somebody starts one, it appears here by itself."}</p>
+      {mayCreate && (
+        <p>
+          Start one with the button above{command !== null && (
+            <>
+              , or in a shell on the server with <code>{command}</code>
+            </>
+          )}
+          ; it appears here by itself.
+        </p>
+      )}
+    </div>
   );
-}
-
-function claimText(claim: tmux.Claim | null, me: string): string {
-  if (!claim) return "Nobody is typing";
-  return claim.userId === me ? "You are typing" : `${claim.userName ?? "Somebody else"} is typing`;
 }
