@@ -5,13 +5,11 @@ from __future__ import annotations
 from moorage.api import Route
 
 from moorage_tmux.service import Terminals
-from moorage_tmux.views import capture, control, history, management, recordings, sessions
+from moorage_tmux.views import capture, control, history, management, recordings, sessions, upstream
+
+PARTS = (sessions, management, control, history, capture, recordings, upstream)
 
 
 def routes(terminals: Terminals) -> list[Route]:
     """All of them."""
-    return [
-        route
-        for part in (sessions, management, control, history, capture, recordings)
-        for route in part.routes(terminals)
-    ]
+    return [route for part in PARTS for route in part.routes(terminals)]
