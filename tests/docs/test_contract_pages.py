@@ -102,7 +102,9 @@ def test_a_page_holds_the_routes_of_its_contract_and_no_others(page, table):
 def test_what_a_page_names_is_served_or_said_to_be_missing(page, table):
     served = {shape(route) for document in table.values() for route in document}
     missing = {shape(route) for route in rows(section(page, "Not served yet"))}
-    assert not missing & served
+    # Terminals are mounted elsewhere: what they have at the same path is not what the other contracts mean by it.
+    elsewhere = table["plugin-tmux"] if page != "chrote" else set()
+    assert not missing & {shape(route) for document in table.values() for route in document - elsewhere}
     plugin = rows(section(page, "With the tmux plugin"))
     assert set(plugin) == (table["plugin-tmux"] if page == "chrote" else set())
     named = {shape(f"{method} {path.partition('?')[0]}") for method, path in re.findall(ROUTE, text_of(page))}
