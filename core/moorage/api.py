@@ -25,7 +25,8 @@ from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
-from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, Route, Routes, SocketRoute
+from moorage.proxy.targets import ProxyRequest, Target, Upstream, Upstreams
+from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, ProxyRoute, Route, Routes, SocketRoute
 from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
 from moorage.web import json_response, parse_json, read_json, read_query
@@ -64,6 +65,8 @@ __all__ = [
     "Plugin",
     "PluginConfig",
     "PreparedText",
+    "ProxyRequest",
+    "ProxyRoute",
     "RequestInfo",
     "Route",
     "Routes",
@@ -71,13 +74,16 @@ __all__ = [
     "SocketClosed",
     "SocketRegistry",
     "SocketRoute",
+    "Target",
     "TaskSupervisor",
     "TooManyRequests",
     "Topic",
     "Unauthorized",
     "Unavailable",
     "UnsupportedMediaType",
+    "Upstream",
     "UpstreamError",
+    "Upstreams",
     "UserInfo",
     "ValidationFailed",
     "bind_request",

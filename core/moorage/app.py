@@ -36,6 +36,7 @@ from moorage.plugin import Health, PluginConfig
 from moorage.plugins import Find, Record, State, discover
 from moorage.plugins.manager import HEALTH_TIMEOUT, OfferedHooks, PluginManager
 from moorage.plugins.states import PluginFailed
+from moorage.proxy import Proxy, Upstreams
 from moorage.server.accesslog import AccessLog
 from moorage.server.gate import Gate, GateSettings
 from moorage.server.head import TrustedProxies
@@ -92,6 +93,7 @@ class App:
         self.needs_restart: list[str] = []
         self.addresses: list[str] = []
         self._views = Views()
+        self.proxy = Proxy()
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
@@ -233,6 +235,7 @@ class App:
             audit=self.audit,
             db=self.db,
             hooks=OfferedHooks(self.plugins),
+            upstreams=Upstreams(),
         )
 
     def _make_gate(self, sites: Sites) -> Gate:
@@ -258,6 +261,7 @@ class App:
             proxies=TrustedProxies(server.trusted_proxies),
             origins=OriginPolicy(server.public_url, server.trusted_origins),
             views=self._views,
+            proxy=self.proxy,
             observe=self.access_log.observe,
             activate=self.db.enter,
         )
@@ -427,7 +431,14 @@ class App:
         await self.tasks.stop()
         self.access_log.close()
         backplane = [self.backplane.stop] if self.backplane is not None else []
-        for end in (self.bus.close, *backplane, self.limiter.stop, self.accounts.close, self.db.close):
+        for end in (
+            self.proxy.close,
+            self.bus.close,
+            *backplane,
+            self.limiter.stop,
+            self.accounts.close,
+            self.db.close,
+        ):
             # Whatever it says, what comes after must be ended all the same.
             try:
                 await end()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from moorage.events.bus import OwnBus
     from moorage.observe.audit import Audit
     from moorage.observe.metrics import ScopedMetrics
+    from moorage.proxy.targets import Upstreams
 
 
 class HookFailed(Exception):
@@ -79,6 +80,7 @@ class Hub:
     audit: Audit
     db: Database
     hooks: HookCaller
+    upstreams: Upstreams
 
     def folder(self) -> Path:
         """The plugin's data folder, created if need be."""

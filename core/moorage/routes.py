@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from moorage.dialects import Dialect
+    from moorage.proxy.targets import ProxyRequest, Target
     from moorage.server.socket import Socket
 
 View = Callable[..., Awaitable[Any]]
 SocketHandler = Callable[["Socket"], Awaitable[None]]
+Resolve = Callable[["ProxyRequest"], Awaitable["Target"]]
+ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class Access(enum.Enum):
@@ -92,7 +95,34 @@ class SocketRoute:
     max_frame: int | None = None
 
 
-Route = HttpRoute | SocketRoute
+@dataclass(frozen=True, slots=True)
+class ProxyRoute:
+    """A path whose requests, and WebSockets if `sockets` says so, are handed to an upstream.
+
+    Bodies are streamed both ways, what the upstream sends is handed on at once, the client's credentials stay here.
+    resolve: `async def resolve(request: ProxyRequest) -> Target`; it checks the object (NotFound, Forbidden,
+        Unavailable) and names an upstream that was registered with `hub.upstreams`.
+    timeout: seconds until the upstream must have begun to answer (504), None takes `[server] request_timeout`;
+        however long the answer then takes. max_body, max_frame: bytes, as in the other routes.
+    The rest is as in `HttpRoute` and `SocketRoute`.
+
+    .. versionadded:: 0.1
+    """
+
+    path: str
+    access: str | Access | None
+    resolve: Resolve
+    methods: tuple[str, ...] = ALL_METHODS
+    sockets: bool = False
+    limit: LimitClass = LimitClass.GENERAL
+    dialect: Dialect | None = None
+    max_body: int | None = None
+    max_frame: int | None = None
+    timeout: float | None = None
+    close_codes: dict[int, int] = field(default_factory=dict)
+
+
+Route = HttpRoute | SocketRoute | ProxyRoute
 
 
 class Routes(list[Route]):
@@ -129,6 +159,15 @@ class Routes(list[Route]):
     def delete(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[View], View]:
         """Add a view for DELETE."""
         return self.http("DELETE", path, access=access, **options)
+
+    def proxy(self, path: str, *, access: str | Access | None = None, **options: Any) -> Callable[[Resolve], Resolve]:
+        """Add a route to an upstream by its `resolve`; `options` as in `ProxyRoute`."""
+
+        def add(resolve: Resolve) -> Resolve:
+            self.append(ProxyRoute(path, access, resolve, **options))
+            return resolve
+
+        return add
 
     def socket(
         self, path: str, *, access: str | Access | None = None, **options: Any

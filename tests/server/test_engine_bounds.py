@@ -1,6 +1,7 @@
 """What a hostile or unlucky client may take from an engine: bounded memory, bounded time, and nobody else's streams."""
 
 import asyncio
+import contextlib
 import os
 import ssl
 import struct
@@ -141,7 +142,9 @@ async def test_a_client_that_does_not_come_to_the_point_is_left(moorage_server, 
         writer.write(said)
         if said:
             await dribble(reader, writer)
-        assert await reader.read(1000) == b""
+        # What was still on its way when the server closed is answered by a reset, which is an end as well.
+        with contextlib.suppress(ConnectionResetError):
+            assert await reader.read(1000) == b""
 
 
 async def test_one_that_was_answered_before_is_left_too(moorage_server, monkeypatch):

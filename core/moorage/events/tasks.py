@@ -30,6 +30,21 @@ async def contained(coro: Coroutine[Any, Any, T]) -> T:
         raise Exited(f"{type(error).__name__}: {error}") from error
 
 
+async def together(work: Coroutine[Any, Any, None], watch: Coroutine[Any, Any, None]) -> None:
+    """Run both until one ends. However that comes about, by a deadline or a lost right too, neither goes on alone."""
+    tasks = [asyncio.ensure_future(contained(work)), asyncio.ensure_future(watch)]
+    tasks[0].add_done_callback(lambda _: work.close())
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def repeat(what: str, every: float, work: Callable[[], Awaitable[None]]) -> None:
     """Do it every so many seconds, for ever. What it needs is away: one line says so, and one when it is back."""
     away = False

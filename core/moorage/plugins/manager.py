@@ -15,7 +15,7 @@ from moorage.plugins.discover import Discovered, Find, discover, in_order
 from moorage.plugins.dispatch import Dispatcher
 from moorage.plugins.loader import in_thread, load
 from moorage.plugins.states import PluginFailed, Record, State
-from moorage.routes import HttpRoute, SocketRoute
+from moorage.routes import HttpRoute, ProxyRoute, SocketRoute
 
 log = structlog.get_logger("moorage.plugins")
 HEALTH_TIMEOUT = 2.0
@@ -85,7 +85,7 @@ class PluginManager:
                 timeout,
                 lambda: list(self.dispatcher.call_one("moorage_routes", plugin, hub=hub) or ()),
             )
-            wrong = [r for r in routes if not isinstance(r, HttpRoute | SocketRoute)]
+            wrong = [r for r in routes if not isinstance(r, HttpRoute | SocketRoute | ProxyRoute)]
             if wrong:
                 raise PluginFailed(record.name, "routes", f"{wrong[0]!r} is not a route")
             record.routes = routes
@@ -125,6 +125,7 @@ class PluginManager:
             self.dispatcher.unregister(record.plugin)
         if record.hub is not None:
             record.hub.bus.leave()
+            record.hub.upstreams.close()
 
     def adopt(self, records: Iterable[Record]) -> None:
         """Make records the current generation."""

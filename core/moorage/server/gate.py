@@ -25,7 +25,9 @@ from moorage.errors import (
     Unauthorized,
     Unavailable,
 )
-from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, SocketRoute
+from moorage.proxy import Proxy
+from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, ProxyRoute, SocketRoute
+from moorage.server import proxied
 from moorage.server.body import Body
 from moorage.server.handshake import refuse
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
@@ -92,6 +94,7 @@ class Gate:
         proxies: TrustedProxies,
         origins: OriginPolicy,
         views: Callable[[Any, Any, Any], Awaitable[None]],
+        proxy: Proxy,
         observe: Observer,
         activate: Callable[[], None],
     ) -> None:
@@ -103,7 +106,7 @@ class Gate:
         self._places = Places()
         self._idle: asyncio.Event | None = None
         self._accounts, self._holds, self._registry = accounts, holds, registry
-        self._views, self._observe, self._activate = views, observe, activate
+        self._views, self._proxy, self._observe, self._activate = views, proxy, observe, activate
         self._deadlines = Deadlines()
         self._serial = itertools.count()
         self._boot = secrets.token_hex(4)
@@ -157,7 +160,7 @@ class Gate:
             await self._authenticate(head, info, reply, entry)
             if failure is not None:
                 await self._unmatched(failure, head, info, reply)
-            elif entry is not None and isinstance(entry.route, HttpRoute):
+            elif entry is not None and not isinstance(entry.route, SocketRoute):
                 await self._serve(entry, entry.route, params, head, info, reply, scope, body or receive)
         except MoorageError as error:
             if not info.address and scope["http_version"].startswith("1"):
@@ -198,7 +201,7 @@ class Gate:
     async def _serve(
         self,
         entry: Entry,
-        route: HttpRoute,
+        route: HttpRoute | ProxyRoute,
         params: dict[str, str],
         head: Head,
         info: RequestInfo,
@@ -213,7 +216,6 @@ class Gate:
         self._authorize(route.access, info.actor)
         if isinstance(receive, Body):
             receive.allow(self.settings.max_body_bytes if route.max_body is None else route.max_body, head)
-        scope["moorage.view"] = (route.view, params)
         scope["moorage.bodyless"] = not head.has_body
         bind_request(info)
         running = reply.running = Running(info.actor, info.plugin, route.access, self._registry, self._deadlines)
@@ -223,7 +225,12 @@ class Gate:
         else:
             holder = self._places.take(info, self.settings.max_sockets_per_user)
         try:
-            await self._views(scope, receive, reply.send)
+            if isinstance(route, HttpRoute):
+                scope["moorage.view"] = (route.view, params)
+                await self._views(scope, receive, reply.send)
+            else:
+                scope["moorage.info"] = info
+                await proxied.serve(self._proxy, entry, route, params, scope, receive, reply.send)
         except asyncio.CancelledError:
             running.explain()
             raise
@@ -247,7 +254,7 @@ class Gate:
             dialect = entry.dialect if entry else failure.dialect if failure else dialect
             if failure is not None:
                 raise failure.error
-            if entry is None or not isinstance(entry.route, SocketRoute):
+            if entry is None or isinstance(entry.route, HttpRoute):
                 raise Unavailable
             await self._authenticate(head, info, reply, entry)
             self.origins.check_socket(head, info)
@@ -267,7 +274,7 @@ class Gate:
             )
             holder = self._places.take(info, self.settings.max_sockets_per_user)
             try:
-                await self._run(socket, entry.route)
+                await self._run(socket, entry, entry.route)
             finally:
                 self._places.free(holder)
         except MoorageError as error:
@@ -280,13 +287,17 @@ class Gate:
         finally:
             self._observe(info, entry, status, 0, perf_counter() - started)
 
-    async def _run(self, socket: Socket, route: SocketRoute) -> None:
+    async def _run(self, socket: Socket, entry: Entry, route: SocketRoute | ProxyRoute) -> None:
         """Run a handler; whatever it does, the socket ends closed and unregistered."""
         self._registry.add(socket)
         code, reason = 1000, ""
         try:
             with socket.attended():
-                await route.handler(socket)
+                if isinstance(route, SocketRoute):
+                    await route.handler(socket)
+                else:
+                    limit = route.max_frame or self.settings.max_frame_bytes
+                    await proxied.connect(self._proxy, entry, route, socket, limit)
         except SocketClosed:
             pass
         except MoorageError as error:

@@ -8,7 +8,7 @@ import structlog
 
 from moorage.dialects import Dialect
 from moorage.errors import MoorageError
-from moorage.routes import SocketRoute
+from moorage.routes import ProxyRoute, SocketRoute
 from moorage.server.origin import ORIGIN_REFUSED
 from moorage.server.reply import Message, Reply, spell
 from moorage.server.router import Entry
@@ -29,7 +29,7 @@ async def refuse(
 ) -> None:
     """Say no, as well as the engine and the contract allow. A client that has gone is none of our business."""
     route = entry.route if entry else None
-    code = route.close_codes.get(error.status) if isinstance(route, SocketRoute) else None
+    code = route.close_codes.get(error.status) if isinstance(route, SocketRoute | ProxyRoute) else None
     if error.error_code == ORIGIN_REFUSED:
         # Close codes are for clients of the contract; for a page of another site nothing is accepted at all.
         code = None

@@ -1,4 +1,5 @@
-"""What Hypercorn leaves open: HTTP/2 in clear text, messages without a bound, connections that one stray frame ends.
+"""What Hypercorn leaves open: HTTP/2 in clear text, messages without a bound, connections that one stray frame ends,
+close codes that it keeps to itself.
 
 And what it makes dear: a message that goes to many sockets.
 
@@ -20,10 +21,11 @@ import hypercorn.protocol.h11
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.events import Closed
 from hypercorn.protocol import ws_stream
-from hypercorn.protocol.events import Data
+from hypercorn.protocol.events import Data, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
 from wsproto.connection import ConnectionState
+from wsproto.events import CloseConnection
 
 from moorage.server.frames import frame_of
 
@@ -96,12 +98,14 @@ class _WebSocket(ws_stream.WSStream):
     """Whole messages go out in frames of our own making, which for many sockets is made once.
 
     On HTTP/1.1 they are written past the layers below, which hand each of them on as an event of an event.
+    And the application is told with which code its client closed: Hypercorn always says 1006.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         protocol = getattr(self.send, "__self__", None)
         server = getattr(protocol.send, "__self__", None) if isinstance(protocol, H11Protocol) else None
+        self._said: int | None = None
         self._tcp = server if isinstance(server, TCPServer) else None
 
     async def app_send(self, message: Any) -> None:
@@ -125,6 +129,22 @@ class _WebSocket(ws_stream.WSStream):
         if tcp.writer.transport.get_write_buffer_size():
             # The peer does not keep up: wait, where Hypercorn does and as it does, until there is room.
             await self.send(Data(stream_id=self.stream_id, data=b""))
+
+    async def _send_wsproto_event(self, event: Any) -> None:
+        if isinstance(event, CloseConnection) and self.connection.state is ConnectionState.REMOTE_CLOSING:
+            self._said = int(event.code)  # The answer repeats the client's.
+        await super()._send_wsproto_event(event)
+
+    async def handle(self, event: Any) -> None:
+        """Take an event of the connection."""
+        put, said = self.app_put, self._said
+        if isinstance(event, StreamClosed) and put is not None and said is not None:
+
+            async def tell(message: Any) -> None:
+                await put({**message, "code": said} if message["type"] == "websocket.disconnect" else message)
+
+            self.app_put = tell
+        await super().handle(event)
 
 
 def install() -> None:

@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from moorage.dialects import Dialect
 from moorage.errors import BadRequest, MethodNotAllowed, NotFound
-from moorage.routes import HttpRoute, Route, SocketRoute
+from moorage.routes import HttpRoute, ProxyRoute, Route, SocketRoute
 
 WEBSOCKET = "WEBSOCKET"
 _PARAMETER = re.compile(r"^\{([a-z_][a-z0-9_]*)(:path)?\}$")
@@ -63,7 +63,7 @@ class RouteTable:
 
     def add(self, entry: Entry) -> None:
         """Bind a route. Collision when another entry has the same method and shape of path."""
-        methods = (WEBSOCKET,) if isinstance(entry.route, SocketRoute) else entry.route.methods
+        methods = _methods(entry.route)
         slot = self._slot(entry.template)
         for method in methods:
             if (other := slot.get(method)) is not None:
@@ -117,6 +117,12 @@ class RouteTable:
             _refuse(allowed)
         entry, values = found
         return entry, dict(zip(entry.names, values, strict=True))
+
+
+def _methods(route: Route) -> tuple[str, ...]:
+    if isinstance(route, SocketRoute):
+        return (WEBSOCKET,)
+    return (*route.methods, WEBSOCKET) if isinstance(route, ProxyRoute) and route.sockets else route.methods
 
 
 def _refuse(allowed: dict[str, Entry]) -> NoReturn:
@@ -188,7 +194,7 @@ def bind(route: Route, *, owner: str, dialect: Dialect, prefix: str) -> Entry:
     """A route at a mount's prefix ("" or "/tmux")."""
     names = parameter_names(route.path)
     template = prefix + route.path if route.path != "/" or not prefix else prefix
-    if isinstance(route, HttpRoute):
+    if isinstance(route, HttpRoute | ProxyRoute):
         unknown = set(route.methods) - {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
         if unknown or not route.methods:
             raise ValueError(f"path {route.path!r}: methods {route.methods!r}")

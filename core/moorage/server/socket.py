@@ -90,6 +90,21 @@ class Socket:
         return {k.decode("latin-1"): v.decode("latin-1") for k, v in self._scope["headers"] if k not in hidden}
 
     @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The handshake's headers as they came, credentials included, names in lower case."""
+        return list(self._scope["headers"])
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """What the client offers, in its order."""
+        return list(self._scope.get("subprotocols") or ())
+
+    @property
+    def raw_query(self) -> str:
+        """The query string as sent."""
+        return str(self._scope["query_string"].decode("latin-1"))
+
+    @property
     def pending(self) -> int:
         """Bytes posted and not yet taken by the transport."""
         return self._pending

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine
 from typing import Any, NoReturn, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
@@ -30,7 +28,7 @@ from moorage.errors import (
     UnsupportedMediaType,
     ValidationFailed,
 )
-from moorage.events.tasks import Exited, contained
+from moorage.events.tasks import Exited, together
 
 _BY_STATUS: dict[int, type[MoorageError]] = {
     400: BadRequest,
@@ -77,28 +75,13 @@ class _Connection(ASGIHTTPConnection):
     async def _with_body(self, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
         """The view, and beside it what feeds it its body."""
         request = self._create_request_from_scope(send)
-        await _together(self.handle_request(request, send), self.handle_messages(request, receive))
+        await together(self.handle_request(request, send), self.handle_messages(request, receive))
 
     async def _send_while_connected(
         self, response: ResponseTypes, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Stream a response; stop as soon as the client is gone."""
-        await _together(self._send_response(send, response), _disconnected(receive))
-
-
-async def _together(work: Coroutine[Any, Any, None], watch: Coroutine[Any, Any, None]) -> None:
-    """Run both until one ends. However that comes about, by a deadline or a lost right too, neither goes on alone."""
-    tasks = [asyncio.ensure_future(contained(work)), asyncio.ensure_future(watch)]
-    tasks[0].add_done_callback(lambda _: work.close())
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
-            if task.done():
-                task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await together(self._send_response(send, response), _disconnected(receive))
 
 
 async def _disconnected(receive: ASGIReceiveCallable) -> None:

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moorage.dialects import Dialect
 from moorage.errors import Forbidden, MoorageError, Unauthorized
-from moorage.routes import PUBLIC, HttpRoute, SocketRoute
+from moorage.routes import PUBLIC, HttpRoute, ProxyRoute, SocketRoute
 from moorage.server.router import Entry
 from moorage.server.socket import SocketClosed
 from moorage.testing import hostile
@@ -59,6 +59,8 @@ class Prober:
         for entry in self.entries:
             if isinstance(entry.route, SocketRoute):
                 entry.route = replace(entry.route, handler=self._watched(entry.route.handler))
+            elif isinstance(entry.route, ProxyRoute):
+                entry.route = replace(entry.route, resolve=self._watched(entry.route.resolve))
             else:
                 entry.route = replace(entry.route, view=self._watched(entry.route.view))
 

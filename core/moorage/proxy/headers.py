@@ -1,0 +1,117 @@
+"""What of a message's headers goes on, in each direction. Source: RFC 9110 section 7.6, RFC 9112 section 6."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from moorage.context import RequestInfo
+
+Pairs = list[tuple[bytes, bytes]]
+
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
+_NOT_SENT = HOP_BY_HOP | {
+    # Ours: credentials, and what the server itself says of the client.
+    b"authorization",
+    b"cookie",
+    b"x-csrf-token",
+    b"host",
+    b"expect",
+    b"forwarded",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-real-ip",
+    b"x-request-id",
+    b"content-length",
+}
+_NOT_RETURNED = HOP_BY_HOP | {
+    # What counts for the whole origin, which others share, or is said by our own server.
+    b"set-cookie",
+    b"clear-site-data",
+    b"strict-transport-security",
+    b"service-worker-allowed",
+    b"alt-svc",
+    b"server",
+    b"date",
+    b"x-request-id",
+}
+_CORS = b"access-control-"
+_HANDSHAKE = (b"sec-websocket-", b"http2-settings")
+
+
+def named_by_connection(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]:
+    """The headers that `Connection` says are for this hop only, lower case."""
+    names = [part.strip().lower() for name, value in headers if name == b"connection" for part in value.split(b",")]
+    return frozenset(name for name in names if name)
+
+
+def towards(
+    headers: Iterable[tuple[bytes, bytes]], info: RequestInfo, prefix: str, own: Mapping[str, str]
+) -> list[tuple[str, str]]:
+    """The client's headers as the upstream gets them. `own` are set in place of the client's of that name.
+
+    headers: names in lower case, as ASGI has them. `Content-Length` is left to who sends the body.
+    """
+    given = list(headers)
+    dropped = _NOT_SENT | named_by_connection(given) | {name.lower().encode() for name in own}
+    sent = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in given
+        if name not in dropped and not name.startswith(_HANDSHAKE)
+    ]
+    sent += [
+        ("x-forwarded-for", info.address),
+        ("x-forwarded-proto", info.scheme),
+        ("x-forwarded-host", info.host),
+        ("x-request-id", info.id),
+    ]
+    if prefix:
+        sent.append(("x-forwarded-prefix", prefix))
+    sent += own.items()
+    return sent
+
+
+def back(headers: Iterable[tuple[bytes, bytes]], *, authority: str, prefix: str, answer: Mapping[str, str]) -> Pairs:
+    """The upstream's headers as the client gets them."""
+    given = [(name.lower(), value) for name, value in headers]
+    dropped = _NOT_RETURNED | named_by_connection(given) | {name.lower().encode() for name in answer}
+    returned = [(name, value) for name, value in given if name not in dropped and not name.startswith(_CORS)]
+    if prefix:
+        returned = [
+            (name, _relocated(value, authority, prefix))
+            if name in (b"location", b"content-location")
+            else (name, value)
+            for name, value in returned
+        ]
+    returned += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
+    return returned
+
+
+def _relocated(value: bytes, authority: str, prefix: str) -> bytes:
+    """A URL of the upstream's own, as it is in the client's eyes."""
+    text = value.decode("latin-1")
+    if text.startswith("/") and not text.startswith("//"):
+        return (prefix + text).encode("latin-1")
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return value
+    if parts.scheme in ("http", "https") and parts.netloc == authority:
+        rest = text.split(authority, 1)[1]
+        return (prefix + (rest if rest.startswith("/") else f"/{rest}")).encode("latin-1")
+    return value

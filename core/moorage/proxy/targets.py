@@ -1,0 +1,142 @@
+"""Where a proxied request goes: an upstream that was registered, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moorage.access import Actor
+from moorage.errors import Unavailable
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_closing: set[asyncio.Task[None]] = set()
+"""Clients that are being closed; the loop alone would not keep their tasks."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyRequest:
+    """What a route's `resolve` is told of a request.
+
+    params: the template's parameters, decoded. rest: what stood in the place of `{name:path}`, still percent-encoded
+    as the client sent it, without a slash at its beginning; "" for a template that has none. query: without the `?`,
+    as sent. headers: names in lower case, without credentials; of a repeated one the last.
+    """
+
+    method: str
+    params: Mapping[str, str]
+    rest: str
+    query: str
+    headers: Mapping[str, str]
+    actor: Actor
+
+
+class Upstream:
+    """A server behind ours, by address and port or by the path of a unix socket. Made by `Upstreams`."""
+
+    def __init__(self, name: str, *, host: str = "", port: int = 0, path: Path | None = None) -> None:
+        self.name, self.host, self.port, self.path = name, host, port, path
+        self.closed = False
+        self.client: aiohttp.ClientSession | None = None
+        """The HTTP client of a unix socket; those of addresses share one."""
+        self._running: set[asyncio.Task[object]] = set()
+
+    @property
+    def authority(self) -> str:
+        """What its `Host` header says."""
+        if self.path is not None:
+            return "localhost"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @contextmanager
+    def use(self) -> Iterator[None]:
+        """Around an exchange: it is broken off when the upstream is closed. Unavailable when that has happened."""
+        if self.closed:
+            raise Unavailable("The service has ended")
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        self._running.add(task)
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self.closed and task.cancelling() > before and task.uncancel() <= before:
+                raise Unavailable("The service has ended") from None
+            raise
+        finally:
+            self._running.discard(task)
+
+    def close(self) -> None:
+        """It is gone: what runs through it is broken off, and nothing more reaches it."""
+        if not self.closed:
+            self.closed = True
+            for task in self._running:
+                task.cancel()
+            if self.client is not None:
+                closing = asyncio.get_running_loop().create_task(self.client.close())
+                _closing.add(closing)
+                closing.add_done_callback(_closing.discard)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One request's way: `path` (percent-encoded, with its slash) at an upstream.
+
+    query: without the `?`; None takes the request's own. headers: set on what is sent, in place of the client's of that
+    name: the upstream's credentials, for one. wait: seconds in which a connection that is refused is tried again,
+    because the workload is starting. prefix: where the upstream's "/" is in the client's eyes, without a slash at its
+    end: sent as `X-Forwarded-Prefix`, and put before the `Location` of redirects.
+    answer: headers set on what comes back.
+    """
+
+    upstream: Upstream
+    path: str
+    query: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    wait: float = 0.0
+    prefix: str = ""
+    answer: Mapping[str, str] = field(default_factory=dict)
+
+
+class Upstreams:
+    """The registered upstreams of one plugin. No request can reach what is not in here."""
+
+    def __init__(self) -> None:
+        self._all: dict[str, Upstream] = {}
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def get(self, name: str) -> Upstream | None:
+        """The upstream of that name."""
+        return self._all.get(name)
+
+    def register(self, name: str, *, host: str = "127.0.0.1", port: int = 0, path: Path | None = None) -> Upstream:
+        """Add an upstream, in the place of an earlier one of that name, which is closed.
+
+        Either a port, with a host name or address, or the path of a unix socket. ValueError for neither or both.
+        """
+        if (path is None) == (port == 0) or not 0 <= port < 65536:
+            raise ValueError("an upstream has either a port or the path of a unix socket")
+        if path is None and (not host or any(c in host for c in "/@?# \t\r\n")):
+            raise ValueError(f"{host!r} is no host")
+        self.remove(name)
+        upstream = self._all[name] = Upstream(name, host=host, port=port, path=path)
+        return upstream
+
+    def remove(self, name: str) -> None:
+        """Forget an upstream and break off what runs through it. Harmless for an unknown one."""
+        known = self._all.pop(name, None)
+        if known is not None:
+            known.close()
+
+    def close(self) -> None:
+        """Forget all of them."""
+        for name in list(self._all):
+            self.remove(name)
