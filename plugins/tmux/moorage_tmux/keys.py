@@ -33,17 +33,17 @@ async def type_into(watch: SessionWatch, pane: str, text: str, may: Callable[[],
     if not is_id(pane):
         raise ValueError(f"{pane!r} is not a tmux id")
     async with watch.typing(pane):
-        for typist in watch.typists:
-            typist(pane, text)
         if len(text) <= SHORT:
             if may is not None:
                 may()
+            watch.tell_typists(pane, text)
             await _press(watch, pane, text)
             return
         for start in range(0, len(text), CHUNK):
             if may is not None:
                 may()
             chunk = text[start : start + CHUNK]
+            watch.tell_typists(pane, chunk)
             if "\0" in chunk:
                 # No buffer can hold it. Nobody pastes NULs, so that this is slow is no harm.
                 for short in range(0, len(chunk), SHORT):

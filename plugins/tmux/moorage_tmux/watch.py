@@ -206,6 +206,11 @@ class SessionWatch:
         """Held by whoever types into a pane."""
         return self._typing.setdefault(pane, asyncio.Lock())
 
+    def tell_typists(self, pane: str, text: str) -> None:
+        """This is typed into a pane now."""
+        for typist in self.typists:
+            typist(pane, text)
+
     def add(self, subscription: Subscription) -> None:
         """Count a subscription in; `show` it next."""
         self.subscriptions.add(subscription)

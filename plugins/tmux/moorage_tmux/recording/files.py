@@ -18,6 +18,11 @@ SPARE_BYTES = 16 * 1024 * 1024
 _PID = re.compile(r"rec_[0-9A-Za-z]{8,28}\Z")
 
 
+def is_pid(text: str) -> bool:
+    """Whether a text may be the id of a recording."""
+    return _PID.match(text) is not None
+
+
 class CastFile:
     """A recording's file while it is written: always a number of whole lines."""
 
@@ -57,7 +62,7 @@ class Folder:
 
     def path(self, pid: str) -> Path:
         """The file of a recording."""
-        if not _PID.match(pid):
+        if not is_pid(pid):
             raise ValueError(f"{pid!r} is not the id of a recording")
         return self._path / f"{pid}.cast"
 

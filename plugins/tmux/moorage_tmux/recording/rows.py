@@ -11,6 +11,7 @@ from moorage.api import UserInfo
 from tortoise.functions import Sum
 
 from moorage_tmux.models import TmuxRecording
+from moorage_tmux.recording.files import is_pid
 
 if TYPE_CHECKING:
     from moorage_tmux.sessions import SessionInfo
@@ -57,7 +58,7 @@ class Rows:
 
     async def get(self, pid: str) -> TmuxRecording | None:
         """One of them."""
-        return await TmuxRecording.get_or_none(pid=pid)
+        return await TmuxRecording.get_or_none(pid=pid) if is_pid(pid) else None
 
     async def page(self, session: str | None, limit: int, offset: int) -> tuple[list[TmuxRecording], int]:
         """Some of them, the newest first, and how many there are."""
