@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+import subprocess
+import tempfile
 import warnings
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -111,7 +115,7 @@ class Target:
         }
 
     def things(self) -> tuple[list[str], dict[str, Any]]:
-        """Makes a user, invites and a key; gives what names them, and members for bodies."""
+        """Makes a user, invites, a key and a terminal; gives what names them, and members for bodies."""
         named: list[str] = []
         codes: list[str] = []
         key = ""
@@ -130,8 +134,9 @@ class Target:
                 named += [str(data[name]) for name in NAMING if name in data]
                 codes += [data[name] for name in ("code", "token") if name in data and "api_key" not in data]
                 key = data.get("api_key", key)
+            terminal = client.post("/tmux/api/sessions", json={}).json()["session"]["name"]
             people = client.get("/admin/users").json()["users"]
-        named.append(str(max(person["id"] for person in people)))
+        named += [str(max(person["id"] for person in people)), terminal, "0"]
         self.codes = codes
         members = {
             "device_code": self.device["device_code"],
@@ -184,8 +189,16 @@ def members_of(document, operation) -> set[str]:
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory):
-    with running(tmp_path_factory.mktemp("fuzz"), CONFIG) as server:
-        yield Target(server)
+    # A tmux of its own, and no shell in it: what is typed would be run.
+    folder = Path(tempfile.mkdtemp(prefix="mf"))
+    (folder / ".tmux.conf").write_text("set -g default-command 'exec sleep 1000'\n")
+    where = {"HOME": str(folder), "TMUX_TMPDIR": str(folder)}
+    try:
+        with running(tmp_path_factory.mktemp("fuzz"), CONFIG, env=where) as server:
+            yield Target(server)
+    finally:
+        subprocess.run(["tmux", "kill-server"], env={"PATH": os.environ["PATH"], **where}, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.mark.timeout(60 + 10 * EXAMPLES)
