@@ -138,7 +138,7 @@ class Recording:
 
     def __init__(self, engine, watch, pane, path, limit=1 << 30):
         self.threads = ThreadPoolExecutor(1)
-        self.path, self.ended = path, []
+        self.path, self.ended, self.lags = path, [], 0
         self._free = threading.Event()
         self.recorder = Recorder(
             "rec_000000000000",
@@ -152,12 +152,24 @@ class Recording:
             with_input=False,
             threads=self.threads,
             background=engine.background,
-            on_lost=lambda recorder, reason: self.ended.append(reason),
-            on_full=lambda recorder: self.ended.append("size"),
-            on_error=lambda recorder, error: self.ended.append(str(error)),
-            on_written=lambda: None,
+            told=self,
         )
         self.recorder.attach(watch, pane)
+
+    def lost(self, recorder):
+        self.ended.append("lost")
+
+    def lagged(self, recorder):
+        self.lags += 1
+
+    def full(self, recorder):
+        self.ended.append("size")
+
+    def failed(self, recorder, error):
+        self.ended.append(str(error))
+
+    def written(self):
+        pass
 
     def hang(self):
         self.threads.submit(self._free.wait)
@@ -207,6 +219,7 @@ async def test_a_disk_that_hangs(tmux_server, engine, tmp_path, fake_socket):
     tmux_server.run("send-keys", "-t", "main", "-l", "wards")
     await viewer.until_text("wards")
     events = await made.finish()
+    assert made.lags == 1
     assert sum("left out" in data for _, code, data in events if code == "m") == 1
     assert made.path.stat().st_size < 2 * LAG_BYTES + (1 << 21)
     pane = tmux_server.emulate(output(events), cols=80, rows=24)

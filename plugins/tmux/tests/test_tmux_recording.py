@@ -69,6 +69,7 @@ async def test_record_and_download(server, tmux, request):
             await vic.text("r")
             entry = (await asyncio.to_thread(ann.get, f"/api/sessions/{name}")).json()
             assert entry["recording"] == notice
+            assert (entry["attached"], [viewer["name"] for viewer in entry["viewers"]]) == (False, ["vic"])
             live = (await asyncio.to_thread(ann.get, f"/api/recordings/{made['id']}/cast")).text
             assert stream(live).endswith("grüße 漢字 \U0001f600\x1b[31mr")
             cast, have = f"/api/recordings/{made['id']}/cast", len(live.encode())

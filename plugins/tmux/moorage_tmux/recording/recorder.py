@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import datetime
+from typing import Protocol
 
 from moorage.api import UserInfo
 
@@ -27,14 +28,36 @@ _OUTPUT = '{"type":"output",'
 _DATA = ',"data":'
 
 
+class Told(Protocol):
+    """Who is told by recorders. None of these may raise or wait."""
+
+    def lost(self, recorder: Recorder) -> None:
+        """There is nothing more to see."""
+        ...
+
+    def lagged(self, recorder: Recorder) -> None:
+        """The disk did not keep up, so output is left out."""
+        ...
+
+    def full(self, recorder: Recorder) -> None:
+        """The file has its bytes."""
+        ...
+
+    def failed(self, recorder: Recorder, error: OSError) -> None:
+        """The disk takes no more."""
+        ...
+
+    def written(self) -> None:
+        """Something was written."""
+        ...
+
+
 class Recorder:
     """Records one session. `viewers.Outlet` for its own viewer; none of what others call waits.
 
     by: who began it, None for the operator's settings. cols, rows: of the pane that is recorded first.
     limit: bytes of the file. with_input: record what is typed.
     ending: set by who ends it; `over` is set when that is done.
-    on_lost is called when there is nothing more to see, on_full when the file has its bytes, on_error when the
-    disk took no more, on_written after each writing.
     """
 
     def __init__(
@@ -51,10 +74,7 @@ class Recorder:
         with_input: bool,
         threads: Executor,
         background: Background,
-        on_lost: Callable[[Recorder, str], None],
-        on_full: Callable[[Recorder], None],
-        on_error: Callable[[Recorder, OSError], None],
-        on_written: Callable[[], None],
+        told: Told,
     ) -> None:
         self.pid, self.session, self.by, self.started_at = pid, session, by, at
         self.name = session.name
@@ -64,7 +84,7 @@ class Recorder:
         """Labels of the actors whose reading of it is on record."""
         self._size = (cols, rows)
         self._limit, self._with_input = limit - END_BYTES, with_input
-        self._on_lost, self._on_full = on_lost, on_full
+        self._told = told
         self._began = asyncio.get_running_loop().time()
         self._clock = cast.Clock()
         self._full = False
@@ -73,15 +93,15 @@ class Recorder:
             file,
             threads=threads,
             background=background,
-            on_written=on_written,
-            on_error=lambda error: on_error(self, error),
+            on_written=told.written,
+            on_error=lambda error: told.failed(self, error),
         )
         self.viewer = Viewer(
             self,
             limit=LAG_BYTES,
             spawn=background.spawn,
             on_recovered=self._recovered,
-            on_lag=lambda: self.mark("output left out: the disk did not keep up"),
+            on_lag=self._lagged,
         )
         self.writer.put(cast.header(cols, rows, at=at, title=session.name))
 
@@ -180,12 +200,16 @@ class Recorder:
             return True
         if not self._full:
             self._full = True
-            self._on_full(self)
+            self._told.full(self)
         return False
 
     def _typed(self, pane: str, text: str) -> None:
         if self._tap is not None and pane == self._tap.pane and not self.closed and self._room(len(text)):
             self._put("i", cast.literal(text))
+
+    def _lagged(self) -> None:
+        self.mark("output left out: the disk did not keep up")
+        self._told.lagged(self)
 
     def _recovered(self) -> None:
         if self._tap is not None:
@@ -194,7 +218,7 @@ class Recorder:
     def _lost(self, subscription: Subscription, reason: str) -> None:
         if self._tap is subscription:
             self.detach()
-            self._on_lost(self, reason)
+            self._told.lost(self)
 
 
 class _Tap(Subscription):

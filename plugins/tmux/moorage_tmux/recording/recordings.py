@@ -6,19 +6,17 @@ import asyncio
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound, Unavailable, UserInfo
 
 from moorage_tmux import messages
-from moorage_tmux.announce import SYSTEM
 from moorage_tmux.client import TmuxError
 from moorage_tmux.models import TmuxRecording
-from moorage_tmux.recording.files import Folder
+from moorage_tmux.recording.archive import Archive, aware
 from moorage_tmux.recording.policy import Policy
 from moorage_tmux.recording.recorder import Recorder
-from moorage_tmux.recording.rows import Rows
 from moorage_tmux.rights import ERASE, RECORD, require
 from moorage_tmux.sessions import SessionInfo, active_pane
 
@@ -31,8 +29,8 @@ CHECK_SECONDS = 60.0
 """How often old recordings are looked for, and sessions that should be recorded and are not."""
 PAUSE_SECONDS = 5.0
 """A recording by policy that ended sooner is begun anew with the next such look only: something keeps ending it."""
-FIRST_BYTES = 64 * 1024
-"""What there must be room for when a recording begins."""
+BEGINNINGS = 4
+"""Recordings by policy that begin at the same time: a hundred sessions at once must not hold up who types."""
 ATTEMPTS = (0.1, 0.5, 2.0, 5.0)
 """Seconds before each try to go on with a recording whose session lives but cannot be watched."""
 
@@ -55,31 +53,28 @@ class Recordings:
         hub, config = terminals.hub, terminals.config
         self._hub, self._config = hub, config
         self._policy = Policy(config.recording, config.recording_sessions)
-        self._rows = Rows(hub.db)
-        self._folder = Folder(hub.data_dir / "recordings")
+        self._archive = Archive(hub, limit=config.recordings_bytes, live=self._live_bytes)
         self._threads = ThreadPoolExecutor(THREADS, "recording")
         self._running: dict[str, Recorder] = {}
         self._starting: set[str] = set()
         self._sessions: dict[str, SessionInfo] = {}
-        self._stored = 0
-        self._room = asyncio.Lock()
+        self._wanted: set[str] = set()
+        self._few = asyncio.Semaphore(BEGINNINGS)
         self._relieving = False
         self._closed = False
         metrics = hub.metrics
         metrics.gauge("recordings", "Recordings that go on.").set_function(lambda: float(len(self._running)))
-        metrics.gauge("recordings_bytes", "Bytes of all recordings.").set_function(lambda: float(self._bytes()))
+        metrics.gauge("recordings_bytes", "Bytes of all recordings.").set_function(lambda: float(self._archive.bytes))
 
     def __len__(self) -> int:
         return len(self._running)
 
     async def start(self) -> None:
         """Mend what a crash left, and begin what the settings ask for."""
-        self._hub.folder()
-        unfinished = await self._rows.unfinished()
-        self._stored = await self._rows.bytes()
+        unfinished = await self._archive.load()
         background = self._terminals.background
         if unfinished:
-            background.spawn(self._mend(unfinished), "recordings-mend")
+            background.spawn(self._archive.mend(unfinished), "recordings-mend")
         background.spawn(self._keep(), "recordings-keep")
         self._hold()
 
@@ -121,44 +116,38 @@ class Recordings:
 
     async def page(self, session: str | None, limit: int, offset: int) -> dict[str, Any]:
         """Some of the recordings, the newest first, and how many there are."""
-        rows, total = await self._rows.page(session, limit, offset)
+        rows, total = await self._archive.rows.page(session, limit, offset)
         return {"recordings": [self._public(row) for row in rows], "total": total}
 
     async def one(self, pid: str) -> dict[str, Any]:
         """A recording. NotFound."""
-        return self._public(await self._row(pid))
+        return self._public(await self._archive.get(pid))
 
     async def delete(self, pid: str, actor: Actor) -> None:
         """Delete a recording, any or one's own with that to record. Forbidden, NotFound or Conflict."""
         may_all = self._hub.access.can(actor, ERASE.name)
         if not may_all:
             require(self._hub.access, actor, RECORD, "delete a recording")
-        row = await self._row(pid)
+        row = await self._archive.get(pid)
         own = actor.user is not None and row.started_by_pid == actor.user.pid
         if not may_all and not own:
             require(self._hub.access, actor, ERASE, "delete others' recordings")
         if self._live(row) is not None:
             raise Conflict("The recording goes on: stop it first", details={"code": "RECORDING_LIVE"})
-        await self._erase(row, actor, "deleted")
+        await self._archive.erase(row, actor, "deleted")
 
     async def download(self, pid: str, actor: Actor | None, *, part: bool = False) -> Download:
         """Open a recording's file for reading, up to now if it goes on; on record if an actor is given. NotFound.
 
         part: only what was added is wanted. Who follows a recording that goes on is put on record once.
         """
-        row = await self._row(pid)
+        row = await self._archive.get(pid)
         recorder = self._live(row)
         if recorder is not None:
             await recorder.writer.flush()
-        try:
-            file, size = await asyncio.to_thread(self._open, pid)
-        except OSError as error:
-            self._hub.log.warning("a recording's file cannot be read", recording=pid, reason=str(error))
-            raise NotFound(
-                "The recording's file is gone from the server", details={"code": "RECORDING_FILE_MISSING"}
-            ) from None
+        file, size = await self._archive.open(pid)
         if actor is not None and not (part and recorder is not None and actor.label in recorder.readers):
-            await self._audit("downloaded", actor, row.pid, row.session_name, {})
+            await self._archive.audit("downloaded", actor, row.pid, row.session_name, {})
             if recorder is not None:
                 recorder.readers.add(actor.label)
         return Download(
@@ -191,7 +180,9 @@ class Recordings:
             if recorder is not None and recorder.name != session.name:
                 recorder.name = session.name
                 recorder.mark(f"renamed to {session.name}")
-                self._terminals.background.spawn(self._rows.rename(recorder.pid, session.name), "recording-rename")
+                self._terminals.background.spawn(
+                    self._archive.rows.rename(recorder.pid, session.name), "recording-rename"
+                )
         self._follow_policy()
 
     def mark(self, key: str, label: str) -> None:
@@ -209,12 +200,11 @@ class Recordings:
             raise Unavailable("The server is stopping")
         self._starting.add(session.key)
         try:
-            await self._need_room()
             recorder = await self._made(session, actor.user if actor is not None else None)
         finally:
             self._starting.discard(session.key)
         try:
-            await self._audit("started", actor, recorder.pid, session.name, {})
+            await self._archive.audit("started", actor, recorder.pid, session.name, {})
         except BaseException:
             await self._end(recorder, "error")
             raise
@@ -232,30 +222,20 @@ class Recordings:
             raise Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR") from error
         if pane is None:
             raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
-        row = await self._rows.add(session, user, pane.cols, pane.rows)
-        try:
-            file = await asyncio.to_thread(self._folder.create, row.pid)
-        except BaseException as error:
-            await self._rows.remove(row.pid)
-            if isinstance(error, OSError):
-                raise _cannot_be_stored(error) from error
-            raise
+        row, file = await self._archive.create(session, user, pane.cols, pane.rows)
         recorder = self._running[session.key] = Recorder(
             row.pid,
             session,
             file,
             by=user,
-            at=_aware(row.started_at),
+            at=aware(row.started_at),
             cols=pane.cols,
             rows=pane.rows,
             limit=self._config.recording_bytes,
             with_input=self._config.recording_input,
             threads=self._threads,
             background=self._terminals.background,
-            on_lost=self._lost,
-            on_full=lambda recorder: self._end_soon(recorder, "size"),
-            on_error=self._failed,
-            on_written=self._written,
+            told=self,
         )
         recorder.attach(watch, pane)
         self._hold()
@@ -280,13 +260,13 @@ class Recordings:
         try:
             reason = await recorder.finish(reason)
             size = recorder.writer.written
-            await self._rows.end(pid, at=datetime.now(UTC), reason=reason, duration=recorder.duration, size=size)
+            self._running.pop(key, None)
+            await self._archive.end(pid, reason=reason, duration=recorder.duration, size=size)
             data = {"reason": reason, "bytes": size}
-            await self._audit("ended", actor, pid, recorder.name, data)
+            await self._archive.audit("ended", actor, pid, recorder.name, data)
         except Exception:
             self._hub.log.exception("the end of a recording could not be stored", recording=pid)
         finally:
-            self._stored += recorder.writer.written
             self._running.pop(key, None)
             self._hold()
             recorder.over.set()
@@ -301,13 +281,31 @@ class Recordings:
     def _end_soon(self, recorder: Recorder, reason: str) -> None:
         self._terminals.background.spawn(self._end(recorder, reason), "recording-end")
 
-    def _failed(self, recorder: Recorder, error: OSError) -> None:
+    # What recorders tell (`recorder.Told`).
+
+    def lost(self, recorder: Recorder) -> None:
+        """There is nothing more to see: the session ended, or something went wrong with it."""
+        if not recorder.ending and not self._closed:
+            self._terminals.background.spawn(self._resume(recorder), "recording-resume")
+
+    def lagged(self, recorder: Recorder) -> None:
+        """The disk did not keep up."""
+        self._terminals.lagged.inc()
+
+    def full(self, recorder: Recorder) -> None:
+        """It has the bytes that one recording may have."""
+        self._end_soon(recorder, "size")
+
+    def failed(self, recorder: Recorder, error: OSError) -> None:
+        """The disk takes no more."""
         self._hub.log.error("a recording ended: its file took no more", recording=recorder.pid, reason=str(error))
         self._end_soon(recorder, "error")
 
-    def _lost(self, recorder: Recorder, reason: str) -> None:
-        if not recorder.ending and not self._closed:
-            self._terminals.background.spawn(self._resume(recorder), "recording-resume")
+    def written(self) -> None:
+        """There are more bytes than before."""
+        if not self._relieving and self._archive.overfull:
+            self._relieving = True
+            self._terminals.background.spawn(self._relieve(), "recordings-room")
 
     async def _resume(self, recorder: Recorder) -> None:
         """The session cannot be watched any more. If it lives, go on with it."""
@@ -338,19 +336,23 @@ class Recordings:
         """Begin what the settings ask for and is not there."""
         if self._closed or not self._policy.active:
             return
-        for session in self._sessions.values():
-            known = session.key in self._running or session.key in self._starting
+        for key, session in self._sessions.items():
+            known = key in self._running or key in self._starting or key in self._wanted
             if not known and self._policy.wants(session.name):
+                self._wanted.add(key)
                 self._terminals.background.spawn(self._begin_by_policy(session), "recording-begin")
 
     async def _begin_by_policy(self, session: SessionInfo) -> None:
         try:
-            await self._begin(session, None)
+            async with self._few:
+                await self._begin(session, None)
         except (Conflict, NotFound):
             pass  # Begun by another way, or ended meanwhile.
         except MoorageError as error:
             # Tried again with the next look.
             self._hub.log.error("a session is not recorded although it should", session=session.name, reason=str(error))
+        finally:
+            self._wanted.discard(session.key)
 
     # Bounds.
 
@@ -358,99 +360,29 @@ class Recordings:
         """Every now and then: delete what is too old, record what should be recorded."""
         while True:
             try:
-                await self._drop_old()
+                if self._config.recording_days:
+                    await self._archive.drop_older(self._config.recording_days)
             except Exception:
                 self._hub.log.exception("old recordings could not be deleted")
             self._follow_policy()
             await asyncio.sleep(CHECK_SECONDS)
 
-    async def _drop_old(self) -> None:
-        days = self._config.recording_days
-        if not days:
-            return
-        before = datetime.now(UTC) - timedelta(days=days)
-        while (row := await self._rows.oldest(before)) is not None:
-            await self._erase(row, None, "retention")
-
-    async def _need_room(self) -> None:
-        """Unavailable when there is none for one more recording."""
-        if not await self._make_room(FIRST_BYTES):
-            raise Unavailable(
-                "There is no room for more recordings: those that go on take all of recordings_bytes",
-                code="INSUFFICIENT_STORAGE",
-            )
-        try:
-            crowded = await asyncio.to_thread(self._folder.crowded)
-        except OSError as error:
-            raise _cannot_be_stored(error) from error
-        if crowded:
-            raise Unavailable("There is no room for recordings: the disk is full", code="INSUFFICIENT_STORAGE")
-
-    async def _make_room(self, more: int) -> bool:
-        """Delete the oldest that have ended until there is room for so much more. False when that is not enough."""
-        async with self._room:
-            while self._bytes() + more > self._config.recordings_bytes:
-                row = await self._rows.oldest()
-                if row is None:
-                    return False
-                await self._erase(row, None, "room")
-        return True
-
-    def _bytes(self) -> int:
-        return self._stored + sum(recorder.writer.size for recorder in self._running.values())
-
-    def _written(self) -> None:
-        if not self._relieving and self._bytes() > self._config.recordings_bytes:
-            self._relieving = True
-            self._terminals.background.spawn(self._relieve(), "recordings-room")
+    def _live_bytes(self) -> int:
+        return sum(recorder.writer.size for recorder in self._running.values())
 
     async def _relieve(self) -> None:
         """All recordings together have become too many bytes."""
         try:
-            if not await self._make_room(0) and self._running:
+            if not await self._archive.make_room() and self._running:
                 await self._end(max(self._running.values(), key=lambda recorder: recorder.writer.size), "size")
         finally:
             self._relieving = False
 
-    async def _erase(self, row: TmuxRecording, actor: Actor | None, reason: str) -> None:
-        """Delete a recording, its file first: what is in the database can be deleted again."""
-        try:
-            await asyncio.to_thread(self._folder.remove, row.pid)
-        except OSError as error:
-            raise Unavailable(f"The recording's file cannot be deleted: {error.strerror}") from error
-        if await self._rows.remove(row.pid):
-            self._stored -= row.size
-            await self._audit("deleted", actor, row.pid, row.session_name, {"reason": reason})
-
-    async def _mend(self, rows: list[TmuxRecording]) -> None:
-        """Close what a crash of the server left open."""
-        for row in rows:
-            try:
-                duration, size = await asyncio.to_thread(self._folder.mend, row.pid)
-                at = _aware(row.started_at) + timedelta(seconds=duration)
-                ended = await self._rows.end(row.pid, at=at, reason="interrupted", duration=duration, size=size)
-                if ended:
-                    self._stored += size - row.size
-                    data = {"reason": "interrupted", "bytes": size}
-                    await self._audit("ended", None, row.pid, row.session_name, data)
-            except Exception:
-                self._hub.log.exception("an interrupted recording could not be mended", recording=row.pid)
-
     # Answers.
-
-    async def _row(self, pid: str) -> TmuxRecording:
-        row = await self._rows.get(pid)
-        if row is None:
-            raise NotFound("Recording not found", details={"code": "RECORDING_NOT_FOUND"})
-        return row
 
     def _live(self, row: TmuxRecording) -> Recorder | None:
         recorder = self._running.get(row.session_key)
         return recorder if recorder is not None and recorder.pid == row.pid else None
-
-    def _open(self, pid: str) -> tuple[BinaryIO, int]:
-        file = self._folder.open(pid)
-        return file, file.seek(0, 2) + file.seek(0)
 
     def _public(self, row: TmuxRecording) -> dict[str, Any]:
         recorder = self._live(row)
@@ -458,8 +390,8 @@ class Recordings:
         return {
             "id": row.pid,
             "sessionId": recorder.name if recorder is not None else row.session_name,
-            "startedAt": messages.timestamp(_aware(row.started_at)),
-            "endedAt": messages.timestamp(_aware(row.ended_at)) if row.ended_at is not None else None,
+            "startedAt": messages.timestamp(aware(row.started_at)),
+            "endedAt": messages.timestamp(aware(row.ended_at)) if row.ended_at is not None else None,
             "endReason": row.end_reason,
             "startedBy": by,
             "cols": row.cols,
@@ -468,19 +400,3 @@ class Recordings:
             "size": recorder.writer.size if recorder is not None else row.size,
             "live": recorder is not None,
         }
-
-    async def _audit(self, what: str, actor: Actor | None, pid: str, session_name: str, data: dict[str, Any]) -> None:
-        await self._hub.audit.write(
-            f"tmux.recording_{what}",
-            actor=actor or SYSTEM,
-            target=f"tmux_recording:{pid}",
-            data={"session": session_name, **data},
-        )
-
-
-def _cannot_be_stored(error: OSError) -> Unavailable:
-    return Unavailable(f"Recordings cannot be stored: {error.strerror}", code="INSUFFICIENT_STORAGE")
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

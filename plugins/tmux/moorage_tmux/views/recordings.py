@@ -155,6 +155,7 @@ def _file(download: Download, form: Literal["v3", "v2"], *, head: bool) -> Respo
         response = Response(_off_the_loop(body), content_type=MEDIA_TYPE)
     response.headers["Content-Disposition"] = _disposition(download)
     if form == "v3":
+        response.headers["Accept-Ranges"] = "bytes"
         response.content_length = download.size
     return response
 
