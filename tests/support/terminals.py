@@ -11,6 +11,7 @@ import sqlite3
 import httpx
 import websockets
 from harness import Server
+from openapi_check import Checker, checked, documents_of
 
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ROLES = {"ann": "operator", "bob": "operator", "vic": "viewer", "ada": "admin"}
@@ -45,7 +46,11 @@ def session(tmux, request, command=None):
 
 
 def api(server, who):
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {server.keys[who]}"}, timeout=20)
+    """A client of a user, each answer of which is checked against the server's OpenAPI documents."""
+    if not hasattr(server, "checker"):
+        server.checker = Checker(documents_of(server))
+    headers = {"Authorization": f"Bearer {server.keys[who]}"}
+    return checked(httpx.Client(base_url=server.url, headers=headers, timeout=20), server, server.checker)
 
 
 def ids(server):

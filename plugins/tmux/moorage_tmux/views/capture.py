@@ -40,6 +40,7 @@ def routes(terminals: Terminals) -> list[Route]:
         access=VIEW.name,
         query=CaptureQuery,
         answer=CaptureAnswer,
+        answers={502: None},
     )
     async def capture(session: str, pane: str) -> Response:
         """Show what stands in a pane, with `lines` of its scrollback above."""
