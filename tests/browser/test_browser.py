@@ -100,6 +100,7 @@ def test_two_people_share_a_terminal(server, sign_in, tmux_server, faults) -> No
     bob.keyboard.type("echo from-$((1+1))-bob\n")
     expect(screen(ada)).to_contain_text("from-2-bob")
     ada.get_by_role("button", name="Take over").click()
+    ada.get_by_role("dialog", name="Take over from bob?").get_by_role("button", name="Take over").click()
     expect(bob.get_by_role("status")).to_have_text("Read-only: ada types")
     assert faults == [], "no exception, and no style or script that the policy refused"
 

@@ -5,8 +5,8 @@ export const FONT = "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospac
 export const LETTERS = 15;
 export const LARGEST = 32;
 export const SMALLEST = 8;
-/** The smallest in which one can still tell a screen's parts, for those who want to see all of it. */
-export const TINY = 4;
+/** The smallest that letters shrink to by themselves, for those who want to see all of a screen. */
+export const TINY = 6;
 const STEP = 0.5;
 
 export interface Cell {

@@ -5,6 +5,7 @@ import { WebLinksAddon } from "@xterm/addon-web-links";
 import { adoptStyles } from "./csp";
 import { FONT, LETTERS, SMALLEST, lettersFor } from "./letters";
 import { MouseModes } from "./mouse";
+import { followFinger } from "./touch";
 import type { ISearchOptions, SearchAddon } from "@xterm/addon-search";
 
 adoptStyles();
@@ -33,7 +34,10 @@ export class Screen {
   private readonly watch: ResizeObserver | null;
   private readonly dark = matchMedia("(prefers-color-scheme: dark)");
   private readonly mouse: MouseModes;
+  private readonly still: () => void;
   private search: SearchAddon | null = null;
+  /** Rows that a finger went and that were not scrolled yet: less than one. */
+  private turned = 0;
   private gone = false;
 
   constructor(
@@ -81,6 +85,7 @@ export class Screen {
     });
     box.addEventListener("paste", this.paste, true);
     box.addEventListener("focusin", this.focused);
+    this.still = followFinger(box, (distance, at) => this.turn(distance, at));
     this.dark.addEventListener("change", this.recolour);
     this.watch = options.fits === false ? null : new ResizeObserver(() => this.fit());
     this.watch?.observe(box);
@@ -125,6 +130,8 @@ export class Screen {
     this.terminal.options.disableStdin = !on;
     this.terminal.options.cursorStyle = on ? "block" : "underline";
     this.mouse.reporting = on;
+    // No on-screen keyboard for who only reads.
+    if (this.terminal.textarea) this.terminal.textarea.inputMode = on ? "text" : "none";
   }
 
   /** The rows as text for screen readers, which cannot read what is drawn. */
@@ -179,6 +186,7 @@ export class Screen {
   dispose(): void {
     this.gone = true;
     this.watch?.disconnect();
+    this.still();
     this.box.removeEventListener("paste", this.paste, true);
     this.box.removeEventListener("focusin", this.focused);
     this.dark.removeEventListener("change", this.recolour);
@@ -200,6 +208,21 @@ export class Screen {
     const text = event.clipboardData?.getData("text/plain") ?? "";
     if (text !== "") void this.insert(text);
   };
+
+  /** A finger went so far: through the rows that were shown, or to a program that wants wheels and arrow keys. */
+  private turn(distance: number, { clientX, clientY }: Touch): void {
+    const element = this.box.querySelector(".xterm-screen");
+    if (!element) return;
+    if (this.terminal.buffer.active.type === "alternate" || this.terminal.modes.mouseTrackingMode !== "none") {
+      const how = { deltaY: distance, deltaMode: 0, bubbles: true, cancelable: true, clientX, clientY };
+      element.dispatchEvent(new WheelEvent("wheel", how));
+      return;
+    }
+    this.turned += distance / (element.clientHeight / this.terminal.rows);
+    const rows = Math.trunc(this.turned);
+    this.turned -= rows;
+    if (rows !== 0) this.terminal.scrollLines(rows);
+  }
 
   private follow(event: MouseEvent, url: string): void {
     if (!/^https?:\/\//i.test(url)) return;

@@ -1,0 +1,402 @@
+"""The page of a shared terminal: windows and panes, size, control that changes hands, lost connections, phones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import Server, running
+from playwright.sync_api import Page, expect
+from realparts.tmux import TmuxServer
+
+PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
+WIDE = {"viewport": {"width": 1200, "height": 800}}
+NETWORK = ("ERR_CONNECTION", "WebSocket", "503")
+
+
+@pytest.fixture(scope="module")
+def terminals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TmuxServer]:
+    """One tmux for the module; each test makes a session of its own."""
+    made = TmuxServer()
+    if reason := made.missing():
+        pytest.skip(reason)
+    made.new_session("keeper", "exec sleep 10000")
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, terminals: TmuxServer) -> Iterator[Server]:
+    plugin = {
+        "enabled": True,
+        "mount": "/tmux",
+        "socket_name": terminals.socket_name,
+        # Leases so short that one sees them end; what is not typed for five minutes is not tested here.
+        "claim_seconds": 240.0,
+        "claim_warning_seconds": 0.0,
+    }
+    folder = tmp_path_factory.mktemp("server")
+    with running(folder, {"plugins": {"tmux": plugin}}) as server:
+        for name, role in (("ada", "admin"), ("bob", "operator"), ("vic", "viewer")):
+            server.add_user(name, role)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def logins(server: Server) -> dict[str, list[dict[str, str]]]:
+    """Cookies of everybody: hashing a password takes longer than opening a page."""
+    found = {}
+    for name in ("ada", "bob", "vic"):
+        with server.client(name) as client:
+            found[name] = [{"name": cookie.name, "value": cookie.value or ""} for cookie in client.cookies.jar]
+    return found
+
+
+Enter = Callable[..., Page]
+
+
+@pytest.fixture
+def enter(browser, server, logins, faults) -> Iterator[Enter]:
+    """`enter(name, session, **context options)`: the terminal's page of somebody who is signed in."""
+    contexts = []
+
+    def enter_as(name: str, session: str, **options: object) -> Page:
+        context = browser.new_context(**{**WIDE, **options})
+        context.set_default_timeout(15_000)
+        context.add_cookies([{**cookie, "url": server.url} for cookie in logins[name]])
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(f"exception: {error}"))
+        page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
+        page.goto(f"{server.url}/console/terminal/{session}")
+        expect(page.locator(".xterm-rows").first).to_be_visible()
+        return page
+
+    yield enter_as
+    for context in contexts:
+        context.close()
+
+
+def rows(page: Page, pane: int = 0):
+    return page.locator(".xterm-rows").nth(pane)
+
+
+def menu(page: Page, *keys: str) -> None:
+    """Commands by the keyboard alone."""
+    for key in keys:
+        page.keyboard.press("Control+Shift+B")
+        expect(page.get_by_role("menu", name="Commands")).to_be_visible()
+        page.keyboard.press(key)
+
+
+def status(page: Page):
+    return page.get_by_role("status")
+
+
+def take(page: Page) -> None:
+    page.get_by_role("button", name="Take control").click()
+    expect(status(page)).to_have_text("You type here")
+
+
+def window_size(terminals: TmuxServer, session: str) -> tuple[int, int]:
+    cols, height = terminals.run("display-message", "-p", "-t", session, "#{window_width} #{window_height}").split()
+    return int(cols), int(height)
+
+
+def test_windows_and_panes_are_driven_with_the_keyboard_and_followed(terminals, enter, faults) -> None:
+    terminals.new_session("work")
+    terminals.wait_for("work", "$")
+    ada, vic = enter("ada", "work"), enter("vic", "work")
+    expect(vic.get_by_role("tab")).to_have_count(1)
+    ada.keyboard.press("Enter")
+    expect(status(ada)).to_have_text("You type here")
+
+    # Split to the right: both see two panes side by side, and what is typed goes to the new one.
+    menu(ada, "%")
+    expect(ada.locator(".pane")).to_have_count(2)
+    expect(vic.locator(".pane")).to_have_count(2)
+    expect(vic.locator(".pane.active")).to_have_count(1)
+    left, right = (vic.locator(".pane").nth(index).bounding_box() for index in (0, 1))
+    assert left["x"] + left["width"] <= right["x"] + 1
+    assert abs(left["y"] - right["y"]) < 1
+    expect(ada.locator(".pane.active textarea")).to_be_focused()
+    ada.keyboard.type("echo right-$((6*7))\n")
+    expect(rows(vic, 1)).to_contain_text("right-42")
+    expect(rows(vic, 0)).not_to_contain_text("right")
+
+    # A click on the other pane makes it the session's, and keys go there.
+    ada.locator(".pane").nth(0).click()
+    expect(vic.locator(".pane").nth(0)).to_have_class(re.compile("active"))
+    ada.keyboard.type("echo left-$((5*5))\n")
+    expect(rows(vic, 0)).to_contain_text("left-25")
+    menu(ada, "z")
+    expect(vic.locator(".pane")).to_have_count(1)
+    menu(ada, "z")
+    expect(vic.locator(".pane")).to_have_count(2)
+
+    # A new window: who follows sees it, and may look back alone.
+    menu(ada, "c")
+    expect(vic.get_by_role("tab")).to_have_count(2)
+    expect(vic.get_by_role("tab", selected=True)).to_contain_text("1:")
+    expect(ada.locator(".pane textarea")).to_be_focused()
+    ada.keyboard.type("echo second-$((3*3))\n")
+    expect(rows(vic)).to_contain_text("second-9")
+    vic.get_by_role("tab", name="0:").click()
+    expect(rows(vic, 1)).to_contain_text("right-42")
+    expect(vic.get_by_role("tab", name="1:")).to_contain_text("where the session is")
+    vic.get_by_role("button", name="Follow").click()
+    expect(rows(vic)).to_contain_text("second-9")
+    expect(vic.get_by_role("button", name="Follow")).to_have_count(0)
+
+    # Rename and close, each after a question; a name is text.
+    menu(ada, ",")
+    ada.get_by_label("Name", exact=True).fill("#(touch x) <b>")
+    ada.keyboard.press("Enter")
+    expect(vic.get_by_role("tab", selected=True)).to_contain_text("1: #(touch x) <b>")
+    menu(ada, "&")
+    ada.get_by_role("button", name="Close it").click()
+    expect(vic.get_by_role("tab")).to_have_count(1)
+    expect(rows(vic, 1)).to_contain_text("right-42")
+    menu(ada, "x")
+    ada.get_by_role("button", name="Close it").click()
+    expect(vic.locator(".pane")).to_have_count(1)
+    assert faults == []
+
+
+def test_the_driver_sizes_the_terminal_and_others_see_all_of_it(terminals, enter, faults) -> None:
+    terminals.new_session("size", cols=80, rows=24)
+    first = window_size(terminals, "size")[1]
+    bob, vic = enter("bob", "size"), enter("vic", "size", viewport={"width": 700, "height": 500})
+    expect(rows(vic).locator("> div")).to_have_count(first)
+    bob.set_viewport_size({"width": 1200, "height": 900})
+    take(bob)
+    expect(rows(vic).locator("> div")).not_to_have_count(first)
+    cols, height = window_size(terminals, "size")
+    assert cols > 110
+    assert height > 30
+    expect(rows(vic).locator("> div")).to_have_count(height)
+    expect(rows(bob).locator("> div")).to_have_count(height)
+    box = vic.locator(".screen").evaluate(
+        "box => [box.scrollWidth - box.clientWidth, box.scrollHeight - box.clientHeight]"
+    )
+    assert box == [0, 0], "the whole window is seen, in smaller letters"
+    seen, room = vic.locator(".window").bounding_box(), vic.locator(".screen").bounding_box()
+    assert seen["width"] > room["width"] * 0.8 or seen["height"] > room["height"] * 0.8
+
+    # A smaller page, a smaller terminal; larger letters too.
+    bob.set_viewport_size({"width": 800, "height": 500})
+    expect(rows(vic).locator("> div")).not_to_have_count(height)
+    narrow = window_size(terminals, "size")
+    assert narrow[0] < cols
+    menu(bob, "+")
+    bob.keyboard.press("+")
+    bob.keyboard.press("Escape")
+    expect(rows(vic).locator("> div")).not_to_have_count(narrow[1])
+    assert window_size(terminals, "size")[0] < narrow[0]
+    assert faults == []
+
+
+def test_control_is_asked_for_and_handed_over_with_the_keyboard(terminals, enter, faults) -> None:
+    terminals.new_session("hand")
+    ada, bob, vic = enter("ada", "hand"), enter("bob", "hand"), enter("vic", "hand")
+    take(ada)
+    expect(vic.get_by_role("button", name="Ask for control")).to_have_count(0)
+    bob.keyboard.press("Control+Shift+Enter")
+    expect(bob.get_by_text("You asked ada for control.")).to_be_visible()
+    asked = ada.get_by_role("group", name="bob asks for control")
+    expect(asked).to_be_visible()
+    expect(ada.locator(".screen textarea")).to_be_focused()
+    ada.keyboard.type("echo hd-$((4*4))\n")
+    expect(rows(vic)).to_contain_text("hd-16")
+    menu(ada, "d")
+    expect(asked).to_have_count(0)
+    expect(bob.get_by_text("ada keeps control for now.")).to_be_visible()
+
+    # From the list of those present, then on request.
+    ada.get_by_role("button", name="Here now:").click()
+    ada.get_by_role("button", name="Hand over to bob").click()
+    expect(status(bob)).to_have_text("You type here")
+    expect(status(vic)).to_have_text("Read-only: bob types")
+    bob.keyboard.type("echo bob-$((2*4))\n")
+    expect(rows(vic)).to_contain_text("bob-8")
+    menu(ada, "a")
+    expect(bob.get_by_role("group", name="ada asks for control")).to_be_visible()
+    menu(bob, "h")
+    expect(status(ada)).to_have_text("You type here")
+    expect(status(bob)).to_have_text("Read-only: ada types")
+
+    # A lease that ends soon is told, and kept.
+    expect(ada.get_by_role("timer")).to_have_text(re.compile(r"^[34]:\d\d$"))
+    ada.get_by_role("button", name="Keep control").click()
+    ada.get_by_role("button", name="Release").click()
+    expect(status(vic)).to_have_text("Read-only: nobody types")
+    assert faults == []
+
+
+def test_who_only_watches_sees_that_and_selects_with_the_mouse(terminals, enter, faults) -> None:
+    terminals.new_session("watch")
+    vic = enter("vic", "watch")
+    expect(vic.locator(".screen.typing")).to_have_count(0)
+    expect(vic.get_by_role("textbox", name="read-only")).to_have_count(1)
+    assert vic.locator(".screen").evaluate("box => getComputedStyle(box).borderStyle") == "dashed"
+    # The program takes the mouse: from who types.
+    terminals.run("send-keys", "-t", "watch", "clear; printf 'selectme\\033[?1006;1000h'", "Enter")
+    expect(rows(vic)).to_contain_text("selectme")
+    box = rows(vic).bounding_box()
+    vic.mouse.dblclick(box["x"] + 20, box["y"] + 8)
+    expect(vic.locator(".xterm-selection div").first).to_be_visible()
+    vic.keyboard.press("?")
+    expect(vic.get_by_role("dialog", name="Keys")).to_be_visible()
+    vic.keyboard.press("Escape")
+    expect(vic.get_by_role("dialog")).to_have_count(0)
+    vic.keyboard.press("m")
+    expect(vic.get_by_role("menuitem", name="New window")).to_have_count(0)
+    expect(vic.get_by_role("menuitem", name="Take")).to_have_count(0)
+    vic.keyboard.press("Escape")
+    assert faults == []
+
+
+def test_a_paste_of_several_lines_is_asked_about(terminals, enter, faults) -> None:
+    terminals.new_session("paste", "exec cat")
+    bob = enter("bob", "paste")
+    take(bob)
+    paste = """text => {
+        const data = new DataTransfer();
+        data.setData("text/plain", text);
+        const event = new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true });
+        document.activeElement.dispatchEvent(event);
+    }"""
+    bob.evaluate(paste, "one line")
+    expect(rows(bob)).to_contain_text("one line")
+    bob.evaluate(paste, "first\nsecond\n")
+    expect(bob.get_by_role("dialog", name="Paste 2 lines?")).to_contain_text("first")
+    bob.keyboard.press("Escape")
+    expect(bob.get_by_role("dialog")).to_have_count(0)
+    assert "first" not in terminals.capture("paste")
+    bob.evaluate(paste, "first\nsecond\n")
+    bob.get_by_role("button", name="Paste").click()
+    expect(rows(bob)).to_contain_text("second")
+    expect(bob.locator(".screen textarea")).to_be_focused()
+    # In brackets, as the program asked for, lines are no commands; and a large one arrives whole.
+    terminals.run("respawn-pane", "-k", "-t", "paste", "printf '\\033[?2004hready'; stty raw -echo; wc -c")
+    expect(rows(bob)).to_contain_text("ready")
+    bob.evaluate(paste, "a\nb")
+    expect(bob.get_by_role("dialog")).to_have_count(0)
+    assert faults == []
+
+
+def test_recording_is_told_to_everybody(terminals, enter, faults) -> None:
+    terminals.new_session("rec")
+    bob, vic = enter("bob", "rec"), enter("vic", "rec")
+    menu(bob, "r")
+    expect(bob.get_by_role("dialog")).to_contain_text("Everybody who is here is told")
+    bob.get_by_role("button", name="Record", exact=True).click()
+    for page in (bob, vic):
+        expect(page.locator(".recorded")).to_contain_text("Recording by bob since")
+    late = enter("ada", "rec")
+    expect(late.locator(".recorded")).to_contain_text("Recording by bob since")
+    menu(bob, "r")
+    for page in (bob, vic, late):
+        expect(page.locator(".recorded")).to_have_count(0)
+    assert faults == []
+
+
+def test_nothing_is_lost_or_shown_twice_when_the_connection_breaks(server, terminals, enter, faults) -> None:
+    terminals.new_session("again")
+    terminals.run("split-window", "-h", "-t", "again", "exec /bin/sh")
+    bob = enter("bob", "again")
+    expect(bob.locator(".pane")).to_have_count(2)
+    take(bob)
+    # Every pane's socket goes, the server stays: what came meanwhile is resumed, in both panes.
+    bob.context.set_offline(True)
+    bob.evaluate("window.marked = document.querySelector('.xterm-rows')")
+    terminals.run("send-keys", "-t", "again:0.0", "echo one-$((1+1)); seq 1 300", "Enter")
+    terminals.run("send-keys", "-t", "again:0.1", "echo two-$((2+2))", "Enter")
+    bob.context.set_offline(False)
+    expect(rows(bob, 0)).to_contain_text("300")
+    expect(rows(bob, 1)).to_contain_text("two-4")
+    server.stop()
+    expect(bob.get_by_text("The connection was lost")).to_be_visible()
+    expect(status(bob)).to_contain_text("Read-only")
+    expect(rows(bob, 1)).to_contain_text("two-4")
+    terminals.run("send-keys", "-t", "again:0.1", "clear; echo after-$((3+3))", "Enter")
+    server.start()
+    expect(rows(bob, 1)).to_contain_text("after-6", timeout=30_000)
+    expect(rows(bob, 1)).not_to_contain_text("two-4")
+    assert bob.evaluate("window.marked === document.querySelector('.xterm-rows')"), "the screen was not made anew"
+    # The claim is a lease in the database: it is still bob's.
+    expect(status(bob)).to_have_text("You type here")
+    bob.locator(".pane.active").click()
+    bob.keyboard.type("echo typed-$((9*9))\n")
+    expect(rows(bob, 1)).to_contain_text("typed-81")
+    assert [fault for fault in faults if not any(text in fault for text in NETWORK)] == []
+
+
+def test_a_phone(terminals, enter, faults) -> None:
+    terminals.new_session("phone")
+    terminals.run("split-window", "-h", "-t", "phone", "exec /bin/sh")
+    terminals.run("send-keys", "-t", "phone", "seq 1 200", "Enter")
+    bob = enter("bob", "phone", **PHONE)
+    expect(rows(bob)).to_contain_text("200")
+    assert bob.evaluate("document.documentElement.scrollWidth <= innerWidth"), "no scrolling sideways"
+    expect(bob.locator(".pane")).to_have_count(1)  # One at a time.
+    before = window_size(terminals, "phone")
+    bob.get_by_role("button", name="Take control").tap()
+    expect(status(bob)).to_have_text("You type here")
+    bob.keyboard.type("cat")
+    bob.get_by_role("button", name="Enter", exact=True).tap()
+    bob.keyboard.type("pipe")
+    bob.get_by_role("button", name="|", exact=True).tap()
+    bob.get_by_role("button", name="Enter", exact=True).tap()
+    expect(rows(bob)).to_contain_text("pipe|")
+    expect(bob.locator(".screen textarea")).to_be_focused()
+    bob.get_by_role("button", name="Ctrl", exact=True).tap()
+    bob.keyboard.type("c")
+    expect(rows(bob)).to_contain_text("^C")
+    expect(bob.get_by_role("button", name="Ctrl", exact=True)).to_have_attribute("aria-pressed", "false")
+    bob.get_by_role("button", name="Up", exact=True).tap()
+    bob.get_by_role("button", name="Esc", exact=True).tap()
+    assert bob.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert window_size(terminals, "phone") == before, "a phone does not shrink everybody's terminal"
+    swipe(bob, 200, 320)
+    expect(rows(bob)).not_to_contain_text("pipe|")
+    assert faults == []
+
+
+def swipe(page: Page, start: int, end: int) -> None:
+    """One finger on the terminal, from one height to another."""
+    touch = page.context.new_cdp_session(page)
+    at = lambda y: [{"x": 150, "y": y}]  # noqa: E731
+    touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": at(start)})
+    for y in range(start, end, 10 if end > start else -10):
+        touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": at(y)})
+    touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+
+def test_a_session_that_is_renamed_and_then_ends(terminals, enter, faults) -> None:
+    terminals.new_session("before")
+    page = enter("bob", "before")
+    take(page)
+    terminals.run("rename-session", "-t", "=before", "after")
+    expect(page.get_by_role("heading", name="after")).to_be_visible()
+    expect(page).to_have_url(re.compile("/console/terminal/after$"))
+    page.keyboard.type("echo on-$((1+1))\n")
+    expect(rows(page)).to_contain_text("on-2")
+    terminals.run("kill-session", "-t", "=after")
+    expect(page.get_by_text("This session does not exist, or has ended.")).to_be_visible()
+    terminals.new_session("after")
+    page.get_by_role("button", name="Connect again").click()
+    expect(rows(page)).to_contain_text("$")
+    assert faults == []
+
+
+def test_the_terminal_is_fetched_only_by_who_opens_one(server: Server) -> None:
+    with server.client() as client:
+        page = client.get("/").text
+        [main] = re.findall(r"src=\"(/console/assets/[^\"]+)\"", page)
+        with client.stream("GET", main, headers={"Accept-Encoding": "gzip"}) as answer:
+            size = len(b"".join(answer.iter_raw()))
+    assert size < 16 * 1024
+    assert Path(main).name.startswith("main-")
