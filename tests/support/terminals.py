@@ -19,8 +19,9 @@ ROLES = {"ann": "operator", "bob": "operator", "vic": "viewer", "ada": "admin"}
 
 
 @contextlib.contextmanager
-def serving(folder, tmux, database="sqlite://moorage.db", **options):
+def serving(folder, tmux, database="sqlite://moorage.db", core=None, **options):
     config = {
+        **(core or {}),
         "database": {"url": database},
         "limits": {"enabled": False},
         "plugins": {"tmux": {"enabled": True, "required": True, "mount": ["/"], "socket_name": tmux.name, **options}},

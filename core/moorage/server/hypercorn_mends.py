@@ -31,6 +31,7 @@ from moorage.server.frames import frame_of
 
 RESETS, RESETS_SECONDS = 100, 10.0
 """So many streams may a client break off in so many seconds: each has made us work. Source: CVE-2023-44487."""
+SILENCE = 5.0
 
 
 class _H11(H11Protocol):
@@ -99,10 +100,13 @@ class _WebSocket(ws_stream.WSStream):
 
     On HTTP/1.1 they are written past the layers below, which hand each of them on as an event of an event.
     And the application is told with which code its client closed: Hypercorn always says 1006.
+    And the client must be heard of: Hypercorn sends pings, and does not care what becomes of them.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._heard = time.monotonic()
+        self._handling = 0
         protocol = getattr(self.send, "__self__", None)
         server = getattr(protocol.send, "__self__", None) if isinstance(protocol, H11Protocol) else None
         self._said: int | None = None
@@ -136,7 +140,7 @@ class _WebSocket(ws_stream.WSStream):
         await super()._send_wsproto_event(event)
 
     async def handle(self, event: Any) -> None:
-        """Take an event of the connection."""
+        """Take an event of the connection, which is a sign of life. While the handler is behind, nothing is heard."""
         put, said = self.app_put, self._said
         if isinstance(event, StreamClosed) and put is not None and said is not None:
 
@@ -144,7 +148,29 @@ class _WebSocket(ws_stream.WSStream):
                 await put({**message, "code": said} if message["type"] == "websocket.disconnect" else message)
 
             self.app_put = tell
-        await super().handle(event)
+        self._handling += 1
+        try:
+            await super().handle(event)
+        finally:
+            self._handling -= 1
+            self._heard = time.monotonic()
+
+    async def _accept(self, message: Any) -> None:
+        await super()._accept(message)
+        if self.config.websocket_ping_interval is not None:
+            self.task_group.spawn(self._listen, self.config.websocket_ping_interval)
+
+    async def _listen(self, interval: float) -> None:
+        """End the connection after two pings, and at least `SILENCE` seconds, to which nothing was said.
+
+        TCP alone does not tell: a proxy between us, or the kernel of a machine whose browser hangs, goes on answering.
+        """
+        while not self.closed:
+            await self.context.sleep(interval)
+            silent = time.monotonic() - self._heard
+            if not self.closed and not self._handling and silent > max(SILENCE, 2 * interval):
+                await self.send(StreamClosed(stream_id=self.stream_id))
+                return
 
 
 def install() -> None:

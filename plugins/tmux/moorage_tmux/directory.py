@@ -50,7 +50,7 @@ class Directory:
         self._timeout, self._linger = timeout, linger
         self._own_pids, self._on_change = own_pids, on_change
         self._client: ControlClient | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[ControlClient] | None = None
         self._holders: set[object] = set()
         self._known: list[SessionInfo] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -110,6 +110,9 @@ class Directory:
         self._cancel_timer()
         if self._relist is not None:
             self._relist.cancel()
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait((self._connecting,))
         client, self._client = self._client, None
         if client is not None:
             await client.stop()
@@ -121,16 +124,26 @@ class Directory:
         return own
 
     async def _connected(self) -> ControlClient:
-        async with self._connecting:
-            if self._closed:
-                raise TmuxGone("the server is stopping")
-            if self._client is None or not self._client.alive:
-                self._client = None
-                self._client = await self._background.start(self._connect())
-            self._release()
-            return self._client
+        if self._closed:
+            raise TmuxGone("the server is stopping")
+        client = self._client
+        if client is None or not client.alive:
+            if self._connecting is None:
+                self._connecting = self._background.start(self._connect())
+                self._connecting.add_done_callback(self._tried)
+            # All who ask wait for the one attempt: where tmux hangs, each of their own would wait after the others.
+            attempt = self._connecting
+            try:
+                client = await asyncio.shield(attempt)
+            except asyncio.CancelledError:
+                if attempt.cancelled():
+                    raise TmuxGone("the server is stopping") from None
+                raise
+        self._release()
+        return client
 
     async def _connect(self) -> ControlClient:
+        self._client = None
         if not await self._tmux.has_sessions(self._timeout):
             raise TmuxGone("no tmux session runs")
         client = ControlClient(
@@ -141,7 +154,13 @@ class Directory:
             on_exit=self._exited,
         )
         await client.start()
+        self._client = client
         return client
+
+    def _tried(self, task: asyncio.Task[ControlClient]) -> None:
+        self._connecting = None
+        if not task.cancelled():
+            task.exception()  # Whoever waits has it.
 
     async def _keep(self) -> None:
         """Be connected while held; look for a server while there is none."""

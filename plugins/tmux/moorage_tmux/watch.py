@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -331,16 +332,30 @@ class SessionWatch:
             self._background.spawn(self._revive(), "watch-revive")
 
     async def _revive(self) -> None:
-        """Our client ended. If the session did not, attach again and show everything anew."""
-        for delay in ATTEMPTS:
+        """Our client ended. If the session did not, attach again and show everything anew.
+
+        A tmux that hangs is no end: as long as somebody watches, it is tried again.
+        """
+        delays = itertools.chain(ATTEMPTS, itertools.repeat(ATTEMPTS[-1]))
+        refused = 0
+        for delay in delays:
             await asyncio.sleep(delay)
             try:
                 if self.ended or not await self._lives(self.session):
                     break
                 self._client = self._new_client()
                 await self.start()
-            except TmuxError:
+            except TmuxGone:
+                refused += 1
+                if refused >= len(ATTEMPTS):
+                    break
                 continue
+            except TmuxError:
+                if not self.subscriptions:
+                    break
+                continue
+            if self.ended:
+                break
             if self._size is not None:
                 self.resize(*self._size)  # New windows are made in the client's size.
             for feed in self._feeds.values():
@@ -349,6 +364,7 @@ class SessionWatch:
             self._look_around()
             return
         self._end("Session ended")
+        await self._client.stop()
 
     def _end(self, reason: str) -> None:
         if self.ended:
