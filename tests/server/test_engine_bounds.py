@@ -14,7 +14,7 @@ import h2.errors
 import h2.events
 import pytest
 from moorage.api import PUBLIC, Manifest, Plugin, Routes, hookimpl, json_response, parse_json
-from moorage.server import engines
+from moorage.server import engines, hypercorn_mends
 from quart import request
 
 MB = 1 << 20
@@ -157,6 +157,30 @@ async def test_one_that_was_answered_before_is_left_too(moorage_server, monkeypa
         assert (await reader.readuntil(b"waited")).startswith(b"HTTP/1.1 200"), "a slow view is not an idle one"
         writer.write(b"G")
         await dribble(reader, writer)
+
+
+@pytest.mark.parametrize("engine", ["hypercorn", "uvicorn"])
+async def test_a_websocket_may_be_silent_for_long(moorage_server, monkeypatch, engine):
+    monkeypatch.setattr(engines, "IDLE_SECONDS", 0.2)
+    server = moorage_server(Pier, config={"server": {"engine": engine, "ws_ping_interval": 0}})
+    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+        await upgrade(reader, writer)
+        await asyncio.sleep(0.6)
+        writer.write(b"\x81\x81\0\0\0\0x")
+        assert await reader.readexactly(3) == b"\x81\x01x"
+
+
+async def test_one_that_answers_no_ping_is_left(moorage_server, monkeypatch):
+    monkeypatch.setattr(hypercorn_mends, "SILENCE", 0.3)
+    server = moorage_server(Pier, config={"server": {"engine": "hypercorn"}})
+    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+        await upgrade(reader, writer)
+        async with server.anonymous.connect("/ws") as other:
+            assert (await reader.read(2)) == b"\x89\x00", "a ping"
+            while await reader.read(1000):
+                pass
+            await other.send("who answers is still here")
+            assert await other.recv() == "who answers is still here"
 
 
 async def dribble(reader, writer):

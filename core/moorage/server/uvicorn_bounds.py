@@ -47,8 +47,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._progress = False
         super().data_received(data)
         self._silent = 0 if self._progress else self._silent + len(data)
-        if self.transport.is_closing():
-            return
+        if self.transport.is_closing() or self.transport.get_protocol() is not self:
+            return  # In the second case it has become a WebSocket, which has no heads.
         answered = self.cycle is None or self.cycle.response_complete
         if self._silent > self.max_head:
             if answered:
