@@ -50,6 +50,7 @@ class Directory:
         self._timeout, self._linger = timeout, linger
         self._own_pids, self._on_change = own_pids, on_change
         self._client: ControlClient | None = None
+        self._quiet = asyncio.Lock()
         self._connecting: asyncio.Task[ControlClient] | None = None
         self._holders: set[object] = set()
         self._known: list[SessionInfo] | None = None
@@ -88,7 +89,7 @@ class Directory:
     @contextlib.asynccontextmanager
     async def quiet(self) -> AsyncIterator[None]:
         """Meanwhile it does not connect to tmux: see `Tmux.has_sessions`. Ask it nothing inside."""
-        async with self._connecting:
+        async with self._quiet:
             yield
 
     def hold(self, who: object) -> None:
@@ -143,19 +144,20 @@ class Directory:
         return client
 
     async def _connect(self) -> ControlClient:
-        self._client = None
-        if not await self._tmux.has_sessions(self._timeout):
-            raise TmuxGone("no tmux session runs")
-        client = ControlClient(
-            self._tmux,
-            flags="no-output,ignore-size",
-            timeout=self._timeout,
-            on_event=self._event,
-            on_exit=self._exited,
-        )
-        await client.start()
-        self._client = client
-        return client
+        async with self._quiet:
+            self._client = None
+            if not await self._tmux.has_sessions(self._timeout):
+                raise TmuxGone("no tmux session runs")
+            client = ControlClient(
+                self._tmux,
+                flags="no-output,ignore-size",
+                timeout=self._timeout,
+                on_event=self._event,
+                on_exit=self._exited,
+            )
+            await client.start()
+            self._client = client
+            return client
 
     def _tried(self, task: asyncio.Task[ControlClient]) -> None:
         self._connecting = None
