@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from moorage.api import Actor, Forbidden, HookFailed, Hub
 
 from moorage_tmux.hooks import OutputFilter
-from moorage_tmux.sessions import SessionInfo
+from moorage_tmux.sessions import PaneInfo, SessionInfo
 
 HIDDEN = "[hidden: a plugin that filters this terminal's output failed]"
 """What is shown of a pane whose filter failed."""
@@ -166,3 +167,14 @@ class Guards:
             if reason is not None:
                 return str(reason)
         return None
+
+
+def titled(
+    guard: Callable[[SessionInfo, str], PaneFilter | None], session: SessionInfo, panes: Sequence[PaneInfo]
+) -> list[PaneInfo]:
+    """Panes with their titles as they may be shown: programs write them, as they write the rest."""
+    found = []
+    for pane in panes:
+        filtered = guard(session, pane.id) if pane.title else None
+        found.append(pane if filtered is None else replace(pane, title=filtered.whole(pane.title)))
+    return found

@@ -10,6 +10,7 @@ from moorage.api import Actor, Conflict, NotFound
 
 from moorage_tmux.claims import claimed_by_other
 from moorage_tmux.client import TmuxError, TmuxRefused, shown
+from moorage_tmux.guards import titled
 from moorage_tmux.names import argument
 from moorage_tmux.refusals import refused, unavailable
 from moorage_tmux.rights import CREATE, DELETE, INPUT, RENAME, require
@@ -223,9 +224,10 @@ class Management:
 
     async def _panes(self, session: SessionInfo) -> list[PaneInfo]:
         try:
-            return parse_panes(await self._terminals.directory.call(list_panes(session.id)))
+            replies = await self._terminals.directory.call(list_panes(session.id))
         except TmuxError as error:
             raise refused(error) from error
+        return titled(self._terminals.guards.pane, session, parse_panes(replies))
 
     async def _left(self, session: SessionInfo) -> list[PaneInfo]:
         """The panes of a session that may have ended with its last one."""

@@ -17,7 +17,7 @@ from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.client import Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.directory import Directory
-from moorage_tmux.guards import Guards, InputRefused
+from moorage_tmux.guards import Guards, InputRefused, titled
 from moorage_tmux.handover import Handover
 from moorage_tmux.history import History
 from moorage_tmux.listeners import Listeners
@@ -172,7 +172,7 @@ class Terminals:
             "name": session.name,
             "created": messages.timestamp(session.created),
             "attached": session.attached,
-            "windows": describe.windows(panes, contents),
+            "windows": describe.windows(titled(self.guards.pane, session, panes), contents),
             "viewers": [describe.viewer(user) for user in self.presence.users(session.key)],
             "claim": claim.public() if claim else None,
             "recording": self.recordings.notice(session.key),

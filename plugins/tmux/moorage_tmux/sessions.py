@@ -124,7 +124,7 @@ def list_panes(session_id: str) -> str:
     """The command that lists all panes of a session."""
     if not is_id(session_id):
         raise ValueError(f"{session_id!r} is not a tmux id")
-    return f"list-panes -s -t '{session_id}' -F '{_PANE} #{{window_name}}'"
+    return f"list-panes -s -t '{session_id}' -F '{_PANE}'"
 
 
 def parse_panes(replies: Sequence[Reply]) -> list[PaneInfo]:

@@ -12,7 +12,7 @@ from moorage_tmux.background import Background
 from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone, shown
 from moorage_tmux.feed import Feed
 from moorage_tmux.filters import Clipboard
-from moorage_tmux.guards import PaneFilter
+from moorage_tmux.guards import PaneFilter, titled
 from moorage_tmux.protocol import Event, Notice, Output, Reply, unescape
 from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, layout_sizes, list_panes, parse_panes, window_size
 from moorage_tmux.viewers import Viewer
@@ -294,6 +294,7 @@ class SessionWatch:
             self._look_around()
 
     def _arrange(self, panes: list[PaneInfo]) -> None:
+        panes = titled(self._settings.guard, self.session, panes)
         there = {pane.id: pane for pane in panes}
         active = active_pane(panes)
         self._tell(panes)
