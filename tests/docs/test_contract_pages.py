@@ -196,11 +196,15 @@ def like(wanted, found):
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """A server with an owner, as most pages have it."""
-    with running(tmp_path_factory.mktemp("pages"), CONFIG) as server:
+    """A server with an owner, as most pages have it, and with a tmux of its own."""
+    folder = tmp_path_factory.mktemp("pages")
+    socket = str(folder / "tmux")
+    config = {**CONFIG, "plugins": {"tmux": {"enabled": True, "required": True, "mount": ["/"], "socket_path": socket}}}
+    with running(folder, config) as server:
         ada = ["users", "create", "ada", "--role", "owner", "--email", "ada@example.org", "--password-file", "-"]
         server.cli(*ada, input="correct horse battery\n")
         yield server
+    subprocess.run(["tmux", "-S", socket, "kill-server"], capture_output=True)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page != "chat"])
