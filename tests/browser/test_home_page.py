@@ -99,12 +99,12 @@ def test_what_is_offered_follows_the_rights(server, tmux, sign_in, faults) -> No
     expect(bob.get_by_role("button", name="Rename", exact=True)).to_be_visible()
     expect(bob.get_by_role("button", name="End this terminal")).to_have_count(0)
     # Rights that change while somebody looks.
-    server.cli("users", "set-role", "vic", "operator")
-    try:
+    with api(server, "ada") as ada:
+        who = next(user["id"] for user in ada.get("/api/users").json()["users"] if user["name"] == "vic")
+        assert ada.patch(f"/api/users/{who}/role", json={"role": "operator"}).status_code == 200
         expect(vic.get_by_role("button", name="New terminal")).to_be_visible()
         expect(vic.get_by_role("link", name="Recordings")).to_be_visible()
-    finally:
-        server.cli("users", "set-role", "vic", "viewer")
+        assert ada.patch(f"/api/users/{who}/role", json={"role": "viewer"}).status_code == 200
     expect(vic.get_by_role("button", name="New terminal")).to_have_count(0)
     assert faults == []
 
