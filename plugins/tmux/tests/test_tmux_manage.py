@@ -283,18 +283,55 @@ def test_what_cannot_be_done_to_windows_and_panes(server, tmux, request):
 # -- A tmux server of our own making --------------------------------------------------------------------------------
 
 
-def test_a_tmux_server_is_started_without_our_secrets_and_outlives_us(tmux_server, tmp_path, monkeypatch):
+async def test_sessions_made_at_once_while_people_come(server, tmux):
+    """A control client that attaches while tmux makes a session has killed tmux 3.3."""
+    tmux.new("before")
+
+    async def watch(name):
+        async with connect(server, "vic") as vic:
+            await vic.send(type="subscribe", sessionId=name)
+            await vic.next("output")
+
+    async def make(number):
+        with api(server, "ann") as ann:
+            answer = await asyncio.to_thread(ann.post, "/api/sessions", json={"name": f"at once {number % 10}"})
+        if answer.status_code == 201:
+            await watch(f"at once {number % 10}")
+        return answer.status_code
+
+    pid = tmux.run("display-message", "-p", "#{pid}")
+    done = await asyncio.gather(*(make(number) for number in range(20)), *(watch("before") for _ in range(20)))
+    assert sorted(done[:20]) == [201] * 10 + [409] * 10
+    assert tmux.run("display-message", "-p", "#{pid}") == pid
+    for number in range(10):
+        tmux.run("kill-session", "-t", f"=at once {number}")
+
+
+async def test_a_tmux_server_is_started_without_our_secrets_and_outlives_us(tmux_server, tmp_path, monkeypatch):
     monkeypatch.setenv("PASSWORD_OF_THE_DATABASE", "secret")
     monkeypatch.setenv("HOME", str(tmp_path))
+
+    def ask(method, *where, **body):
+        with api(server, "ada") as ada:
+            answer = ada.request(method, *where, json=body or None)
+        assert answer.is_success, answer.text
+        return answer.json()
+
     with serving(tmp_path, tmux_server) as server:
-        server.add_user("ann", "operator")
-        server.keys = {"ann": token(server, "ann")}
-        with api(server, "ann") as ann:
-            assert ann.get("/api/sessions").json() == {"sessions": []}
-            answer = ann.post("/api/sessions", json={"name": "first"})
-            assert answer.status_code == 201, answer.text
-            windows = ann.post(path("first", "windows"), json={}).json()["windows"]
-            ann.post(path("first", "panes"), json={"direction": "down"})
+        await asyncio.to_thread(server.add_user, "ada", "admin")
+        server.keys = {"ada": await asyncio.to_thread(token, server, "ada")}
+        async with connect(server, "ada") as ada:
+            assert (await ada.next("sessions"))["sessions"] == []
+            for _ in range(2):
+                # With the last session the server ends, and the next one starts another.
+                await asyncio.to_thread(ask, "POST", "/api/sessions", name="first")
+                assert (await ada.next("sessionCreated", timeout=5))["session"]["name"] == "first"
+                assert (await ada.next("sessions"))["sessions"][0]["name"] == "first"
+                await asyncio.to_thread(ask, "DELETE", path("first"))
+                assert (await ada.next("sessionDestroyed", timeout=5))["sessionId"] == "first"
+        await asyncio.to_thread(ask, "POST", "/api/sessions", name="first")
+        windows = (await asyncio.to_thread(ask, "POST", path("first", "windows")))["windows"]
+        await asyncio.to_thread(ask, "POST", path("first", "panes"), direction="down")
         known = tmux_server.run("show-environment", "-g") + tmux_server.run("show-environment", "-t", "first")
         pid = tmux_server.run("display-message", "-p", "#{pid}").strip()
     assert len(windows) == 2
@@ -302,10 +339,8 @@ def test_a_tmux_server_is_started_without_our_secrets_and_outlives_us(tmux_serve
     assert "MOORAGE" not in held
     assert "secret" not in held
     assert tmux_server.run("list-sessions", "-F", "#{session_name} #{session_path}") == f"first {tmp_path}\n"
-    assert set(tmux_server.run("list-panes", "-s", "-t", "first", "-F", "#{pane_start_path}").split()) == {
-        str(tmp_path)
-    }
-    assert tmux_server.run("list-panes", "-s", "-t", "first", "-F", "#{pane_dead}").split() == ["0", "0", "0"]
+    panes = tmux_server.run("list-panes", "-s", "-t", "first", "-F", "#{pane_start_path} #{pane_dead}")
+    assert panes == f"{tmp_path} 0\n" * 3
     # Its own is the one it listens on; ours would keep the port.
     assert sum("socket" in str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()) == 1
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NotRequired
 
 from moorage.api import Forbidden, json_response
 from quart import Response
@@ -14,12 +14,12 @@ View = Callable[..., Awaitable[Response]]
 
 
 class ClaimRefused(TypedDict):
-    """Another has the session: who, and until when, both at the top and in the details."""
+    """Another has the session: who, and until when, both at the top and in the details. Else the right is missing."""
 
     error: str
     message: str
-    claimedBy: str
-    expiresAt: str
+    claimedBy: NotRequired[str]
+    expiresAt: NotRequired[str]
     details: dict[str, Any]
 
 
