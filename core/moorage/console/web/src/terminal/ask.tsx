@@ -1,6 +1,6 @@
 // Questions before something is done: the answer comes as a promise.
 import type { JSX, RefObject } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Dialog } from "../dialog";
 
 export interface Question {
@@ -37,7 +37,7 @@ function Ask({ question, done }: { question: Question; done: (text: string | nul
   const { title, text, quote, yes, no = "Cancel", danger = false, field } = question;
   const first = useRef<HTMLElement>(null);
   // The harmless answer, or the field.
-  useEffect(() => first.current?.focus(), []);
+  useLayoutEffect(() => first.current?.focus(), []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     done(field ? String(new FormData(event.currentTarget as HTMLFormElement).get("text")) : "");

@@ -73,19 +73,24 @@ export function Asked({ asker, onHand, onDecline }: AskedProps): JSX.Element {
   );
 }
 
-export function Recorded({ recording }: { recording: Recording }): JSX.Element {
+export function Recorded({ recording, onStop }: { recording: Recording; onStop: (() => void) | null }): JSX.Element {
   const by = recording.by ? ` by ${recording.by.name}` : "";
   const since = new Date(recording.startedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   return (
-    <p class="recorded" aria-live="polite" title={`Since ${full(recording.startedAt)}`}>
+    <div class="recorded" title={`Since ${full(recording.startedAt)}`}>
       <span class="dot" aria-hidden="true" />
-      <span>
+      <p aria-live="polite">
         Recording
         <span class="by">
           {by} since {since}
         </span>
-      </span>
-    </p>
+      </p>
+      {onStop !== null && (
+        <button type="button" class="link" onClick={onStop}>
+          Stop<span class="unseen"> recording</span>
+        </button>
+      )}
+    </div>
   );
 }
 

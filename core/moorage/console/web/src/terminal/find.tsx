@@ -1,6 +1,6 @@
 // Finds a text among the rows that this page keeps of the pane; what is older is in the history.
 import type { JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Screen } from "./screen";
 
 interface FindProps {
@@ -13,7 +13,7 @@ export function Find({ screen, onHistory, onClose }: FindProps): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
   const [text, setText] = useState("");
   const [found, setFound] = useState(true);
-  useEffect(() => field.current?.focus(), []);
+  useLayoutEffect(() => field.current?.focus(), []);
   const find = async (wanted: string, backwards: boolean, incremental = false) => {
     if (wanted === "") {
       screen()?.clearSelection();

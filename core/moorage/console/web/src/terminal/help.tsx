@@ -7,6 +7,7 @@ const ALWAYS: [string, string][] = [
   ["Enter", "take control, where nobody has it"],
   ["Ctrl+Shift+Enter", "take control and give it back"],
   ["Ctrl+Shift+B", "open the menu; then one of the keys below"],
+  ["Ctrl+Shift+B, Tab", "leave the terminal for the buttons of the page"],
   ["Ctrl+Shift+F", "find in what was shown"],
   ["Ctrl+Shift+C", "copy what is selected (Shift while dragging selects where a program takes the mouse)"],
   ["Ctrl+Shift+V", "paste"],

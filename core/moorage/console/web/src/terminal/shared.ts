@@ -34,7 +34,8 @@ export interface Notice {
 
 /** Where a pane's output goes. */
 export interface Sink {
-  write: (data: string) => void;
+  /** `done` is called once it is drawn. */
+  write: (data: string, done: () => void) => void;
   resize: (cols: number, rows: number) => void;
 }
 
@@ -42,7 +43,14 @@ interface Attached {
   sink: Sink;
   /** The position in the pane's stream up to which it was shown. */
   seen: number | null;
+  /** Characters that the emulator has not drawn yet. */
+  pending: number;
+  /** It has too many of them: what comes is left out, and the screen as it is follows. */
+  behind: boolean;
 }
+
+/** Characters that may wait for the emulator: it is slow in a tab that nobody sees, and loses what is beyond its own bound. */
+const MOST_PENDING = 8 * 1024 * 1024;
 
 export interface SharedOptions {
   mount: string;
@@ -113,7 +121,7 @@ export class Shared {
 
   /** Show a pane: its output goes to the sink until `detach`. */
   attach(pane: string, sink: Sink): void {
-    this.panes.set(pane, { sink, seen: null });
+    this.panes.set(pane, { sink, seen: null, pending: 0, behind: false });
     this.subscribe(pane);
   }
 
@@ -196,7 +204,9 @@ export class Shared {
     // The constructor of the connection tells the first one before anybody can listen.
     if (this.live === undefined || this.state.ended !== null) return;
     this.set({ phase, pause });
-    if (phase === "open") for (const pane of this.panes.keys()) this.subscribe(pane);
+    if (phase === "open") {
+      for (const [id, pane] of this.panes) if (!pane.behind) this.subscribe(id);
+    }
     if (phase === "waiting") {
       this.outgoing.drop();
       this.options.onDoubt();
@@ -313,12 +323,28 @@ export class Shared {
   }
 
   private output(message: Message): void {
-    const pane = this.panes.get(String(message["paneId"]));
-    if (!pane) return;
+    const id = String(message["paneId"]);
+    const pane = this.panes.get(id);
+    if (!pane || pane.behind) return;
     const { cols, rows, data, seq } = message;
     if (typeof cols === "number" && typeof rows === "number") pane.sink.resize(cols, rows);
-    if (typeof data === "string") pane.sink.write(data);
     if (typeof seq === "number") pane.seen = seq;
+    if (typeof data !== "string") return;
+    pane.pending += data.length;
+    pane.sink.write(data, () => {
+      pane.pending -= data.length;
+      if (pane.pending === 0 && pane.behind && this.panes.get(id) === pane) this.catchUp(id, pane);
+    });
+    if (pane.pending > MOST_PENDING) {
+      pane.behind = true;
+      this.send({ type: "unsubscribe", pane: id });
+    }
+  }
+
+  private catchUp(id: string, pane: Attached): void {
+    pane.behind = false;
+    pane.seen = null;
+    this.subscribe(id);
   }
 
   /** A pane that ended takes its subscription along, and what is left is found out; one that did not is tried again. */

@@ -137,7 +137,7 @@ function PaneView(props: PaneProps): JSX.Element {
       },
     );
     screens.set(id, made);
-    shared.attach(id, { write: (data) => made.write(data), resize: (cols, rows) => made.resize(cols, rows) });
+    shared.attach(id, { write: (data, done) => made.write(data, done), resize: (cols, rows) => made.resize(cols, rows) });
     return () => {
       clearTimeout(silence);
       shared.detach(id);

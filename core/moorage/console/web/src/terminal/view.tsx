@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { Dialog } from "../dialog";
 import { useTitle } from "../forms";
 import { useQuestions } from "./ask";
 import { type Actions, commands, offers, plainShortcut, shortcut } from "./commands";
@@ -55,9 +56,12 @@ export function View({ mount, shared, state, user, again }: ViewProps): JSX.Elem
     shown?.panes[0];
 
   const focus = useCallback(() => {
-    const screen = screens.get(now.current.active?.id ?? "");
-    // After what closes has given the focus back.
-    setTimeout(() => screen?.focus());
+    const again = () => {
+      if (!document.activeElement?.closest("dialog, .list, .find")) screens.get(now.current.active?.id ?? "")?.focus();
+    };
+    screens.get(now.current.active?.id ?? "")?.focus();
+    // What closes may give the focus back to where it was, later.
+    setTimeout(again);
   }, [screens]);
   const closed = () => {
     setPanel(null);
@@ -117,17 +121,17 @@ export function View({ mount, shared, state, user, again }: ViewProps): JSX.Elem
   };
   const all = commands({ shared, state, settings, shown, active, mine, may }, actions);
   // Handlers that are made once read the present state from here.
-  const now = useRef({ active, actions, all, held, may, mine, shared, state, typing });
-  now.current = { active, actions, all, held, may, mine, shared, state, typing };
+  const now = useRef({ active, actions, held, may, menu, mine, shared, state, typing });
+  now.current = { active, actions, held, may, menu, mine, shared, state, typing };
 
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
-      const { actions, mine, may, typing } = now.current;
+      const { actions, menu, mine, may, typing } = now.current;
       if (document.querySelector("dialog[open]")) return;
-      const wanted = shortcut(event) ?? (typing || isField(event.target) ? null : plainShortcut(event));
-      if (wanted === null) return;
+      const wanted = shortcut(event) ?? (typing || menu || isField(event.target) ? null : plainShortcut(event));
+      if (wanted === null || (menu && wanted !== "menu")) return;
       event.preventDefault();
-      event.stopPropagation();
+      event.stopImmediatePropagation();
       if (wanted === "menu") setMenu((open) => !open);
       else if (wanted === "find") actions.find();
       else if (wanted === "help") actions.help();
@@ -191,10 +195,18 @@ export function View({ mount, shared, state, user, again }: ViewProps): JSX.Elem
         <h1>{state.name}</h1>
         <Mode claim={state.claim} mine={mine} typing={typing} />
         {mine && state.claim && <Lease expiresAt={state.claim.expiresAt} onKeep={actions.take} />}
-        {state.recording && <Recorded recording={state.recording} />}
+        {state.recording && <Recorded recording={state.recording} onStop={may.record ? () => actions.record(false) : null} />}
         <div class="tools">
           <People people={state.people} me={user} holder={state.claim?.userId ?? null} mayHand={mine} onHand={actions.handOver} />
           {state.ended === null && <Buttons mine={mine} may={may} actions={actions} />}
+          <span class="letters" role="group" aria-label="Size of the letters">
+            <button type="button" class="quiet small" title="Smaller letters" onClick={() => letters(-1)}>
+              A−
+            </button>
+            <button type="button" class="quiet small" title="Larger letters" onClick={() => letters(1)}>
+              A+
+            </button>
+          </span>
           <Menu commands={all} open={menu} onOpen={setMenu} onLeave={focus} />
         </div>
       </div>
@@ -250,7 +262,7 @@ export function View({ mount, shared, state, user, again }: ViewProps): JSX.Elem
         <KeyRow held={held} onHold={setHeld} onKey={(key) => onKey(key, screens.get(seat), seat)} />
       )}
       {panel === "history" && active && (
-        <Suspense fallback={null}>
+        <Suspense fallback={<Dialog title={`History of ${state.name}`} onClose={closed}>Loading…</Dialog>}>
           <History mount={mount} session={state.name} pane={active.id} onClose={closed} />
         </Suspense>
       )}
