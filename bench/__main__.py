@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-PARTS = ("alone", "gate", "credentials", "logins", "terminal", "fanout", "start")
+PARTS = ("alone", "gate", "credentials", "logins", "terminal", "viewers", "fanout", "start")
 
 
 def main() -> None:
@@ -41,7 +41,12 @@ def run(part: str, *, quick: bool) -> None:
     elif part == "terminal":
         from bench import terminal
 
-        terminal.run(keys=50 if quick else 300, rounds=1 if quick else 3)
+        crowds = (1, 20, 100) if quick else terminal.CROWDS
+        terminal.run(keys=50 if quick else 200, rounds=1 if quick else 3, crowds=crowds)
+    elif part == "viewers":
+        from bench import viewers
+
+        viewers.run(crowds=(1, 50) if quick else (1, 100, 500), sessions=5 if quick else 20, idle=5 if quick else 30)
     elif part == "fanout":
         from bench import fanout
 

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http
+import os
+import pty
 import signal
 import sys
 import time
+from functools import partial
 from typing import Any
 
 
@@ -59,6 +63,65 @@ async def terminado(port: int, program: str) -> None:
     await manager.shutdown()
 
 
+async def terminal(scope: Any, receive: Any, send: Any, program: str) -> None:
+    """An ASGI application that gives each WebSocket a pty of its own with the program in it, bytes as they come."""
+    if scope["type"] != "websocket":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+        return
+    await receive()
+    await send({"type": "websocket.accept"})
+    pid, pty_fd = pty.fork()
+    if pid == 0:
+        os.execvp("sh", ["sh", "-c", program])
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(pty_fd, readable.set)
+
+    async def show() -> None:
+        while True:
+            await readable.wait()
+            readable.clear()
+            await send({"type": "websocket.send", "bytes": os.read(pty_fd, 65536)})
+
+    shower = asyncio.create_task(show())
+    try:
+        while (message := await receive())["type"] == "websocket.receive":
+            os.write(pty_fd, (message.get("bytes") or message["text"].encode()))
+    finally:
+        shower.cancel()
+        loop.remove_reader(pty_fd)
+        os.close(pty_fd)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+async def terminal_on_hypercorn(port: int, program: str) -> None:
+    """A pty for each viewer, as ttyd has it, on Hypercorn."""
+    from hypercorn.asyncio import serve
+    from hypercorn.config import Config
+
+    config = Config()
+    config.bind = [f"127.0.0.1:{port}"]
+    config.errorlog = None
+    await serve(partial(terminal, program=program), config, shutdown_trigger=asyncio.Event().wait, mode="asgi")
+
+
+async def terminal_on_uvicorn(port: int, program: str) -> None:
+    """The same on uvicorn."""
+    import uvicorn
+
+    config = uvicorn.Config(
+        partial(terminal, program=program),
+        port=port,
+        lifespan="off",
+        interface="asgi3",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,
+        log_level="warning",
+    )
+    await uvicorn.Server(config).serve()
+
+
 async def quart(port: int) -> None:
     """A bare Quart application on Hypercorn: what a start costs at least."""
     from hypercorn.asyncio import serve
@@ -79,5 +142,16 @@ async def quart(port: int) -> None:
 
 
 if __name__ == "__main__":
-    peers: dict[str, Any] = {"broadcast": broadcast, "terminado": terminado, "quart": quart}
+    peers: dict[str, Any] = {
+        "broadcast": broadcast,
+        "terminado": terminado,
+        "hypercorn": terminal_on_hypercorn,
+        "uvicorn": terminal_on_uvicorn,
+        "quart": quart,
+    }
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        if sys.argv[1] in ("hypercorn", "uvicorn"):
+            asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
     asyncio.run(peers[sys.argv[1]](int(sys.argv[2]), *sys.argv[3:]))
