@@ -7,6 +7,7 @@ and which neither the stream nor the list of sessions should wait behind.
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 
 from moorage_tmux.client import Tmux, TmuxError, TmuxGone, is_id
@@ -113,6 +114,12 @@ class Captures:
                 await process.wait()
 
 
+def let_others_run(number: int) -> None:
+    """For long loops of a thread, given the count of turns: else the event loop has its turn each 5 ms only."""
+    if number % 256 == 0:
+        time.sleep(0)
+
+
 def _text(data: bytes) -> list[str]:
     return data.decode("utf-8", "replace").removesuffix("\n").split("\n")
 
@@ -134,8 +141,12 @@ def _wrapped(rows: list[str], joined: list[str]) -> list[bool]:
     A row's line is the next of `joined`. Versions of tmux differ in how many blanks they put at ends, hence the care.
     """
     wrapped = [False] * len(rows)
+    if len(joined) == len(rows):
+        rows[:] = [row.rstrip(" ") for row in rows]
+        return wrapped
     index = 0
-    for line in joined:
+    for number, line in enumerate(joined):
+        let_others_run(number)
         rest = line
         while index < len(rows):
             row = rows[index]
@@ -157,4 +168,4 @@ def _wrapped(rows: list[str], joined: list[str]) -> list[bool]:
     return wrapped
 
 
-__all__ = ["LAST", "MAX_BYTES", "Captures", "Rows"]
+__all__ = ["LAST", "MAX_BYTES", "Captures", "Rows", "let_others_run"]

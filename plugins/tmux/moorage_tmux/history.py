@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from moorage.api import NotFound, TooManyRequests, Unavailable
 
 from moorage_tmux import describe, messages
-from moorage_tmux.captures import LAST, Captures, Rows
+from moorage_tmux.captures import LAST, Captures, Rows, let_others_run
 from moorage_tmux.client import TmuxError, TmuxGone
 from moorage_tmux.sessions import PaneInfo, SessionInfo
 
@@ -193,7 +193,8 @@ def _search(found: Rows, question: Question) -> tuple[int, list[dict[str, Any]],
     shown: list[dict[str, Any]] = []
     newest = question.order == "newest"
     ranges = found.lines()
-    for begin, end in reversed(ranges) if newest else ranges:
+    for number, (begin, end) in enumerate(reversed(ranges) if newest else ranges):
+        let_others_run(number)
         text = found.rows[begin] if end == begin + 1 else "".join(found.rows[begin:end])
         matches = [(match.start(), match.end()) for match in pattern.finditer(text)]
         if not matches:
