@@ -236,9 +236,8 @@ class Management:
         return await self._panes(session)
 
     async def _record(self, action: str, actor: Actor, session: SessionInfo, data: dict[str, Any]) -> None:
-        announce = self._terminals.announce
-        announce.audit(action, actor, session.name, data)
-        await announce.stored()
+        self._terminals.announce.audit(action, actor, session.name, data)
+        await self._terminals.stored()
 
 
 def _window(panes: list[PaneInfo], spec: str) -> PaneInfo:

@@ -195,21 +195,21 @@ class Terminals:
         before = self.claims.get(session.key)
         claim = self.claims.claim(session, actor)
         self.hold_for_claims()
-        await self._stored(claim if claim is not before else None)
+        await self.stored(claim if claim is not before else None)
         return session, claim
 
     async def release(self, which: str | SessionInfo, actor: Actor) -> None:
         """End a session's claim, as above. NotFound, Forbidden."""
         self.claims.release(await self.find(which) if isinstance(which, str) else which, actor)
-        await self._stored()
+        await self.stored()
 
     async def hand_over(self, session: SessionInfo, actor: Actor, pid: str) -> Claim:
         """Make the actor's claim the user's `pid`, as above. Conflict, NotFound, Forbidden."""
         claim = self.handover.hand_over(session, actor, pid)
-        await self._stored(claim)
+        await self.stored(claim)
         return claim
 
-    async def _stored(self, claim: Claim | None = None) -> None:
+    async def stored(self, claim: Claim | None = None) -> None:
         """Wait until what was just decided is in the database. Unavailable when that fails; then `claim` ends."""
         done = await asyncio.gather(self.store.flush(), self.announce.stored(), return_exceptions=True)
         failure = next((result for result in done if isinstance(result, Exception)), None)

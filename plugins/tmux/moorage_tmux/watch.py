@@ -21,6 +21,9 @@ LAYOUT_INTERVAL = 0.05
 """Seconds between two looks at a layout that keeps changing; the first change is looked at at once."""
 RESIZE_INTERVAL = 0.1
 """Seconds between two sizes that tmux is told while somebody drags the edge of a window."""
+MANY = 25
+"""Viewers from whose number on the two intervals grow with it, up to MAX_INTERVAL: each is drawn a screen."""
+MAX_INTERVAL = 1.0
 ATTEMPTS = (0.05, 0.5, 2.0)
 """Seconds before each try to attach again to a session that lives on."""
 _LAYOUT = frozenset(
@@ -181,7 +184,7 @@ class SessionWatch:
         except TmuxError:
             return  # The client is gone: the next one is told.
         self._size_told = True
-        self._resizes = self._background.later(RESIZE_INTERVAL, self._resize)
+        self._resizes = self._background.later(self._spaced(RESIZE_INTERVAL), self._resize)
 
     def feed(self, pane: str) -> Feed:
         """The feed of a pane, made when first asked for."""
@@ -268,6 +271,9 @@ class SessionWatch:
             if feed is not None and feed.size != size:
                 self._redraw.add(pane_id)
 
+    def _spaced(self, interval: float) -> float:
+        return min(MAX_INTERVAL, interval * max(1.0, len(self.subscriptions) / MANY))
+
     def _look_around(self) -> None:
         """Learn the layout anew: sizes, panes that are gone, the active pane."""
         if self._looking or self._looks is not None:
@@ -283,7 +289,7 @@ class SessionWatch:
         self._looking = False
         if self.ended:
             return
-        self._looks = self._background.later(LAYOUT_INTERVAL, self._look_if_changed)
+        self._looks = self._background.later(self._spaced(LAYOUT_INTERVAL), self._look_if_changed)
         if not isinstance(result, TmuxError):
             self._arrange(parse_panes(result))
 
