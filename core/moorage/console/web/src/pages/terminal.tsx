@@ -47,5 +47,5 @@ function Opened({ session, mount, state, refresh }: Props): JSX.Element | null {
     return () => shared.dispose();
   }, [mount, state.user.id, refresh, attempt]);
   if (known === null) return null;
-  return <View key={attempt} mount={mount} {...known} user={state.user.id} again={() => setAttempt(attempt + 1)} />;
+  return <View key={attempt} mount={mount} refresh={refresh} {...known} user={state.user.id} again={() => setAttempt(attempt + 1)} />;
 }

@@ -46,6 +46,8 @@ export interface Actions {
   find: () => void;
   help: () => void;
   history: () => void;
+  /** Rename or end the session. */
+  manage: () => void;
   letters: (step: number) => void;
   set: (change: Partial<Settings>) => void;
   record: (on: boolean) => void;
@@ -73,6 +75,8 @@ export interface Offers {
   request: boolean;
   drive: boolean;
   record: boolean;
+  rename: boolean;
+  end: boolean;
 }
 
 export function offers(state: State, mine: boolean): Offers {
@@ -84,6 +88,8 @@ export function offers(state: State, mine: boolean): Offers {
     request: !free && !mine && may(MAY.claim),
     drive: mine && may(MAY.input),
     record: may(MAY.record),
+    rename: may(MAY.rename),
+    end: may(MAY.end),
   };
 }
 
@@ -170,7 +176,7 @@ function panes({ shared, settings, shown, active, may }: Situation, { ask, look 
   return found;
 }
 
-function view({ state, settings, may }: Situation, actions: Actions): Command[] {
+function view({ state, settings, mine, may }: Situation, actions: Actions): Command[] {
   const group = "View";
   const found: Command[] = [
     { id: "find", group, key: "/", label: "Find…", run: actions.find },
@@ -211,9 +217,14 @@ function view({ state, settings, may }: Situation, actions: Actions): Command[] 
       run: () => actions.set({ reader: !settings.reader }),
     },
   ];
-  if (may.record) {
-    const on = state.recording !== null;
+  const on = state.recording !== null;
+  // What the server records by itself ends nobody but its operator.
+  if (may.record && (!on || state.recording?.by)) {
     found.push({ id: "record", group, key: "r", label: on ? "Stop recording" : "Record…", run: () => actions.record(!on) });
+  }
+  const held = state.claim !== null && !mine;
+  if ((may.rename && !held) || may.end) {
+    found.push({ id: "manage", group, key: "$", label: "Rename or end the terminal…", run: actions.manage });
   }
   found.push({ id: "help", group, key: "?", label: "Keys", run: actions.help });
   return found;

@@ -80,12 +80,12 @@ export function Recorded({ recording, onStop }: { recording: Recording; onStop: 
     <div class="recorded" title={`Since ${full(recording.startedAt)}`}>
       <span class="dot" aria-hidden="true" />
       <p aria-live="polite">
-        Recording
+        Recording{recording.input && " all that is typed too"}
         <span class="by">
           {by} since {since}
         </span>
       </p>
-      {onStop !== null && (
+      {onStop !== null && recording.by !== null && (
         <button type="button" class="link" onClick={onStop}>
           Stop<span class="unseen"> recording</span>
         </button>

@@ -31,7 +31,10 @@ export interface Window {
 export interface Recording {
   id: string;
   startedAt: string;
+  /** Null: the server records by itself. */
   by: Person | null;
+  /** What is typed is kept as well. */
+  input: boolean;
 }
 
 type Message = Record<string, unknown>;
@@ -61,7 +64,8 @@ export function claimOf(value: unknown): Claim | null {
 export function recordingOf(value: unknown): Recording | null {
   const found = object(value);
   if (found === null) return null;
-  return { id: text(found["id"]), startedAt: text(found["startedAt"]), by: person(found["by"] ?? found["startedBy"]) };
+  const by = person(found["by"] ?? found["startedBy"]);
+  return { id: text(found["id"]), startedAt: text(found["startedAt"]), by, input: found["input"] === true };
 }
 
 /** Windows of a `layout` message, or of GET /api/sessions/{name}, which calls some things by other names. */

@@ -4,6 +4,7 @@ import { lazy, Suspense } from "preact/compat";
 import { useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Dialog } from "../dialog";
 import { useTitle } from "../forms";
+import { ManageTerminal } from "../home/dialogs";
 import { useQuestions } from "./ask";
 import { type Actions, commands, offers, plainShortcut, shortcut } from "./commands";
 import { Asked, Buttons, Lease, Mode, readingNotice, Recorded } from "./control";
@@ -30,17 +31,18 @@ const NOTHING_HELD: Held = { ctrl: false, alt: false };
 
 interface ViewProps {
   mount: string;
+  refresh: () => Promise<void>;
   shared: Shared;
   state: State;
   user: string;
   again: () => void;
 }
 
-export function View({ mount, shared, state, user, again }: ViewProps): JSX.Element {
+export function View({ mount, refresh, shared, state, user, again }: ViewProps): JSX.Element {
   useTitle(state.name);
   const [settings, setSettings] = useState<Settings>(load);
   const [menu, setMenu] = useState(false);
-  const [panel, setPanel] = useState<"find" | "help" | "history" | null>(null);
+  const [panel, setPanel] = useState<"find" | "help" | "history" | "manage" | null>(null);
   const [held, setHeld] = useState<Held>(NOTHING_HELD);
   const screens = useMemo(() => new Map<string, Screen>(), []);
 
@@ -112,6 +114,7 @@ export function View({ mount, shared, state, user, again }: ViewProps): JSX.Elem
     find: () => setPanel("find"),
     help: () => setPanel("help"),
     history: () => setPanel("history"),
+    manage: () => setPanel("manage"),
     letters,
     set,
     record: (on) => void record(on),
@@ -265,6 +268,15 @@ export function View({ mount, shared, state, user, again }: ViewProps): JSX.Elem
         <Suspense fallback={<Dialog title={`History of ${state.name}`} onClose={closed}>Loading…</Dialog>}>
           <History mount={mount} session={state.name} pane={active.id} onClose={closed} />
         </Suspense>
+      )}
+      {panel === "manage" && (
+        <ManageTerminal
+          mount={mount}
+          session={{ id: state.name, name: state.name, windows: state.windows.length, created: "", attached: false, claim: state.claim }}
+          permissions={[...state.permissions]}
+          refresh={refresh}
+          onClose={closed}
+        />
       )}
       {panel === "help" && <Help commands={all} onClose={closed} />}
       {question}
