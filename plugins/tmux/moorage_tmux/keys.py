@@ -39,6 +39,7 @@ async def type_into(watch: SessionWatch, pane: str, text: str, may: Callable[[],
             watch.tell_typists(pane, text)
             await _press(watch, pane, text)
             return
+        exact = "-S" if watch.version >= (3, 7) else ""  # From 3.7 on, tmux spells control characters out without it.
         for start in range(0, len(text), CHUNK):
             if may is not None:
                 may()
@@ -50,7 +51,7 @@ async def type_into(watch: SessionWatch, pane: str, text: str, may: Callable[[],
                     await _press(watch, pane, chunk[short : short + SHORT])
             else:
                 buffer = f'set-buffer -b {BUFFER} "{chunk.translate(_ESCAPES)}"'
-                await watch.client.call(f"{buffer} ; paste-buffer -d -r -b {BUFFER} -t '{pane}'", blocks=2)
+                await watch.client.call(f"{buffer} ; paste-buffer -d -r {exact} -b {BUFFER} -t '{pane}'", blocks=2)
 
 
 async def _press(watch: SessionWatch, pane: str, text: str) -> None:

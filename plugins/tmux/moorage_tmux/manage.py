@@ -14,7 +14,7 @@ from moorage_tmux.guards import titled
 from moorage_tmux.names import argument
 from moorage_tmux.refusals import refused, unavailable
 from moorage_tmux.rights import CREATE, DELETE, INPUT, RENAME, require
-from moorage_tmux.sessions import PaneInfo, SessionInfo, find_window, list_panes, parse_panes, resolve
+from moorage_tmux.sessions import PaneInfo, SessionInfo, find_window, list_panes, parse_panes, resolve, server_version
 
 if TYPE_CHECKING:
     from moorage_tmux.service import Terminals
@@ -197,9 +197,9 @@ class Management:
             raise Conflict(f"The session has {len(panes)} panes already", details={"code": "TOO_MANY_PANES"})
 
     async def _check_sizes(self) -> None:
-        """tmux 3.3 and older die, with all sessions, of a new window where windows are sized by hand for all."""
+        """Before 3.8 tmux dies, with all sessions, of a new window where all are sized by hand (tried: 3.3a, 3.5a)."""
         version, sizes = await self._ask("display-message -p '#{version}' ; show-options -gwv window-size", blocks=2)
-        if sizes == ["manual"] and version and version[0].startswith(("3.2", "3.3")):
+        if sizes == ["manual"] and version and server_version(version[0]) < (3, 8):
             raise Conflict(f"tmux {version[0]} cannot make windows while its global option window-size is manual")
 
     async def _ask(self, command: str, *, blocks: int) -> list[list[str]]:

@@ -40,6 +40,7 @@ _CELL = re.compile(r"(\d+)x(\d+),\d+,\d+,(\d+)", re.ASCII)
 """A pane in a layout; what holds others has a bracket instead of the number."""
 _ESCAPED = re.compile(r"\\([\\$])")
 _INDEX = re.compile(r"\d{1,9}\Z", re.ASCII)
+_VERSION = re.compile(r"(?:next-)?(\d+)\.(\d+)")
 _SPEC = re.compile(r"(?:(?P<id>%\d{1,9})|(?:(?P<window>\d{1,9})\.)?(?P<pane>\d{1,9}))\Z", re.ASCII)
 
 
@@ -118,6 +119,12 @@ def find(sessions: Sequence[SessionInfo], name: str) -> SessionInfo | None:
             if spelling(session) == name:
                 return session
     return None
+
+
+def server_version(text: str) -> tuple[int, int]:
+    """What a tmux server says of its version: `3.3a`, `next-3.9`. Whatever has no number is the newest."""
+    match = _VERSION.match(text)
+    return (int(match[1]), int(match[2])) if match else (1000, 0)
 
 
 def list_panes(session_id: str) -> str:

@@ -36,6 +36,7 @@ _FIELDS = (
     "mouse_all_flag",
     "mouse_sgr_flag",
     "mouse_utf8_flag",
+    "bracket_paste_flag",
     "scroll_region_upper",
     "scroll_region_lower",
     "history_size",
@@ -54,6 +55,7 @@ _SWITCHES = (
     ("mouse_all_flag", b"\x1b[?1003h"),
     ("mouse_utf8_flag", b"\x1b[?1005h"),
     ("mouse_sgr_flag", b"\x1b[?1006h"),
+    ("bracket_paste_flag", b"\x1b[?2004h"),  # Told by tmux 3.7 and newer; before, it is known from the stream alone.
 )
 BLOCKS = 5
 

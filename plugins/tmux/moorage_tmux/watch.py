@@ -14,7 +14,16 @@ from moorage_tmux.feed import Feed
 from moorage_tmux.filters import Clipboard
 from moorage_tmux.guards import PaneFilter, titled
 from moorage_tmux.protocol import Event, Notice, Output, Reply, unescape
-from moorage_tmux.sessions import PaneInfo, SessionInfo, active_pane, layout_sizes, list_panes, parse_panes, window_size
+from moorage_tmux.sessions import (
+    PaneInfo,
+    SessionInfo,
+    active_pane,
+    layout_sizes,
+    list_panes,
+    parse_panes,
+    server_version,
+    window_size,
+)
 from moorage_tmux.viewers import Viewer
 
 LAYOUT_INTERVAL = 0.05
@@ -112,6 +121,7 @@ class SessionWatch:
         self.subscriptions: set[Subscription] = set()
         self.typists: set[Callable[[str, str], None]] = set()
         self.ended = False
+        self.version = (0, 0)
         self._tmux, self._settings, self._background = tmux, settings, background
         self._lives, self._on_idle, self._on_end = lives, on_idle, on_end
         self._client = self._new_client()
@@ -148,8 +158,10 @@ class SessionWatch:
         """Attach. TmuxError when that fails, or the id is another session's by now."""
         await self._client.start()
         server, created, _ = self.session.key.split(":")
-        question = f"display-message -p -t '{self.session.id}' '#{{pid}}:#{{session_created}}'"
-        if shown(await self._client.call(question)) != [f"{server}:{created}"]:
+        question = f"display-message -p -t '{self.session.id}' '#{{pid}}:#{{session_created}} #{{version}}'"
+        who, _, version = "".join(shown(await self._client.call(question))).partition(" ")
+        self.version = server_version(version)
+        if who != f"{server}:{created}":
             await self._client.stop()
             raise TmuxGone("the session has ended")
         self._attached = True
