@@ -12,6 +12,7 @@ import signal
 import sqlite3
 import stat
 import time
+from datetime import datetime
 from urllib.parse import unquote
 
 import pytest
@@ -123,7 +124,7 @@ def download(client, pid, form="v3"):
     return answer.text
 
 
-async def until(condition, timeout=10):
+async def until(condition, timeout=30):
     """Wait until an answer of the server is as wanted; returns it."""
     async with asyncio.timeout(timeout):
         while not (found := await asyncio.to_thread(condition)):
@@ -260,7 +261,7 @@ async def test_a_disk_that_takes_no_more(server, tmux, request):
             resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (5_000_000, limits[1]))
             try:
                 tmux.run("send-keys", "-t", name, "seq 1 1000000; echo the''end", "Enter")
-                assert (await vic.next("recording", timeout=20))["recording"] is None
+                assert (await vic.next("recording", timeout=30))["recording"] is None
                 await vic.text("theend")
             finally:
                 resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
@@ -359,8 +360,9 @@ async def test_policy_crash_and_restart(own, tmux_server):
             await client.send(type="sendKeys", sessionId="prod-1", keys="typed\n")
             await client.text("typed\r")
             # The client of tmux dies: the same recording goes on.
-            (pid,) = (line.split()[0] for line in tmux_server.clients() if line.endswith("prod-1"))
-            os.kill(int(pid), signal.SIGKILL)
+            for line in tmux_server.clients():
+                if line.endswith("prod-1"):
+                    os.kill(int(line.split()[0]), signal.SIGKILL)
             await client.next("output", snapshot=True)
             tmux_server.run("send-keys", "-t", "prod-1", "-l", "goes on")
             await client.text("goes on")
@@ -405,7 +407,7 @@ async def test_bounds(own, tmux_server):
             async with connect(server, "ann", "/ws/terminal/main") as client:
                 await client.next("output")
                 tmux_server.run("send-keys", "-t", "main", f"seq 1 50000; echo the''end{number}", "Enter")
-                assert (await client.next("recording", recording=None))["sessionId"] == "main"
+                assert (await client.next("recording", timeout=30, recording=None))["sessionId"] == "main"
                 await client.text(f"theend{number}")
             ended = ann.get(f"/api/recordings/{made[-1]}").json()
             assert (ended["endReason"], 90_000 < ended["size"] <= 200_000) == ("size", True)
@@ -427,6 +429,18 @@ async def test_bounds(own, tmux_server):
         assert [r["id"] for r in found] == [r["id"] for r in left if r["id"] != made[-2]]
         assert not (folder(server) / f"{made[-2]}.cast").exists()
         assert (await until(lambda: deleted(server)[len(reasons) :])) == ["retention"]
+
+
+@pytest.mark.slow
+async def test_policy_goes_on_in_another_file(own, tmux_server):
+    tmux_server.new("busy", "while :; do printf '%03000d\\r\\n' 1; sleep 0.05; done")
+    server = await asyncio.to_thread(own, recording="always", recording_bytes=100_000, scrollback_lines=0)
+    with api(server, "ann") as ann:
+        found = await until(lambda: len(found := of_session(ann, "busy")) > 2 and found, timeout=40)
+    assert {recording["endReason"] for recording in found[1:]} == {"size"}
+    begun = [datetime.fromisoformat(recording["startedAt"]) for recording in found]
+    ended = [datetime.fromisoformat(recording["endedAt"]) for recording in found[1:]]
+    assert all((begin - end).total_seconds() < 6 for begin, end in zip(begun, ended, strict=False))
 
 
 def deleted(server):

@@ -28,7 +28,7 @@ THREADS = 4
 CHECK_SECONDS = 60.0
 """How often old recordings are looked for, and sessions that should be recorded and are not."""
 PAUSE_SECONDS = 5.0
-"""A recording by policy that ended sooner is begun anew with the next such look only: something keeps ending it."""
+"""From the beginning of a recording by policy to that of the next: whole screens alone may fill small ones at once."""
 BEGINNINGS = 4
 """Recordings by policy that begin at the same time: a hundred sessions at once must not hold up who types."""
 ATTEMPTS = (0.1, 0.5, 2.0, 5.0)
@@ -271,8 +271,8 @@ class Recordings:
             self._hold()
             recorder.over.set()
         self._tell(recorder)
-        if recorder.duration >= PAUSE_SECONDS:
-            self._follow_policy()
+        if reason != "error":
+            self._terminals.background.later(max(0.0, PAUSE_SECONDS - recorder.duration), self._follow_policy)
 
     def _tell(self, recorder: Recorder) -> None:
         key = recorder.session.key
