@@ -22,13 +22,14 @@ from moorage_tmux.handover import Handover
 from moorage_tmux.history import History
 from moorage_tmux.listeners import Listeners
 from moorage_tmux.manage import Management
+from moorage_tmux.pool import WatchPool
 from moorage_tmux.presence import Presence
 from moorage_tmux.recording.recordings import Recordings
 from moorage_tmux.refusals import unavailable
 from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import PaneInfo, SessionInfo, list_panes, parse_panes, resolve
 from moorage_tmux.store import ClaimStore
-from moorage_tmux.watch import SessionWatch, WatchPool, WatchSettings
+from moorage_tmux.watch import SessionWatch, WatchSettings
 
 
 class Terminals:

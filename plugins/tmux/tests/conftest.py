@@ -21,9 +21,10 @@ from moorage.api import TaskSupervisor
 from moorage_tmux.background import Background
 from moorage_tmux.client import Tmux
 from moorage_tmux.directory import Directory
+from moorage_tmux.pool import WatchPool
 from moorage_tmux.sessions import SessionInfo, resolve
 from moorage_tmux.viewers import Viewer
-from moorage_tmux.watch import SessionWatch, Subscription, WatchPool, WatchSettings
+from moorage_tmux.watch import SessionWatch, Subscription, WatchSettings
 from terminals import ROLES, serving, token
 
 _numbers = itertools.count()
