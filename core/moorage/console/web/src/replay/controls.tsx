@@ -47,13 +47,12 @@ export function Controls({ player, cast, length, live, loading }: ControlsProps)
   };
   const before = lastBefore(cast.markers, player.playing ? time - JUST_PASSED : time - 0.01);
   const next = cast.markers.find((marker) => marker.time > time + 0.01);
-  const toMarker = (marker: Marker | undefined) => marker && seek(marker.time);
   const now = () => {
     player.seek(cast.duration);
     player.play();
   };
 
-  const keys: Record<string, () => void> = {
+  usePlayerKeys({
     " ": toggle,
     ArrowLeft: () => seek(time - STEP),
     ArrowRight: () => seek(time + STEP),
@@ -61,25 +60,9 @@ export function Controls({ player, cast, length, live, loading }: ControlsProps)
     "]": () => faster(1),
     Home: () => seek(0),
     End: () => seek(cast.duration),
-    p: () => toMarker(before),
-    n: () => toMarker(next),
-  };
-  const known = useRef(keys);
-  known.current = keys;
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || typing(event.target)) return;
-      // Buttons and links take the space bar for themselves.
-      if (event.key === " " && event.target instanceof Element && event.target.closest("button, a, summary, select")) return;
-      const act = known.current[event.key];
-      if (!act) return;
-      event.preventDefault();
-      act();
-    };
-    window.addEventListener("keydown", pressed);
-    return () => window.removeEventListener("keydown", pressed);
-  }, []);
-
+    p: () => before && seek(before.time),
+    n: () => next && seek(next.time),
+  });
   return (
     <div class="player" role="group" aria-label="Player">
       <button type="button" class="play" aria-label={player.playing ? "Pause" : "Play"} aria-keyshortcuts="Space" onClick={toggle}>
@@ -138,30 +121,7 @@ export function Controls({ player, cast, length, live, loading }: ControlsProps)
         </button>
       )}
       {loading !== null && <span class="hint">Fetching: {loading}</span>}
-      {cast.markers.length > 0 && (
-        <>
-          <span class="steps">
-            <button type="button" class="quiet" disabled={!before} aria-keyshortcuts="p" onClick={() => toMarker(before)}>
-              Previous marker
-            </button>
-            <button type="button" class="quiet" disabled={!next} aria-keyshortcuts="n" onClick={() => toMarker(next)}>
-              Next marker
-            </button>
-          </span>
-          <details>
-            <summary>{cast.markers.length === 1 ? "1 marker" : `${cast.markers.length} markers`}</summary>
-            <ol>
-              {cast.markers.slice(0, SHOWN).map((marker) => (
-                <li key={`${marker.time} ${marker.label}`}>
-                  <button type="button" class="link" onClick={() => seek(marker.time)}>
-                    {clock(marker.time)} {marker.label || "(no name)"}
-                  </button>
-                </li>
-              ))}
-            </ol>
-          </details>
-        </>
-      )}
+      {cast.markers.length > 0 && <Markers markers={cast.markers} before={before} next={next} seek={seek} />}
       <p class="hint keys">
         <kbd>Space</kbd> plays and pauses, <kbd>←</kbd> <kbd>→</kbd> go {STEP} seconds, <kbd>[</kbd> <kbd>]</kbd> change the speed,{" "}
         <kbd>Home</kbd> <kbd>End</kbd>{cast.markers.length > 0 && (
@@ -174,15 +134,67 @@ export function Controls({ player, cast, length, live, loading }: ControlsProps)
   );
 }
 
+interface MarkersProps {
+  markers: Marker[];
+  before: Marker | undefined;
+  next: Marker | undefined;
+  seek: (time: number) => void;
+}
+
+function Markers({ markers, before, next, seek }: MarkersProps): JSX.Element {
+  return (
+    <>
+      <span class="steps">
+        <button type="button" class="quiet" disabled={!before} aria-keyshortcuts="p" onClick={() => before && seek(before.time)}>
+          Previous marker
+        </button>
+        <button type="button" class="quiet" disabled={!next} aria-keyshortcuts="n" onClick={() => next && seek(next.time)}>
+          Next marker
+        </button>
+      </span>
+      <details>
+        <summary>{markers.length === 1 ? "1 marker" : `${markers.length} markers`}</summary>
+        <ol>
+          {markers.slice(0, SHOWN).map((marker) => (
+            <li key={`${marker.time} ${marker.label}`}>
+              <button type="button" class="link" onClick={() => seek(marker.time)}>
+                {clock(marker.time)} {marker.label || "(no name)"}
+              </button>
+            </li>
+          ))}
+        </ol>
+      </details>
+    </>
+  );
+}
+
+/** What keys do, anywhere on the page but in fields. */
+function usePlayerKeys(keys: Record<string, () => void>): void {
+  const known = useRef(keys);
+  known.current = keys;
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || isField(event.target)) return;
+      // Buttons and links take the space bar for themselves.
+      if (event.key === " " && event.target instanceof Element && event.target.closest("button, a, summary, select")) return;
+      if (!Object.hasOwn(known.current, event.key)) return;
+      event.preventDefault();
+      known.current[event.key]?.();
+    };
+    window.addEventListener("keydown", pressed);
+    return () => window.removeEventListener("keydown", pressed);
+  }, []);
+}
+
 function lastBefore(markers: Marker[], time: number): Marker | undefined {
   const next = markers.findIndex((marker) => marker.time >= time);
   return next < 0 ? markers.at(-1) : markers[next - 1];
 }
 
-const typing = (target: EventTarget | null): boolean =>
+const isField = (target: EventTarget | null): boolean =>
   target instanceof HTMLSelectElement ||
   (target instanceof HTMLInputElement && target.type !== "range" && target.type !== "checkbox") ||
-  (target instanceof HTMLTextAreaElement && !target.closest(".screen"));
+  (target instanceof HTMLTextAreaElement && !target.closest(".picture"));
 
 function Icon({ path }: { path: string }): JSX.Element {
   return (

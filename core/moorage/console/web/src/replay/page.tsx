@@ -7,12 +7,12 @@ import { Confirm, useTask, useTitle, words } from "../forms";
 import { by, bytes, castUrl, endText, erase, listPath, mayErase, one, type Recording } from "../recordings/recordings";
 import { Downloads } from "../recordings/page";
 import { go } from "../router";
-import { Screen } from "../terminal/screen";
 import { ago, full } from "../time";
 import { mountOf } from "../tmux";
 import { Cast, CastError } from "./cast";
 import { Controls } from "./controls";
 import { fetchInto } from "./load";
+import { Picture } from "./picture";
 import { BEHIND, Player } from "./player";
 import "./replay.css";
 
@@ -70,8 +70,7 @@ function Replay({ mount, recording, user, update, refresh }: ReplayProps): JSX.E
   useEffect(() => {
     if (!box.current) return undefined;
     const cast = new Cast();
-    const screen = new Screen(box.current, () => undefined, () => false);
-    screen.label = `What the terminal ${sessionId} showed`;
+    const screen = new Picture(box.current, `What the terminal ${sessionId} showed`);
     const made = new Player(cast, screen, () => setTick((tick) => tick + 1));
     const stop = new AbortController();
     const url = castUrl(mount, id, "v3");
@@ -138,9 +137,6 @@ function Replay({ mount, recording, user, update, refresh }: ReplayProps): JSX.E
           {why !== "" && `; ended because ${why}`}
         </p>
         <div class="choice">
-          <a class="button" href="/console/recordings">
-            All recordings
-          </a>
           <Downloads mount={mount} recording={recording} />
           {mayErase(user, recording) && !recording.live && (
             <Confirm label="Delete" question="Delete it for everybody?" yes="Delete it" busy={task.busy} act={() => void remove()} />
@@ -156,7 +152,7 @@ function Replay({ mount, recording, user, update, refresh }: ReplayProps): JSX.E
           is played.
         </p>
       )}
-      <div class="screen" ref={box} role="group" aria-label={`Replay of ${sessionId}`} />
+      <div class="pictured" ref={box} role="group" aria-label={`Replay of ${sessionId}`} />
       {player !== null && (
         <Controls
           player={player.player}
