@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from moorage_tmux.client import is_id
+from moorage_tmux.client import is_id, shown
 from moorage_tmux.watch import SessionWatch
 
 SHORT = 256
@@ -25,33 +25,35 @@ def to_text(keys: str, *, raw: bool) -> str:
 
 
 async def type_into(watch: SessionWatch, pane: str, text: str, may: Callable[[], None] | None = None) -> None:
-    """Type `text`, as UTF-8, into a pane of a watched session; returns when tmux has it. TmuxError.
+    """Type `text`, as UTF-8, into a pane of a watched session; returns when tmux has it. TmuxError; NotRead.
 
     What one call types is not mixed with what another one does. may: raises when typing has to stop; asked when it is
     this text's turn, and again before each part of it.
     """
     if not is_id(pane):
         raise ValueError(f"{pane!r} is not a tmux id")
-    async with watch.typing(pane):
-        if len(text) <= SHORT:
+    step = CHUNK if len(text) > SHORT else SHORT
+    exact = "-S" if watch.version >= (3, 7) else ""  # From 3.7 on, tmux spells control characters out without it.
+    async with watch.typing(pane) as typing:
+        for start in range(0, len(text), step):
+            part = text[start : start + step]
+            await typing.admit(len(part), lambda: _tty(watch, pane), watch.client.timeout)
             if may is not None:
                 may()
-            watch.tell_typists(pane, text)
-            await _press(watch, pane, text)
-            return
-        exact = "-S" if watch.version >= (3, 7) else ""  # From 3.7 on, tmux spells control characters out without it.
-        for start in range(0, len(text), CHUNK):
-            if may is not None:
-                may()
-            chunk = text[start : start + CHUNK]
-            watch.tell_typists(pane, chunk)
-            if "\0" in chunk:
+            watch.tell_typists(pane, part)
+            if step == SHORT:
+                await _press(watch, pane, part)
+            elif "\0" in part:
                 # No buffer can hold it. Nobody pastes NULs, so that this is slow is no harm.
-                for short in range(0, len(chunk), SHORT):
-                    await _press(watch, pane, chunk[short : short + SHORT])
+                for short in range(0, len(part), SHORT):
+                    await _press(watch, pane, part[short : short + SHORT])
             else:
-                buffer = f'set-buffer -b {BUFFER} "{chunk.translate(_ESCAPES)}"'
+                buffer = f'set-buffer -b {BUFFER} "{part.translate(_ESCAPES)}"'
                 await watch.client.call(f"{buffer} ; paste-buffer -d -r {exact} -b {BUFFER} -t '{pane}'", blocks=2)
+
+
+async def _tty(watch: SessionWatch, pane: str) -> str:
+    return "".join(shown(await watch.client.call(f"display-message -p -t '{pane}' '#{{pane_tty}}'")))
 
 
 async def _press(watch: SessionWatch, pane: str, text: str) -> None:

@@ -24,6 +24,7 @@ from moorage_tmux.sessions import (
     server_version,
     window_size,
 )
+from moorage_tmux.unread import Typing
 from moorage_tmux.viewers import Viewer
 
 LAYOUT_INTERVAL = 0.05
@@ -128,7 +129,7 @@ class SessionWatch:
         self._attached = False
         self._feeds: dict[str, Feed] = {}
         self._busy: set[Feed] = set()
-        self._typing: dict[str, asyncio.Lock] = {}
+        self._typing: dict[str, Typing] = {}
         self.layout: list[PaneInfo] = []
         self._redraw: set[str] = set()
         self._looking = False
@@ -218,9 +219,9 @@ class SessionWatch:
         for feed in self._feeds.values():
             feed.filter_anew()
 
-    def typing(self, pane: str) -> asyncio.Lock:
+    def typing(self, pane: str) -> Typing:
         """Held by whoever types into a pane."""
-        return self._typing.setdefault(pane, asyncio.Lock())
+        return self._typing.setdefault(pane, Typing())
 
     def tell_typists(self, pane: str, text: str) -> None:
         """This is typed into a pane now."""

@@ -13,6 +13,9 @@ from pathlib import Path
 import httpx
 import pytest
 import websockets
+from moorage_tmux import keys
+from moorage_tmux.client import TmuxError
+from moorage_tmux.watch import WatchSettings
 from terminals import Client, connect, serving, session, token
 
 
@@ -128,6 +131,33 @@ async def test_our_control_client_is_killed(server, tmux, request):
         await ann.text("goes on")
 
 
+async def test_a_program_that_does_not_read(engine, tmux_server):
+    engine = type(engine)(tmux_server.tmux, WatchSettings(timeout=0.5))
+    pane, reading = tmux_server.new("deaf", "stty raw -echo; exec sleep 1000"), tmux_server.cat("reading")
+    tmux_pid = int(tmux_server.run("display-message", "-p", "#{pid}"))
+    try:
+        deaf, other = await engine.watch("deaf"), await engine.watch("reading")
+        before = rss(tmux_pid)
+        pasting = asyncio.create_task(keys.type_into(deaf, pane, "line\r" * 400_000))
+        await keys.type_into(other, reading, "x" * 400_000)  # As long as it reads, as much as one likes.
+        assert not pasting.done(), "nobody else waits"
+        with pytest.raises(TmuxError, match="does not read"):
+            await pasting
+        started = time.monotonic()
+        for _ in range(300):
+            with contextlib.suppress(TmuxError):
+                await keys.type_into(deaf, pane, "x" * 256)
+        assert time.monotonic() - started < 10, "one that is known not to read is not waited for"
+        assert rss(tmux_pid) - before < 2, "tmux keeps little of it"
+        tmux_server.run("respawn-pane", "-k", "-t", pane, f"stty raw -echo; {tmux_server.signal('up')}; exec cat")
+        await tmux_server.wait("up")
+        await keys.type_into(deaf, pane, "hello")
+        while "hello" not in tmux_server.capture(pane)[0]:
+            await asyncio.sleep(0.02)
+    finally:
+        await engine.close()
+
+
 # -- clients ----------------------------------------------------------------------------------------------------------
 
 
@@ -160,3 +190,203 @@ async def test_the_network_of_a_holder_goes_silent(engine, tmux_server, tmp_path
             present = await bob.next("presence")
             while len(present["users"]) > 1:
                 present = await bob.next("presence")
+
+
+async def test_floods_in_one_session_and_work_in_another(server, tmux, request):
+    flood, other = session(tmux, request, "PS1='$ ' exec sh"), f"{request.node.name}-other"
+    tmux.cat(other)
+    async with connect(server, "ann") as ann, connect(server, "bob") as bob, connect(server, "vic") as stuck:
+        await subscribed(ann, flood)
+        await subscribed(stuck, flood)
+        await subscribed(bob, other)
+        stuck.connection.transport.pause_reading()
+        for command in ("yes $(seq 1 40)", "cat /dev/urandom"):
+            await ann.send(type="sendKeys", sessionId=flood, keys=command + "\n")
+            reading = asyncio.create_task(drain(ann))
+            times = []
+            for number in range(25):
+                times.append(await echo(bob, other, f"<{number}>"))
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert sorted(times)[len(times) // 2] < 0.5, f"others type: {sorted(times)[-1]:.3f} s at worst"
+            before = time.perf_counter()
+            await ann.send(type="sendKeys", sessionId=flood, keys="\x03")
+            await ann.send(type="sendKeys", sessionId=flood, keys="reset; stty sane; echo do'ne'\n")
+            await ann.text("done")
+            assert time.perf_counter() - before < 8, "Ctrl-C is obeyed"
+        stuck.connection.transport.resume_reading()
+        await ann.send(type="sendKeys", sessionId=flood, keys="echo the'end'\n")
+        await stuck.text("theend")
+
+
+def resources(server, tmux):
+    """What sockets and viewers take: open files and control clients of the server."""
+    return len(os.listdir(f"/proc/{server.process.pid}/fd")), len(tmux.clients())
+
+
+@pytest.mark.parametrize("count", [60, pytest.param(190, marks=pytest.mark.slow)])
+async def test_sockets_that_come_and_go_leave_nothing(count, server, tmux, request):
+    names = [f"come-and-go-{count}-{number}" for number in range(5)]
+    for name in names:
+        tmux.new(name)
+
+    async def visit(number):
+        path = f"/ws/terminal/{names[number % 5]}" if number % 2 else "/ws"
+        with contextlib.suppress(websockets.ConnectionClosed, websockets.InvalidHandshake):
+            async with connect(server, "ann", path) as client:
+                if number % 3 == 0:
+                    client.connection.transport.abort()
+                    return
+                if not number % 2:
+                    for name in names:
+                        await client.send(type="subscribe", sessionId=name)
+                        await client.send(type="subscribe", sessionId=name, pane="0")
+                        await client.send(type="unsubscribe", sessionId=name)
+                if number % 4 == 0:
+                    await client.next("output")
+
+    with api(server, "ann") as client:
+        await asyncio.gather(*map(visit, range(10)))
+        await nobody_left(client, names)
+        before = resources(server, tmux)
+        await asyncio.gather(*map(visit, range(count)))
+        await nobody_left(client, names)
+    async with asyncio.timeout(20):
+        while (after := resources(server, tmux)) > before:
+            await asyncio.sleep(0.1)
+    assert after <= before
+
+
+async def nobody_left(client, names):
+    """Until no session has viewers."""
+    async with asyncio.timeout(20):
+        while True:
+            sessions = (await asyncio.to_thread(client.get, "/api/sessions")).json()["sessions"]
+            if not any(entry["viewers"] for entry in sessions if entry["id"] in names):
+                return
+            await asyncio.sleep(0.1)
+
+
+async def test_64_subscriptions_and_no_more(server, tmux, request):
+    name = session(tmux, request)
+    for _ in range(15):
+        tmux.run("new-window", "-d", "-t", f"{name}:", "exec cat")
+    for window in range(16):
+        for _ in range(4):
+            tmux.run("split-window", "-d", "-t", f"{name}:{window}", "exec cat", check=False)
+            tmux.run("select-layout", "-t", f"{name}:{window}", "tiled")
+    panes = tmux.run("list-panes", "-s", "-t", f"{name}:", "-F", "#{pane_id}").split()
+    assert len(panes) >= 65
+    async with connect(server, "ann") as ann:
+        for pane in panes[:65]:
+            await ann.send(type="subscribe", sessionId=name, pane=pane)
+        assert (await ann.next("error"))["code"] == "TOO_MANY_SUBSCRIPTIONS"
+        assert len({message["pane"] for message in ann.messages if message["type"] == "output"}) == 64
+        await ann.send(type="unsubscribe", sessionId=name)
+        await ann.send(type="subscribe", sessionId=name, pane=panes[64])
+        await ann.next("output", pane=panes[64])
+
+
+# -- rights -----------------------------------------------------------------------------------------------------------
+
+
+async def test_who_is_deleted_or_revoked_is_out_at_once(server, tmux, request):
+    name = session(tmux, request)
+    for who in ("tom", "tim"):
+        await asyncio.to_thread(server.add_user, who, "operator")
+        server.keys[who] = await asyncio.to_thread(token, server, who)
+    async with connect(server, "bob") as bob:
+        await subscribed(bob, name)
+        for who, command in (("tom", ("users", "delete", "tom", "--yes")), ("tim", None)):
+            async with connect(server, who, f"/ws/terminal/{name}") as one, connect(server, who) as two:
+                await one.next("output")
+                await one.send(type="claim")
+                await bob.next("claimed")
+                if command is None:
+                    with api(server, who) as client:
+                        assert (await asyncio.to_thread(client.post, "/auth/logout")).status_code == 200
+                else:
+                    done = await asyncio.to_thread(server.cli, *command)
+                    assert done.returncode == 0, done.stderr
+                assert await one.closed() == 4001
+                assert await two.closed() == 4001
+            if command is None:
+                with api(server, "ada") as ada:  # The user is still there, so the grace is theirs.
+                    path = f"/api/sessions/{name}/claim"
+                    assert (await asyncio.to_thread(ada.delete, path)).status_code == 200
+                await bob.next("released", reason="released")
+            else:
+                await bob.next("released", reason="withdrawn")
+
+
+async def test_a_claim_made_by_http_goes_with_the_role(server, tmux, request):
+    name = session(tmux, request)
+    await asyncio.to_thread(server.add_user, "kim", "operator")
+    server.keys["kim"] = await asyncio.to_thread(token, server, "kim")
+    async with connect(server, "bob") as bob:
+        with api(server, "kim") as kim:
+            assert (await asyncio.to_thread(kim.post, f"/api/sessions/{name}/claim")).status_code == 200
+        await bob.next("claimed", sessionId=name)
+        await asyncio.to_thread(server.cli, "users", "set-role", "kim", "viewer")
+        assert (await bob.next("released", sessionId=name))["reason"] == "withdrawn"
+
+
+async def test_a_paste_ends_where_the_claim_does(server, tmux, request):
+    target = tmux.folder / "pasted-in-part"
+    name = session(tmux, request, f"stty raw -echo; printf ready; cat > {target}")
+    async with connect(server, "ann") as ann, connect(server, "ada") as ada:
+        await subscribed(ann, name)
+        await ann.text("ready")
+        await ann.send(type="claim", sessionId=name)
+        await ada.next("claimed")
+        await ann.send(type="sendKeys", sessionId=name, keys="x" * 900_000)
+        await ada.send(type="claim", sessionId=name)
+        assert (await ann.next("error"))["code"] == "CLAIM_REQUIRED"
+        assert target.stat().st_size < 900_000
+
+
+# -- the database -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_claim_that_cannot_be_stored_does_not_hold(tmux_server, tmp_path):
+    tmux_server.cat("main")
+    with serving(tmp_path, tmux_server) as server:
+        await asyncio.to_thread(server.add_user, "ann")
+        server.keys = {"ann": await asyncio.to_thread(token, server, "ann")}
+
+        def trigger(statement):
+            with contextlib.closing(sqlite3.connect(f"{server.data_dir}/moorage.db", timeout=20)) as database:
+                database.execute(statement)
+                database.commit()
+
+        def refuse(event):
+            return f"CREATE TRIGGER full_{event} BEFORE {event} ON tmux_claims BEGIN SELECT RAISE(FAIL, 'full'); END"
+
+        async with connect(server, "ann") as ann, connect(server, "ann", "/ws/terminal/main") as one:
+            await subscribed(ann, "main")
+            trigger(refuse("INSERT"))
+            await ann.send(type="claim", sessionId="main")
+            refused = await ann.next("error")
+            assert refused["code"] == "STORE_ERROR"
+            assert "released" in {message["type"] for message in ann.messages}
+            await ann.send(type="sendKeys", sessionId="main", keys="unclaimed")
+            await one.text("unclaimed")
+            trigger("DROP TRIGGER full_INSERT")
+            await ann.send(type="claim", sessionId="main")
+            await ann.next("claimed")
+            await ann.send(type="listSessions")
+            assert (await ann.next("sessions"))["sessions"][0]["claim"]["userName"] == "ann"
+            # What cannot be deleted now is deleted later: it must not come back with a restart.
+            trigger(refuse("DELETE"))
+            await ann.send(type="release", sessionId="main")
+            assert (await ann.next("error"))["code"] == "STORE_ERROR"
+            trigger("DROP TRIGGER full_DELETE")
+            async with asyncio.timeout(15):
+                while stored(server):
+                    await asyncio.sleep(0.1)
+
+
+def stored(server):
+    """The rows of the table of claims."""
+    with contextlib.closing(sqlite3.connect(f"file:{server.data_dir}/moorage.db?mode=ro", uri=True)) as database:
+        return database.execute("SELECT session_name FROM tmux_claims").fetchall()
