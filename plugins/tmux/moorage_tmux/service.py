@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -30,6 +31,9 @@ from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import PaneInfo, SessionInfo, list_panes, parse_panes, resolve
 from moorage_tmux.store import ClaimStore
 from moorage_tmux.watch import SessionWatch, WatchSettings
+
+HOLDERS_SECONDS = 2.0
+"""How often it is looked whether holders of claims may still hold them."""
 
 
 class Terminals:
@@ -76,6 +80,7 @@ class Terminals:
         url = config.chrote_url
         self.chrote = Chrote(str(url), config.chrote_timeout, self.guards) if url is not None else None
         self.manage = Management(self)
+        self._holders_timer: asyncio.TimerHandle | None = None
         self._unsubscribe: list[Callable[[], None]] = []
         metrics = hub.metrics
         metrics.gauge("sockets", "Open terminal sockets.").set_function(lambda: float(len(self.announce.connections)))
@@ -110,6 +115,8 @@ class Terminals:
         """End everything; claims stay stored."""
         for unsubscribe in self._unsubscribe:
             unsubscribe()
+        if self._holders_timer is not None:
+            self._holders_timer.cancel()
         self.claims.close()
         self.presence.close()
         await self.recordings.close()
@@ -303,11 +310,25 @@ class Terminals:
         return user.active and self.hub.access.can(Actor(user), CLAIM.name)
 
     def hold_for_claims(self) -> None:
-        """Claims end with their sessions, so sessions are watched while there are claims."""
+        """Claims end with their sessions and their holders' rights, so both are watched while there are claims."""
         if len(self.claims):
             self.directory.hold(self.claims)
+            if self._holders_timer is None:
+                self._holders_timer = self.background.later(HOLDERS_SECONDS, self._look_at_holders)
         else:
             self.directory.drop(self.claims)
+
+    def _look_at_holders(self) -> None:
+        self._holders_timer = None
+        if len(self.claims):
+            self.background.spawn(self._check_holders(), "claim-holders")
+            self.hold_for_claims()
+
+    async def _check_holders(self) -> None:
+        """What changes outside of this server (`moorage users`, other servers, settings) comes without an event."""
+        with contextlib.suppress(Exception), self.hub.db.activate():  # A database that is away is told of elsewhere.
+            for user_id in self.claims.holders():
+                self.check_holder(user_id, await self.hub.accounts.get_user(user_id))
 
 
 def _aware(at: datetime) -> datetime:

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sqlite3
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import websockets
 from moorage_tmux import keys
 from moorage_tmux.client import TmuxError
 from moorage_tmux.watch import WatchSettings
-from terminals import Client, connect, serving, session, token
+from terminals import Client, api, connect, serving, session, token
 
 
 def rss(pid):
@@ -203,9 +204,7 @@ async def test_floods_in_one_session_and_work_in_another(server, tmux, request):
         for command in ("yes $(seq 1 40)", "cat /dev/urandom"):
             await ann.send(type="sendKeys", sessionId=flood, keys=command + "\n")
             reading = asyncio.create_task(drain(ann))
-            times = []
-            for number in range(25):
-                times.append(await echo(bob, other, f"<{number}>"))
+            times = [await echo(bob, other, f"<{number}>") for number in range(25)]
             reading.cancel()
             await asyncio.wait([reading])
             assert sorted(times)[len(times) // 2] < 0.5, f"others type: {sorted(times)[-1]:.3f} s at worst"
@@ -333,14 +332,17 @@ async def test_a_claim_made_by_http_goes_with_the_role(server, tmux, request):
 
 async def test_a_paste_ends_where_the_claim_does(server, tmux, request):
     target = tmux.folder / "pasted-in-part"
-    name = session(tmux, request, f"stty raw -echo; printf ready; cat > {target}")
+    command = f"stty raw -echo; printf ready; tmux -L {tmux.name} wait-for read; exec cat > {target}"
+    name = session(tmux, request, command)
     async with connect(server, "ann") as ann, connect(server, "ada") as ada:
-        await subscribed(ann, name)
+        await ann.send(type="subscribe", sessionId=name)
         await ann.text("ready")
         await ann.send(type="claim", sessionId=name)
         await ada.next("claimed")
         await ann.send(type="sendKeys", sessionId=name, keys="x" * 900_000)
         await ada.send(type="claim", sessionId=name)
+        await ada.next("released", reason="overridden")
+        tmux.run("wait-for", "-S", "read")
         assert (await ann.next("error"))["code"] == "CLAIM_REQUIRED"
         assert target.stat().st_size < 900_000
 
