@@ -124,6 +124,8 @@ def _failed(text: str) -> TmuxError:
     """What an ordinary client's complaint means."""
     if text.startswith(("no server running", "lost server", "server exited", "no current")):
         return TmuxGone(text)
+    if text.startswith("protocol version mismatch"):
+        return TmuxError(text)
     if text.startswith("error c"):  # error connecting to …, error creating …
         return TmuxGone(text) if text.endswith("(No such file or directory)") else TmuxError(text)
     return TmuxRefused(text)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from moorage_tmux import names
+from moorage_tmux.client import Tmux, TmuxError, TmuxGone, TmuxRefused
 from moorage_tmux.sessions import server_version
 from terminals import api, audited, connect, serving, session, token
 
@@ -374,3 +375,26 @@ def test_no_more_sessions_than_the_bound(server, tmux, monkeypatch):
 )
 def test_names_are_told_so_that_tmux_takes_them_as_they_are(text, told):
     assert names.argument(text) == told
+
+
+@pytest.mark.parametrize(
+    ("binary", "wanted"),
+    [
+        ("echo 'no server running on /x' >&2; exit 1", TmuxGone),
+        ("echo 'error connecting to /x (No such file or directory)' >&2; exit 1", TmuxGone),
+        ("echo 'error connecting to /x (Permission denied)' >&2; exit 1", TmuxError),
+        ("echo 'protocol version mismatch (client 8, server 7)' >&2; exit 1", TmuxError),
+        ("echo 'duplicate session: x' >&2; exit 1", TmuxRefused),
+        ("exit 1", TmuxRefused),
+        ("exec sleep 60", TmuxError),
+        (None, TmuxError),
+    ],
+)
+async def test_what_an_ordinary_client_s_complaints_mean(tmp_path, binary, wanted):
+    program = tmp_path / "tmux"
+    if binary is not None:
+        program.write_text(f"#!/bin/sh\n{binary}\n")
+        program.chmod(0o755)
+    with pytest.raises(TmuxError) as refusal:
+        await Tmux(str(program)).run("list-sessions", timeout=0.5)
+    assert type(refusal.value) is wanted
