@@ -322,6 +322,9 @@ class Recordings:
                 pane = active_pane(await watch.panes())
             except (TmuxError, MoorageError):
                 continue
+            except Exception:
+                self._hub.log.exception("a recording could not go on", recording=recorder.pid)
+                continue
             if pane is not None and not recorder.ending:
                 recorder.attach(watch, pane)
                 return
