@@ -23,6 +23,8 @@ export interface Running {
   id: string;
   startedAt: string;
   by: { id: string; name: string } | null;
+  /** What is typed is recorded too. */
+  input?: boolean;
 }
 
 export interface Viewer {

@@ -21,7 +21,10 @@ export function Card({ session, me, manage }: { session: tmux.Session; me: strin
           {claimText(session.claim, me)}
         </span>
         {session.recording && (
-          <span class="recorded">Being recorded{session.recording.by !== null && ` by ${session.recording.by.name}`}</span>
+          <span class="recorded">
+            Being recorded{session.recording.by !== null && ` by ${session.recording.by.name}`}
+            {session.recording.input === true && ", typing too"}
+          </span>
         )}
         {viewers.length > 0 && <span>Here now: {names(viewers)}</span>}
       </a>

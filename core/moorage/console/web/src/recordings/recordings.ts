@@ -35,7 +35,8 @@ export const replayPath = (id: string): string => `/console/recordings/${encodeU
 
 export function listPath(session: string, offset = 0): string {
   const query = new URLSearchParams({ ...(session ? { session } : {}), ...(offset > 0 ? { offset: String(offset) } : {}) });
-  return query.size > 0 ? `/console/recordings?${query}` : "/console/recordings";
+  const text = String(query);
+  return text === "" ? "/console/recordings" : `/console/recordings?${text}`;
 }
 
 export const mayReplay = (user: api.User): boolean => user.permissions.includes(MAY.replay);

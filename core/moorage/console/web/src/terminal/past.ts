@@ -53,11 +53,21 @@ export class Past {
     return this.pages.get(Math.floor(n / PAGE))?.[n % PAGE];
   }
 
-  /** Fetch the newest rows, and forget what was fetched before. Returns the number of rows down to the last one that shows anything. */
+  /**
+   * Fetch the newest rows, and forget what was fetched before. Returns the number of rows down to the last one that
+   * shows anything.
+   *
+   * Once a pane has all the rows that tmux keeps, each new one moves all the others up by one. So as much as tmux keeps
+   * by default is fetched at once, before much can have moved.
+   */
   async newest(): Promise<number> {
-    const answer = await this.ask(`limit=${2 * PAGE}`);
+    const answer = await this.ask(`limit=${MOST_AT_ONCE}`);
+    const starts = [2, 1].map((block) => answer.from - block * MOST_AT_ONCE).filter((from) => from > -MOST_AT_ONCE);
+    const older = await Promise.all(
+      starts.map((from) => this.ask(`from=${Math.max(0, from)}&limit=${MOST_AT_ONCE + Math.min(0, from)}`)),
+    );
     this.pages.clear();
-    this.keep(answer);
+    for (const part of [...older, answer]) this.keep(part);
     let end = answer.total;
     while (end > answer.from && this.row(end - 1)?.text === "") end -= 1;
     return end;

@@ -1,4 +1,4 @@
-"""How the page reads and plays recordings: its modules without a page, run by Node as they are built."""
+"""How the page plays recordings and pages through the past: its modules without a page, run by Node as built."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from realparts.fixtures import need
 
-CHECKS = Path(__file__).with_name("replay.mjs")
+CHECKS = Path(__file__).with_name("past.mjs")
 WEB = Path(__file__).parents[2] / "core/moorage/console/web"
 ESBUILD = WEB / "node_modules/esbuild/bin/esbuild"
 NAMES = re.findall(r'^  async "(.+)"\(\)', CHECKS.read_text(), re.MULTILINE)
@@ -26,7 +26,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the modules, bundled as the page's are."""
     need(None if shutil.which("node") and ESBUILD.exists() else "Node or esbuild is not installed (make page)")
     folder = tmp_path_factory.mktemp("replay")
-    sources = [WEB / "src/replay/cast.ts", WEB / "src/replay/player.ts"]
+    sources = [WEB / "src" / name for name in ("replay/cast.ts", "replay/player.ts", "terminal/past.ts")]
     # One copy of what both share, so that an error's class is the same.
     run(ESBUILD, *sources, "--bundle", "--splitting", "--format=esm", f"--outdir={folder}", "--log-level=warning")
     (folder / "package.json").write_text('{"type": "module"}')
@@ -34,7 +34,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_replay(bundle: Path, name: str) -> None:
+def test_code(bundle: Path, name: str) -> None:
     run("node", CHECKS, bundle, name)
 
 

@@ -1,12 +1,13 @@
-// Checks of how the page reads and plays recordings. `node replay.mjs FOLDER NAME`; FOLDER holds the bundled modules.
+// Checks of how the page reads and plays recordings, and of what it keeps of a pane's past. `node past.mjs FOLDER NAME`; FOLDER holds the bundled modules.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 
 const [folder, wanted] = process.argv.slice(2);
 const module = (name) => import(pathToFileURL(path.join(folder, name)).href);
-const { Cast, CastError, Reader, sizeOf } = await module("cast.js");
-const { Player } = await module("player.js");
+const { Cast, CastError, Reader, sizeOf } = await module("replay/cast.js");
+const { Player } = await module("replay/player.js");
+const { marksOf, Past, pieces } = await module("terminal/past.js");
 
 const REDRAW = "\x1b[?1049l\x1bc";
 const bytes = (text) => new TextEncoder().encode(text);
@@ -242,6 +243,46 @@ const checks = {
     await made.end();
     player.grown();
     await until(() => !player.playing, "the end");
+  },
+
+  async "matches are marked where the server counts them"() {
+    const match = { n: 3, start: 2, end: 5, rows: 1 };
+    const text = (parts) => parts.map(({ text, on }) => (on ? `[${text}]` : text)).join("");
+    assert.equal(text(pieces("漢😀abcd", [{ start: 2, end: 5, match }])), "漢😀[abc]d", "characters, not halves of them");
+    assert.equal(text(pieces("plain", [])), "plain");
+    const both = [{ start: 3, end: 6, match: { ...match } }, { start: 0, end: 4, match }];
+    assert.equal(text(pieces("abcdefg", both)), "[abcd][ef]g");
+    assert.equal(text(pieces("ab", [{ start: 1, end: 9, match }])), "a[b]", "rows that have changed since");
+    // One that runs over the end of a full row, into two more.
+    const rows = { 3: "xxfoo", 4: "barba", 5: "z..." };
+    const long = { n: 3, start: 2, end: 11, rows: 3 };
+    const shown = [3, 4, 5].map((n) => text(pieces(rows[n], marksOf(n, [long], (row) => rows[row].length))));
+    assert.deepEqual(shown, ["xx[foo]", "[barba]", "[z]..."]);
+  },
+
+  async "the past is fetched by pages and forgotten again"() {
+    const asked = [];
+    const total = 12_345;
+    globalThis.fetch = async (path) => {
+      const query = new URL(path, "http://here").searchParams;
+      asked.push([query.get("from"), query.get("limit")].join("+"));
+      const limit = Number(query.get("limit"));
+      const from = query.has("from") ? Number(query.get("from")) : total - limit;
+      const lines = Array.from({ length: Math.max(0, Math.min(limit, total - from)) }, (_, n) => ({ n: from + n, text: from + n > total - 4 ? "" : `row ${from + n}` }));
+      return new Response(JSON.stringify({ total, from, limit, lines }));
+    };
+    const past = new Past("/tmux", "a b", "%3");
+    assert.equal(await past.newest(), total - 3, "blank rows at the end are left out");
+    assert.deepEqual(asked.splice(0), ["+1000", "9345+1000", "10345+1000"]);
+    assert.equal(past.row(9_400)?.text, "row 9400");
+    assert.equal(await past.fetch(9_400, 12_344), false, "all of it is there");
+    assert.equal(await past.fetch(0, 399), true);
+    assert.deepEqual(asked.splice(0), ["0+200", "200+200"]);
+    assert.equal(past.row(399)?.text, "row 399");
+    for (let from = 400; from < 9_000; from += 200) await past.fetch(from, from + 199);
+    assert.equal(past.row(12_000), undefined, "what was looked at long ago is forgotten");
+    assert.equal(past.row(8_999)?.text, "row 8999");
+    assert.equal((await past.text(2_000)).split("\n").length, 2_000 - 3 + 1);
   },
 };
 
