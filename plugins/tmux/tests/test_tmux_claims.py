@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from moorage.api import Actor, Forbidden, NotFound, TaskSupervisor, UserInfo
 from moorage_tmux.background import Background
-from moorage_tmux.claims import Claims
+from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.sessions import SessionInfo
 
 ROLES = {
@@ -170,3 +170,67 @@ async def test_sessions_and_users_that_are_gone(world):
     world.claims.withdraw(1)
     assert world.told() == [("withdrawn", "operator1")]
     assert world.stored == {}
+
+
+async def test_a_claim_is_handed_over(world):
+    claim = world.claims.claim(MAIN, actor(1, "operator"))
+    world.claims.connected(2)
+    world.told()
+    assert world.claims.hand_over(claim, actor(1, "operator"), actor(2, "operator").user) is claim
+    assert world.told() == [("claimed", "operator2")]
+    assert world.stored[MAIN.key][0] == 2
+    assert world.claims.holders() == {2}
+    with pytest.raises(Forbidden):
+        world.claims.release(MAIN, actor(1, "operator"))
+
+
+async def test_handed_to_one_who_has_just_left_it_does_not_stay_with_them():
+    world = World(grace=0.1)
+    claim = world.claims.claim(MAIN, actor(1, "operator"))
+    world.claims.hand_over(claim, actor(1, "operator"), actor(2, "operator").user)
+    await world.until(("disconnected", "operator2"))
+
+
+async def test_who_acts_within_the_grace_is_there():
+    world = World(grace=0.1)
+    world.claims.connected(1)
+    world.claims.claim(MAIN, actor(1, "operator"))
+    world.claims.disconnected(1)
+    world.claims.claim(MAIN, actor(1, "operator"))  # By HTTP, without a socket.
+    await asyncio.sleep(0.2)
+    assert world.claims.get(MAIN.key)
+
+
+async def test_the_first_of_two_who_claim_at_once_has_it(world):
+    first = world.claims.claim(MAIN, actor(1, "operator"))
+    with pytest.raises(Forbidden):
+        world.claims.claim(MAIN, actor(2, "operator"))
+    assert world.claims.get(MAIN.key) is first
+
+
+async def test_a_clock_that_is_set_moves_the_end_for_people_alone(world):
+    claim = world.claims.claim(MAIN, actor(1, "operator"))
+    world.told()
+    for hours in (-5, 5):
+        right, deadline = claim.expires_at, claim.deadline
+        claim.expires_at += timedelta(hours=hours)  # As if the clock had been set by so much the other way.
+        assert world.claims.get(MAIN.key) is claim, "the lease is as long as it was"
+        assert abs((claim.expires_at - right).total_seconds()) < 1
+        assert claim.deadline == deadline
+        assert world.told() == [("claimed", "operator1")], "and people are told"
+        assert world.stored[MAIN.key][1] == claim.expires_at
+
+
+async def test_what_was_stored_holds_no_longer_than_a_lease():
+    world = World(lease=0.1)
+    now = datetime.now(UTC)
+    claim = Claim(MAIN.key, "main", actor(1, "operator").user, now, now + timedelta(days=1), 0.0)
+    world.stored[MAIN.key] = (1, claim.expires_at)
+    world.claims.restore(claim)
+    await world.until(("expired", "operator1"))
+
+
+async def test_a_name_that_changes(world):
+    claim = world.claims.claim(MAIN, actor(1, "operator"))
+    world.claims.known_as(replace(claim.user, name="Another Name"))
+    assert claim.public()["userName"] == "Another Name"

@@ -218,6 +218,70 @@ async def test_floods_in_one_session_and_work_in_another(server, tmux, request):
         await stuck.text("theend")
 
 
+@pytest.mark.parametrize("count", [40, pytest.param(500, marks=pytest.mark.slow)])
+async def test_many_viewers_on_one_session(count, server, tmux, request):
+    name = session(tmux, request, "PS1='$ ' exec sh")
+    users = ("ann", "bob", "vic", "ada")
+    async with contextlib.AsyncExitStack() as stack, connect(server, "ann") as driver:
+        await subscribed(driver, name)
+        before = rss(server.process.pid)
+
+        async def join(number):
+            viewer = await stack.enter_async_context(connect(server, users[number % 4], f"/ws/terminal/{name}"))
+            await viewer.next("output", timeout=60)
+            return viewer
+
+        viewers = []
+        for start in range(0, count, 50):
+            viewers += await asyncio.gather(*map(join, range(start, min(count, start + 50))))
+        stuck, readers = viewers[:4], viewers[4:]
+        for viewer in stuck:
+            viewer.connection.transport.pause_reading()
+
+        async def until(viewer, text):
+            seen = ""
+            while text not in seen:
+                seen = seen[-100:] + (await viewer.next("output", timeout=60))["data"]
+
+        for command, text in (("echo a'few'", "afew"), ("seq 1 40000; echo the'end'", "theend")):
+            waiting = [asyncio.create_task(until(viewer, text)) for viewer in readers]
+            await driver.send(type="sendKeys", sessionId=name, keys=command + "\n")
+            await asyncio.gather(*waiting)
+        assert rss(server.process.pid) - before < 40 + 3 * len(stuck) + 0.25 * count, "MiB"
+        for viewer in stuck:
+            viewer.connection.transport.resume_reading()
+            await until(viewer, "theend")
+        with api(server, "vic") as client:
+            one = (await asyncio.to_thread(client.get, f"/api/sessions/{name}")).json()
+        assert {viewer["name"] for viewer in one["viewers"]} == set(users)
+
+
+@pytest.mark.parametrize("count", [250, pytest.param(1000, marks=pytest.mark.slow)])
+async def test_megabytes_of_keys(count, server, tmux, request):
+    name, other = session(tmux, request, "stty raw -echo; exec cat > /dev/null"), f"{request.node.name}-other"
+    tmux.cat(other)
+    tmux_pid = int(tmux.run("display-message", "-p", "#{pid}"))
+    async with connect(server, "ann") as ann, connect(server, "bob") as bob:
+        await subscribed(ann, name)
+        await subscribed(bob, other)
+        before = rss(server.process.pid), rss(tmux_pid)
+        text = json.dumps({"type": "sendKeys", "sessionId": name, "keys": "x" * 10_000})
+
+        async def send():
+            for _ in range(count):
+                await ann.connection.send(text)
+
+        sending, times = asyncio.create_task(send()), []
+        while not sending.done():
+            times.append(await echo(bob, other, f"<{len(times)}>"))
+        await sending
+        assert (await ann.next("error"))["code"] == "RATE_LIMITED"
+        assert sorted(times)[len(times) // 2] < 0.2
+        grown = rss(server.process.pid) - before[0], rss(tmux_pid) - before[1]
+        assert grown[0] < 40, "MiB of the server"
+        assert grown[1] < 10, "MiB of tmux"
+
+
 def resources(server, tmux):
     """What sockets and viewers take: open files and control clients of the server."""
     return len(os.listdir(f"/proc/{server.process.pid}/fd")), len(tmux.clients())
