@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 from moorage.plugins import shipped_manifests
@@ -12,6 +13,12 @@ from moorage.testing.conformance import Conformance
 class TestTmux(Conformance):
     plugin = "tmux"
     options = {"socket_name": f"moorage-conformance-{os.getpid()}"}
+
+    @pytest.fixture(autouse=True)
+    def _no_sessions_are_left(self):
+        """Who may create sessions creates some when everything is tried."""
+        yield
+        subprocess.run(["tmux", "-L", self.options["socket_name"], "kill-server"], capture_output=True)
 
 
 def test_none_is_forgotten():

@@ -118,7 +118,10 @@ class Prober:
         return problems
 
     async def survives_messages(self, client: Client) -> list[str]:
-        """No message breaks a handler, and one that is too big ends its socket with 1009."""
+        """No message breaks a handler, and one that is too big ends its socket with 1009.
+
+        A handler that closes with a code of its own (4000 and above) before it reads has refused it as well.
+        """
         problems = []
         server_limit = self.server.app.loaded.settings.server.max_frame_bytes
         for entry in self.entries:
@@ -129,7 +132,7 @@ class Prober:
                 problems += [f"WebSocket {entry.template}, message {message[:20]!r}: {fault}"] if fault else []
             limit = entry.route.max_frame or server_limit
             got = await _overfill(client, _filled(entry.template), "x" * (limit + 1))
-            if got is None or (got != 1009 and not 400 <= got < 500):
+            if got is None or (got != 1009 and not 400 <= got < 500 and not 4000 <= got < 5000):
                 problems.append(f"WebSocket {entry.template}, a message over the limit: {got or 'goes on'}, not 1009")
         return problems
 
