@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 
 SGR = re.compile(rb"\x1b\[([0-9;:]{0,256})m")
-_RESETS = (b"\x1b[0m", b"\x1b[m", b"\x1b[0;")
+_RESETS = (b"\x1b[0m", b"\x1b[m", b"\x1b[0;", b"\x1bc")
+_SCREENS = (b"47", b"1047", b"1049")
+_EVENTS = re.compile(
+    rb"\x1b(?:\[(?P<sgr>[0-9;:]{0,256})m|(?P<reset>c)|(?P<save>7|\[s)|(?P<restore>8|\[u)"
+    rb"|\[\?(?P<screen>(?:47|1047|1049)[hl]))"
+)
+"""What changes the rendition: it is saved with the cursor, and when an alternate screen is entered."""
 _MODES = re.compile(rb"\x1b(?:(?P<reset>c|\[!p)|\[\?(?P<modes>[0-9;]{1,64})(?P<set>[hl])|\[(?P<style>[0-9]?) q)")
 _TRACKED = frozenset((b"1004", b"2004"))
 _OFF = {
@@ -26,6 +32,10 @@ class Pen:
     def __init__(self) -> None:
         self._attributes: dict[bytes, bytes] = {}
         self._colours: dict[bytes, bytes] = {}
+        self._saved: dict[str, tuple[dict[bytes, bytes], dict[bytes, bytes]]] = {}
+        self._below = False
+        self.guessed = False
+        """True once something was restored whose saving was not seen: it is taken for plain, as it mostly is."""
 
     @property
     def plain(self) -> bool:
@@ -40,15 +50,44 @@ class Pen:
             index += self._one(parts, index)
 
     def feed(self, data: bytes) -> None:
-        """Take every SGR sequence in `data`."""
-        for match in SGR.finditer(data):
-            self.apply(match.group(1))
+        """Take every sequence in `data` that changes the rendition."""
+        for match in _EVENTS.finditer(data):
+            kind = match.lastgroup
+            if kind == "sgr":
+                self.apply(match.group("sgr"))
+            elif kind == "reset":
+                self.apply(b"0")
+                self._save("cursor")
+            elif kind == "screen":
+                self._switch(match.group("screen"))
+            elif kind == "save":
+                self._save("cursor")
+            else:
+                self._restore("cursor")
+
+    def _switch(self, mode: bytes) -> None:
+        """An alternate screen is entered or left. As tmux does it: only 1049 restores."""
+        if mode.endswith(b"h") and not self._below:
+            self._save("screen")
+        elif mode == b"1049l":
+            self._restore("screen")
+        self._below = mode.endswith(b"h")
+
+    def _save(self, name: str) -> None:
+        self._saved[name] = dict(self._attributes), dict(self._colours)
+
+    def _restore(self, name: str) -> None:
+        self.guessed = self.guessed or name not in self._saved
+        attributes, colours = self._saved.get(name, ({}, {}))
+        self._attributes, self._colours = dict(attributes), dict(colours)
 
     def sequence(self) -> bytes:
         """The SGR sequence that sets this rendition from a plain one; empty when plain."""
-        if self.plain:
-            return b""
-        return b"\x1b[" + b";".join([*self._attributes.values(), *self._colours.values()]) + b"m"
+        return _sgr(self._attributes, self._colours)
+
+    def below(self) -> bytes:
+        """The same of the screen below an alternate one: leaving that one restores it."""
+        return _sgr(*self._saved.get("screen", ({}, {})))
 
     def _one(self, parts: list[bytes], index: int) -> int:
         """Take the parameter at `index`; return how many were used."""
@@ -79,14 +118,21 @@ class Pen:
         return 1
 
 
+def _sgr(attributes: dict[bytes, bytes], colours: dict[bytes, bytes]) -> bytes:
+    values = [*attributes.values(), *colours.values()]
+    return b"\x1b[" + b";".join(values) + b"m" if values else b""
+
+
 def pen_at_end(data: bytes) -> Pen | None:
     """The rendition after `data`, or None when nothing in it sets one from scratch."""
-    start = max(data.rfind(reset) for reset in _RESETS)
+    enter, leave = (max(data.rfind(b"\x1b[?%b%b" % (mode, end)) for mode in _SCREENS) for end in (b"h", b"l"))
+    # Within an alternate screen, what was before it counts as well.
+    start = max(data.rfind(reset, 0, enter if enter > leave else len(data)) for reset in _RESETS)
     if start < 0:
         return None
     pen = Pen()
     pen.feed(data[start:])
-    return pen
+    return None if pen.guessed else pen
 
 
 class StreamModes:

@@ -101,6 +101,7 @@ def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes, pending: bool) -
     screen, saved = replies[2].lines, replies[3].lines
     cols, rows = state["pane_width"], state["pane_height"]
     visible = _rows(screen)
+    full = _rows(screen, strip=False)[state["cursor_y"] : state["cursor_y"] + 1] if state["cursor_x"] >= cols else []
     while visible and not visible[-1] and not history:
         visible.pop()  # Blank rows at the end are there already, unless scrollback has to be pushed out.
     # Leave an alternate screen, reset, forget the scrollback; line drawing is in G1 as terminfo's screen has it.
@@ -109,11 +110,11 @@ def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes, pending: bool) -
         below = _rows(saved[:rows])
         out.append(b"\r\n".join(_fitting(_rows(history), [*below, *visible]) + below))
         out.append(_move(state["alternate_saved_x"], state["alternate_saved_y"]))
-        out.append(b"\x1b[?1049h\x1b[H")
+        out.append(pen.below() + b"\x1b[?1049h\x1b[0m\x1b[H")
         out.append(b"\r\n".join(visible))
     else:
         out.append(b"\r\n".join(_fitting(_rows(history), visible) + visible))
-    out.extend(_setting(state, visible))
+    out.extend(_setting(state, full))
     out.extend((modes, pen.sequence()))
     if pending:
         out.append(b"\n".join(replies[4].lines))
@@ -136,14 +137,14 @@ def _state(reply: Reply) -> _State:
     return state
 
 
-def _rows(lines: Sequence[bytes]) -> list[bytes]:
+def _rows(lines: Sequence[bytes], *, strip: bool = True) -> list[bytes]:
     """Rows that can be drawn each for itself. tmux lets the rendition run on from one row to the next, and a
     terminal that scrolls with a coloured background fills the new row with it."""
     pen, shifted = Pen(), False
     rows: list[bytes] = []
     for line in lines:
         if b"\x1b" not in line and b"\x0e" not in line and b"\x0f" not in line and pen.plain and not shifted:
-            rows.append(line.rstrip(b" "))
+            rows.append(line.rstrip(b" ") if strip else line)
             continue
         start = pen.sequence() + (b"\x0e" if shifted else b"")
         for match in SGR.finditer(line):
@@ -168,8 +169,11 @@ def _move(x: int, y: int) -> bytes:
     return b"\x1b[%d;%dH" % (y + 1, x + 1)
 
 
-def _setting(state: _State, visible: list[bytes]) -> list[bytes]:
-    """Tabs, margins, cursor and modes, in an order in which none undoes another."""
+def _setting(state: _State, full: list[bytes]) -> list[bytes]:
+    """Tabs, margins, cursor and modes, in an order in which none undoes another.
+
+    full: the cursor's row with all its blanks, when the cursor waits behind it to wrap.
+    """
     cols, rows = state["pane_width"], state["pane_height"]
     out = [b"\x1b[0m"]
     tabs = [int(tab) for tab in state.tabs.split(",") if tab.isdigit()]
@@ -183,9 +187,9 @@ def _setting(state: _State, visible: list[bytes]) -> list[bytes]:
     if state["origin_flag"]:
         out.append(b"\x1b[?6h")
         line = max(0, y - upper)
-    if x >= cols and y < len(visible):
+    if full:
         # The row is full and the cursor waits to wrap: only writing the row leaves a terminal in that state.
-        out.append(_move(0, line) + visible[y])
+        out.append(_move(0, line) + full[0])
     else:
         out.append(_move(x, line))
     out.extend(sequence for name, sequence in _SWITCHES if state[name])
