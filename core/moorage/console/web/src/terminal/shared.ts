@@ -59,7 +59,7 @@ export interface SharedOptions {
   permissions: string[];
   onState: (state: State) => void;
   onRenamed: (name: string) => void;
-  /** The server says that one is signed out, or there is no telling: ask again. */
+  /** The server says that one is signed out: ask again. */
   onDoubt: () => void;
 }
 
@@ -149,6 +149,11 @@ export class Shared {
     this.forget(asker.id);
   }
 
+  /** Who left asks for nothing any more. */
+  private here(people: types.Person[]): void {
+    this.set({ people, askers: this.state.askers.filter((asker) => people.some((each) => each.id === asker.id)) });
+  }
+
   private forget(asker: string): void {
     this.set({ askers: this.state.askers.filter((each) => each.id !== asker) });
   }
@@ -209,7 +214,8 @@ export class Shared {
     }
     if (phase === "waiting") {
       this.outgoing.drop();
-      this.options.onDoubt();
+      // A handshake that is refused looks like a lost connection; a question is answered with the reason.
+      void this.look();
     }
   }
 
@@ -294,7 +300,7 @@ export class Shared {
         this.set({ claim: null, askers: [] });
         break;
       case "presence":
-        this.set({ people: types.people(message["users"]) });
+        this.here(types.people(message["users"]));
         break;
       case "recording":
         this.set({ recording: types.recordingOf(message["recording"]) });

@@ -118,6 +118,7 @@ function PaneView(props: PaneProps): JSX.Element {
     if (!holder.current) return;
     const id = pane.id;
     let silence = 0;
+    let frame = 0;
     const made = new Screen(
       holder.current,
       (text) => now.current.onInput(id, text),
@@ -132,7 +133,11 @@ function PaneView(props: PaneProps): JSX.Element {
           silence = setTimeout(() => setBell(false), 1_200);
         },
         onCursor: () => {
-          if (now.current.typing && now.current.pane.active) reveal(made, box.current, now.current);
+          if (frame !== 0 || !now.current.typing || !now.current.pane.active) return;
+          frame = requestAnimationFrame(() => {
+            frame = 0;
+            reveal(made, box.current, now.current);
+          });
         },
       },
     );
@@ -140,6 +145,7 @@ function PaneView(props: PaneProps): JSX.Element {
     shared.attach(id, { write: (data, done) => made.write(data, done), resize: (cols, rows) => made.resize(cols, rows) });
     return () => {
       clearTimeout(silence);
+      cancelAnimationFrame(frame);
       shared.detach(id);
       if (screens.get(id) === made) screens.delete(id);
       made.dispose();
