@@ -16,6 +16,11 @@ import { Picture } from "./picture";
 import { BEHIND, Player } from "./player";
 import "./replay.css";
 
+/** Of a recording that goes on: after how many fetches the server is asked whether it still does. */
+const LOOK_EACH = 3;
+/** Milliseconds until something is tried again that did not work. */
+const RETRY_AFTER = 4_000;
+
 export default function ReplayPage({ id, state, refresh }: PageProps & { id: string }): JSX.Element {
   const mount = mountOf(state);
   const [recording, setRecording] = useState<Recording | null>(null);
@@ -88,30 +93,42 @@ function Replay({ mount, recording, user, update, refresh }: ReplayProps): JSX.E
       });
     };
     const run = async () => {
-      try {
-        let now = await one(mount, id);
-        await take();
-        while (now.live) {
-          await pause(BEHIND * 1000, stop.signal);
-          if (document.visibilityState === "hidden") continue;
-          now = await one(mount, id);
-          update(now);
+      let live = true;
+      for (let round = 0; live; round += 1) {
+        try {
+          // Asked first: what was added until it ended is fetched in the same round.
+          if (round % LOOK_EACH === 0) {
+            const now = await one(mount, id);
+            update(now);
+            live = now.live;
+          }
           await take();
+          setProblem(null);
+        } catch (error) {
+          if (stop.signal.aborted) return;
+          if (!passing(error)) throw error;
+          // What is here is played meanwhile, and the rest fetched from where it broke off.
+          setProblem(words(error));
+          live = true;
+          round = -1;
         }
-        await cast.end();
-        setLoaded(null);
-      } catch (error) {
-        if (stop.signal.aborted) return;
-        if (error instanceof ApiError && error.status === 401) void refresh();
-        setProblem(words(error));
-        // What came is played all the same; a file that is no recording has nothing to play.
-        if (!(error instanceof CastError)) cast.complete = true;
+        if (live) await pauseUntilSeen(round < 0 ? RETRY_AFTER : BEHIND * 1000, stop.signal);
       }
-      made.grown();
+      await cast.end();
+      setLoaded(null);
+    };
+    const tell = (error: unknown) => {
+      if (stop.signal.aborted) return;
+      if (error instanceof ApiError && error.status === 401) void refresh();
+      setProblem(words(error));
+      // What came is played all the same; a file that is no recording has nothing to play.
+      if (!(error instanceof CastError)) cast.complete = true;
     };
     setProblem(null);
     setPlayer({ player: made, cast });
-    void run();
+    void run()
+      .catch(tell)
+      .finally(() => made.grown());
     return () => {
       stop.abort();
       made.end();
@@ -169,16 +186,28 @@ function Replay({ mount, recording, user, update, refresh }: ReplayProps): JSX.E
 const share = ({ have, total }: { have: number; total: number | null }): string =>
   total === null || total === 0 ? bytes(have) : `${Math.floor((100 * have) / total)} %`;
 
+/** Whether it may work if it is tried again. */
+const passing = (error: unknown): boolean => error instanceof ApiError && [0, 429, 502, 503, 504].includes(error.status);
+
+/** Wait, and go on waiting while nobody looks. */
+async function pauseUntilSeen(milliseconds: number, signal: AbortSignal): Promise<void> {
+  do await pause(milliseconds, signal);
+  while (document.visibilityState === "hidden");
+}
+
+/** Wait; less when the network comes back meanwhile. */
 function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener(
-      "abort",
-      () => {
-        clearTimeout(timer);
-        reject(signal.reason as Error);
-      },
-      { once: true },
-    );
+    const over = (how: () => void) => () => {
+      clearTimeout(timer);
+      window.removeEventListener("online", done);
+      signal.removeEventListener("abort", broken);
+      how();
+    };
+    const done = over(resolve);
+    const broken = over(() => reject(signal.reason as Error));
+    const timer = setTimeout(done, milliseconds);
+    window.addEventListener("online", done);
+    signal.addEventListener("abort", broken);
   });
 }

@@ -3,8 +3,8 @@ import * as api from "../api";
 import { sessionPath } from "../tmux";
 
 /** Rows that are fetched at once, and how many such pages are kept. */
-export const PAGE = 200;
-const KEPT = 25;
+export const PAGE = 500;
+const KEPT = 10;
 const MOST_AT_ONCE = 1000;
 
 export interface Row {
