@@ -176,14 +176,16 @@ def _as_many(before: list[str], after: list[str]) -> list[str]:
     """`after`, with a line for each of `before`.
 
     Where lines were taken out or put in nobody can say which belong together: between the equal beginnings and
-    ends nothing is shown.
+    ends `after` is shown from the top, and blanks below it.
     """
     if len(after) == len(before):
         return after
     shorter = min(len(before), len(after))
     head = next((i for i in range(shorter) if before[i] != after[i]), shorter)
     tail = next((i for i in range(shorter - head) if before[-1 - i] != after[-1 - i]), shorter - head)
-    return [*before[:head], *([""] * (len(before) - head - tail)), *before[len(before) - tail :]]
+    room = len(before) - head - tail
+    middle = after[head : len(after) - tail][:room]
+    return [*before[:head], *middle, *([""] * (room - len(middle))), *before[len(before) - tail :]]
 
 
 def _search(found: Rows, question: Question) -> tuple[int, list[dict[str, Any]], Position | None]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from types import SimpleNamespace
 
 import pytest
-from moorage_tmux.captures import Rows, _wrapped
-from moorage_tmux.history import _put
+from moorage.api import Manifest, Plugin, TooManyRequests, hookimpl
+from moorage_tmux.captures import LAST, Captures, Rows, _wrapped
+from moorage_tmux.client import TmuxError, TmuxGone
+from moorage_tmux.guards import HIDDEN
+from moorage_tmux.history import History, Question, _put
 from terminals import ISO, api, session
 
 WIDE = "漢字"
@@ -206,6 +210,54 @@ async def test_many_searches_at_once(server, tmux, request):
     assert [answer["total"] > 0 for answer in answers] == [True] * 12
 
 
+async def test_a_second_search_waits_and_a_third_is_not_kept_for_ever(monkeypatch):
+    going, tried = asyncio.Event(), []
+
+    async def rows(self, pane, start, end):
+        tried.append(pane)
+        await going.wait()
+        return Rows(0, 1, 0, ["found"], [False])
+
+    async def pane(name, spec):
+        return SimpleNamespace(key=name, name=name), SimpleNamespace(id="%1", rows=24, index=0)
+
+    monkeypatch.setattr(Captures, "rows", rows)
+    whole = SimpleNamespace(whole=lambda session, pane, text: text)
+    config = SimpleNamespace(command_timeout=0.2)
+    history = History(SimpleNamespace(tmux=None, config=config, pane=pane, guards=whole))
+    question = Question("found", True, None, 10, "oldest")
+    first = asyncio.create_task(history.search("main", None, question))
+    while not tried:
+        await asyncio.sleep(0)
+    with pytest.raises(TooManyRequests):
+        await history.search("main", None, question)
+    assert tried == ["%1"], "it was not asked for at all"
+    other = asyncio.create_task(history.search("other", None, question))
+    second = asyncio.create_task(history.search("main", None, question))
+    await asyncio.sleep(0.05)
+    going.set()
+    assert [found["total"] for found in await asyncio.gather(first, second, other)] == [1, 1, 1]
+    assert not history._searching
+
+
+async def test_a_capture_is_bounded(tmux_server, monkeypatch):
+    pane = tmux_server.new("main", f"seq 5000; {tmux_server.signal('done')}; exec cat")
+    tmux_server.run("wait-for", "done")
+    captures = Captures(tmux_server.tmux, 5.0)
+    assert len((await captures.rows(pane, -5000, LAST)).rows) > 1500
+    monkeypatch.setattr("moorage_tmux.captures.MAX_BYTES", 5000)
+    with pytest.raises(TmuxError, match="too large"):
+        await captures.rows(pane, -5000, LAST)
+    with pytest.raises(TmuxGone):
+        await captures.rows("%99", 0, 1)
+    with pytest.raises(ValueError, match="ids"):
+        await captures.rows("main; kill-server", 0, 1)
+    monkeypatch.setattr("moorage_tmux.captures.MAX_BYTES", 10**6)
+    tmux_server.run("kill-server")
+    with pytest.raises(TmuxGone):
+        await captures.rows(pane, 0, 1)
+
+
 @pytest.mark.parametrize(
     ("rows", "joined", "wrapped", "kept"),
     [
@@ -237,9 +289,74 @@ def test_which_rows_go_on(rows, joined, wrapped, kept):
         ("one\nthree", ["one", "", "", "three"]),
         ("one\n\n\nthree", ["one", "", "", "three"]),
         ("", ["", "", "", ""]),
+        ("[hidden]", ["[hidden]", "", "", ""]),
+        ("one\nx\ny\nz\nthree", ["one", "x", "", "three"]),
     ],
 )
 def test_what_a_filter_changed_is_cut_into_rows_again(shown, rows):
     found = Rows(0, 4, 0, ["one", "sec", "ret", "three"], [False, True, False, False])
     _put(found, ["one", "secret", "three"], shown.split("\n"))
     assert found.rows == rows
+
+
+# -- what other plugins do to it ---------------------------------------------------------------------------------------
+
+
+class Mask:
+    """Masks a word, wherever it is whole."""
+
+    def feed(self, text):
+        return text
+
+    def flush(self):
+        return ""
+
+    def whole(self, text):
+        if "fail" in text:
+            raise RuntimeError("cannot")
+        return text.replace("hunter2", "*******").replace("block begins\nx\nx\nblock ends\n", "[block]\n")
+
+
+class Masks(Plugin):
+    manifest = Manifest(name="masks", version="1", summary="Masks passwords", requires=("tmux",))
+
+    @hookimpl
+    def tmux_output_filter(self, session, pane):
+        return Mask()
+
+    @hookimpl
+    def tmux_input(self, keys):
+        return "not that" if "rm" in keys else None
+
+
+async def test_what_is_hidden_is_neither_shown_nor_found(moorage_server, tmux_server):
+    texts = {
+        "main": "1\\n" + "z" * 77 + "hunter2\\npassword: hunter2",
+        "cut": "1\\nblock begins\\nx\\nx\\nblock ends\\n2",
+        "broken": "fail\\nhunter2",
+    }
+    for name, text in texts.items():
+        tmux_server.new(name, f"printf '{text}'; {tmux_server.signal(name)}; exec cat")
+        tmux_server.run("wait-for", name)
+    config = {"plugins": {"tmux": {"mount": ["/"], "socket_name": tmux_server.name}}}
+    async with moorage_server("tmux", Masks, config=config) as server:
+        ann = await server.as_user("operator")
+        history = "/api/sessions/main/panes/0/history"
+        rows = [row["text"] for row in (await ann.get(history)).json()["lines"]]
+        assert rows[:4] == ["1", "z" * 77 + "***", "****", "password: *******"]
+        for q, total in (("hunter2", 0), ("unter", 0), ("*******", 2), ("password", 1)):
+            found = (await ann.get(f"{history}/search", params={"q": q})).json()
+            assert found["total"] == total, q
+        for path in ("/api/tmux/sessions/main/panes/0/capture", "/api/terminal/sessions/main/scrollback"):
+            shown = (await ann.get(path)).json()["content"]
+            assert shown.endswith("***\n****\npassword: *******")
+        rows = [row["text"] for row in (await ann.get("/api/sessions/cut/panes/0/history")).json()["lines"]]
+        assert rows[:6] == ["1", "[block]", "", "", "", "2"]
+        assert (await ann.get("/api/terminal/sessions/broken/capture")).json()["content"] == HIDDEN
+        assert (await ann.get("/api/sessions/broken/panes/0/history/search?q=hunter")).json()["total"] == 0
+        refused = await ann.post("/api/terminal/sessions/main/keys", json={"keys": "rm -rf /"})
+        assert (refused.status_code, refused.json()["error"], refused.json()["code"]) == (
+            403,
+            "not that",
+            "INPUT_REFUSED",
+        )
