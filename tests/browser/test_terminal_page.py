@@ -325,7 +325,11 @@ def test_who_only_watches_sees_that_and_selects_with_the_mouse(terminals, enter,
     vic.keyboard.press("m")
     expect(vic.get_by_role("menuitem", name="New window")).to_have_count(0)
     expect(vic.get_by_role("menuitem", name="Take")).to_have_count(0)
-    vic.keyboard.press("Escape")
+    # Rows as text for screen readers, kept on the device.
+    vic.keyboard.press("s")
+    expect(vic.locator(".xterm-accessibility")).to_contain_text("selectme")
+    vic.reload()
+    expect(vic.locator(".xterm-accessibility")).to_contain_text("selectme")
     assert faults == []
 
 
@@ -365,13 +369,13 @@ def test_recording_is_told_to_everybody(terminals, enter, faults) -> None:
     expect(bob.get_by_role("dialog")).to_contain_text("Everybody who is here is told")
     bob.get_by_role("button", name="Record", exact=True).click()
     for page in (bob, vic):
-        expect(page.locator(".recorded")).to_contain_text("Recording by bob since")
+        expect(page.locator(".recording-note")).to_contain_text("Recording by bob since")
     late = enter("ada", "rec")
-    expect(late.locator(".recorded")).to_contain_text("Recording by bob since")
+    expect(late.locator(".recording-note")).to_contain_text("Recording by bob since")
     expect(vic.get_by_role("button", name="Stop recording")).to_have_count(0)
     bob.get_by_role("button", name="Stop recording").click()
     for page in (bob, vic, late):
-        expect(page.locator(".recorded")).to_have_count(0)
+        expect(page.locator(".recording-note")).to_have_count(0)
     assert faults == []
 
 
@@ -535,10 +539,11 @@ def test_a_phone(terminals, enter, faults) -> None:
     expect(status(bob)).to_have_text("You type here")
     bob.keyboard.type("cat")
     bob.get_by_role("button", name="Enter", exact=True).tap()
-    bob.keyboard.type("pipe")
+    # As on-screen keyboards put it in: text, and no keys.
+    bob.keyboard.insert_text("ü語 pipe")
     bob.get_by_role("button", name="|", exact=True).tap()
     bob.get_by_role("button", name="Enter", exact=True).tap()
-    expect(rows(bob)).to_contain_text("pipe|")
+    expect(rows(bob)).to_contain_text("ü語 pipe|")
     expect(bob.locator(".screen textarea")).to_be_focused()
     bob.get_by_role("button", name="Ctrl", exact=True).tap()
     bob.keyboard.type("c")

@@ -77,10 +77,10 @@ export function Recorded({ recording, onStop }: { recording: Recording; onStop: 
   const by = recording.by ? ` by ${recording.by.name}` : "";
   const since = new Date(recording.startedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   return (
-    <div class="recorded" title={`Since ${full(recording.startedAt)}`}>
+    <div class="recording-note" title={`Since ${full(recording.startedAt)}`}>
       <span class="dot" aria-hidden="true" />
       <p aria-live="polite">
-        Recording{recording.input && " all that is typed too"}
+        Recording{recording.input && " screen and keys"}
         <span class="by">
           {by} since {since}
         </span>
