@@ -196,8 +196,9 @@ class ControlClient:
 
     @property
     def alive(self) -> bool:
-        """True from a successful start until the process ends or is told to."""
-        return self._stdin is not None and not self._ended.is_set()
+        """True from a successful start until the process ends, is told to, or takes no more commands."""
+        # The pipe closes first: uvloop refuses to write into it before the end of the process is known.
+        return self._stdin is not None and not self._stdin.is_closing() and not self._ended.is_set()
 
     @property
     def pid(self) -> int | None:

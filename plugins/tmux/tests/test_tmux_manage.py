@@ -337,6 +337,10 @@ async def test_a_tmux_server_is_started_without_our_secrets_and_outlives_us(tmux
                 assert (await ada.next("sessions"))["sessions"][0]["name"] == "first"
                 await asyncio.to_thread(ask, "DELETE", path("first"))
                 assert (await ada.next("sessionDestroyed", timeout=5))["sessionId"] == "first"
+            for _ in range(12):
+                # Asked again in the moment in which our client's pipe is closed, and its end is not known yet.
+                await asyncio.to_thread(ask, "POST", "/api/sessions", name="first")
+                await asyncio.to_thread(ask, "DELETE", path("first"))
         await asyncio.to_thread(ask, "POST", "/api/sessions", name="first")
         windows = (await asyncio.to_thread(ask, "POST", path("first", "windows")))["windows"]
         await asyncio.to_thread(ask, "POST", path("first", "panes"), direction="down")
