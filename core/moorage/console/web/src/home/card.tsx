@@ -21,7 +21,7 @@ export function Card({ session, me, manage }: { session: tmux.Session; me: strin
           {claimText(session.claim, me)}
         </span>
         {session.recording && (
-          <span class="recorded">
+          <span class="taped">
             Being recorded{session.recording.by !== null && ` by ${session.recording.by.name}`}
             {session.recording.input === true && ", typing too"}
           </span>

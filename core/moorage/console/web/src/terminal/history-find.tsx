@@ -89,7 +89,7 @@ export function FindBar({ find, input, children }: BarProps): JSX.Element {
   const older = found !== null && (at + 1 < found.matches.length || found.next !== null);
   return (
     <form
-      class="find"
+      class="searching"
       role="search"
       onSubmit={(event) => {
         event.preventDefault();
