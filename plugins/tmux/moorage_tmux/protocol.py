@@ -69,7 +69,8 @@ class Parser:
     A reply's body is raw text that may look like anything, so it ends only at a line that repeats the whole
     `time number flags` triple of its beginning. Where even that could be imitated (a capture shows what any
     program printed), set `minimum` to the number of lines that the body is known to have; it counts for the
-    next reply and is then forgotten. Since `feed` is a generator, it can be set between two events.
+    next reply to this client's input and is then forgotten. Since `feed` is a generator, it can be set between
+    two events.
     """
 
     def __init__(self) -> None:
@@ -104,12 +105,16 @@ class Parser:
 
     def _in_body(self, line: bytes, guard: bytes) -> Reply | None:
         ok = line == b"%end " + guard
-        if not (ok or line == b"%error " + guard) or len(self._body) < self.minimum:
+        # What a hook of tmux's configuration says comes in between, as a reply that is not ours.
+        ours = guard.endswith(b" 1")
+        if not (ok or line == b"%error " + guard) or (ours and len(self._body) < self.minimum):
             self._body.append(line)
             self._size += len(line) + 1
             if self._size > MAX_BODY:
                 raise ProtocolError("a reply without end")
             return None
-        reply = Reply(ok, guard.rpartition(b" ")[2] == b"1", self._body)
-        self._guard, self._body, self._size, self.minimum = None, [], 0, 0
+        reply = Reply(ok, ours, self._body)
+        self._guard, self._body, self._size = None, [], 0
+        if ours:
+            self.minimum = 0
         return reply
