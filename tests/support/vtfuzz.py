@@ -16,7 +16,6 @@ WORDS = (
     "e\u0301",
     "한국어",
     "ｗｉｄｅ",
-    "👩\u200d💻",
     "ﬁ",
     "…",
     "\\",
@@ -27,9 +26,13 @@ MOUSE = (1000, 1002, 1003, 1005, 1006)
 
 
 class Program:
-    """Pieces of output for a terminal of that size."""
+    """Pieces of output for a terminal of that size.
 
-    def __init__(self, seed: object, cols: int, rows: int) -> None:
+    resized: it will have other sizes. Then there are no alternate screens, since tmux fits what is below them to the
+    new size only when they are left, and no tab stops of the program's own, which tmux forgets.
+    """
+
+    def __init__(self, seed: object, cols: int, rows: int, *, resized: bool = False) -> None:
         self._chance = random.Random(str(seed))
         self._cols, self._rows = cols, rows
         self._mode_below = ""
@@ -44,8 +47,7 @@ class Program:
             *(self._shift,) * 4,
             *(self._margins,) * 2,
             *(self._mode,) * 2,
-            *(self._alternate,) * 1,
-            *(self._tabs,) * 1,
+            *(() if resized else (self._alternate, self._tabs)),
             *(self._noise,) * 2,
             self._reset,
         ]

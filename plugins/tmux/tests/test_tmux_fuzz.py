@@ -91,11 +91,11 @@ class Watcher:
         await self.join(self.before[-1]["seq"])
 
 
-def program(server, seed, cols, rows):
+def program(server, seed, cols, rows, resized):
     """The pane's command: waits, writes what the seed gives, says that it is done."""
     script = server.folder / "writer.py"
     script.write_text(WRITER)
-    random_output = Program(seed, cols, rows)
+    random_output = Program(seed, cols, rows, resized=resized)
     shell = "stty raw -echo"
     for part, count in (("first", PIECES), ("second", AFTER)):
         pieces = [random_output.piece() for _ in range(count)]
@@ -115,7 +115,7 @@ def screen(server, pane):
 async def run(seed, tmux_server, engine, fake_socket, terminal_stream, *, resize, streams=4):
     cols, rows = 40, 12
     tmux_server.new("keeper")
-    pane = tmux_server.new("main", program(tmux_server, seed, cols, rows), cols=cols, rows=rows)
+    pane = tmux_server.new("main", program(tmux_server, seed, cols, rows, resize), cols=cols, rows=rows)
     chance = random.Random(f"{seed}'s viewers")
     watchers = [Watcher(engine, fake_socket)]
     await watchers[0].join()
