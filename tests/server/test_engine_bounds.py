@@ -6,7 +6,7 @@ import os
 import ssl
 import struct
 import subprocess
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import h2.config
 import h2.connection
@@ -46,6 +46,12 @@ class Pier(Plugin):
             await socket.accept()
             async for message in socket:
                 await socket.send(message)
+
+        @routes.socket("/brief", access=PUBLIC)
+        async def brief(socket):
+            await socket.accept()
+            await asyncio.sleep(0.3)
+            await socket.close(4000, "enough")
 
         return routes
 
@@ -107,9 +113,11 @@ async def test_an_endless_head_is_cut_off(server, part):
     assert (await server.anonymous.get("/hello")).text == "hello"
 
 
-async def upgrade(reader, writer):
+async def upgrade(reader, writer, path=b"/ws"):
     writer.write(
-        b"GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        b"GET "
+        + path
+        + b" HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
     )
     assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
@@ -181,6 +189,27 @@ async def test_one_that_answers_no_ping_is_left(moorage_server, monkeypatch):
                 pass
             await other.send("who answers is still here")
             assert await other.recv() == "who answers is still here"
+
+
+async def test_a_handler_that_ends_under_a_flood_leaves_nothing(moorage_server):
+    server = moorage_server(Pier, config={"server": {"engine": "hypercorn"}})
+
+    async def flood():
+        async with connected(server) as (reader, writer):
+            await upgrade(reader, writer, b"/brief")
+            writer.write((b"\x82\xfe\x40\0\0\0\0\0" + b"x" * 0x4000) * 100)
+            while await reader.read(65_536):
+                pass
+
+    async with server:
+        await flood()
+        before = len(asyncio.all_tasks())
+        for _ in range(3):
+            with suppress(ConnectionError):
+                await flood()
+        async with asyncio.timeout(10):
+            while len(asyncio.all_tasks()) > before:
+                await asyncio.sleep(0.05)
 
 
 async def dribble(reader, writer):

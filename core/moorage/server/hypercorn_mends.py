@@ -8,6 +8,7 @@ Each mend says what it is about, see `docs/adr/0006-engines.md`. They lean on th
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from typing import Any
@@ -110,10 +111,13 @@ class _WebSocket(ws_stream.WSStream):
         protocol = getattr(self.send, "__self__", None)
         server = getattr(protocol.send, "__self__", None) if isinstance(protocol, H11Protocol) else None
         self._said: int | None = None
+        self._queue: asyncio.Queue[Any] | None = None
         self._tcp = server if isinstance(server, TCPServer) else None
 
     async def app_send(self, message: Any) -> None:
         """Take what the application sends; None is its end."""
+        if message is None:
+            self._nobody_reads()
         if (
             message is None
             or message["type"] != "websocket.send"
@@ -134,6 +138,19 @@ class _WebSocket(ws_stream.WSStream):
             # The peer does not keep up: wait, where Hypercorn does and as it does, until there is room.
             await self.send(Data(stream_id=self.stream_id, data=b""))
 
+    def _nobody_reads(self) -> None:
+        """The application has ended: what the client goes on sending would wait for it for ever, and we with it."""
+        queue = self._queue or getattr(self.app_put, "__self__", None)
+        if not isinstance(queue, asyncio.Queue):
+            return
+
+        async def drop(message: Any) -> None:
+            """Nobody is there."""
+
+        self.app_put = drop
+        while not queue.empty():
+            queue.get_nowait()
+
     async def _send_wsproto_event(self, event: Any) -> None:
         if isinstance(event, CloseConnection) and self.connection.state is ConnectionState.REMOTE_CLOSING:
             self._said = int(event.code)  # The answer repeats the client's.
@@ -141,6 +158,8 @@ class _WebSocket(ws_stream.WSStream):
 
     async def handle(self, event: Any) -> None:
         """Take an event of the connection, which is a sign of life. While the handler is behind, nothing is heard."""
+        if self._queue is None:
+            self._queue = getattr(self.app_put, "__self__", None)
         put, said = self.app_put, self._said
         if isinstance(event, StreamClosed) and put is not None and said is not None:
 
