@@ -453,6 +453,25 @@ async def test_a_claim_that_cannot_be_stored_does_not_hold(tmux_server, tmp_path
                     await asyncio.sleep(0.1)
 
 
+@pytest.mark.slow
+def test_claims_of_another_tmux_are_left_alone(tmux_server, tmp_path):
+    tmux_server.new("main")
+    with serving(tmp_path, tmux_server) as server:
+        server.add_user("ann")
+        server.keys = {"ann": token(server, "ann")}
+        with api(server, "ann") as client:
+            made = client.post("/api/sessions/main/claim").json()["claim"]
+        server.kill()
+        mine = dict(server.config["plugins"]["tmux"])
+        for name in ("another", mine["socket_name"]):
+            server.write_config({"plugins": {"tmux": mine | {"socket_name": name}}})
+            server.start()
+            with api(server, "ann") as client:
+                listed = {entry["id"]: entry["claim"] for entry in client.get("/api/sessions").json()["sessions"]}
+            server.stop()
+        assert listed["main"]["expiresAt"] == made["expiresAt"]
+
+
 def stored(server):
     """The rows of the table of claims."""
     with contextlib.closing(sqlite3.connect(f"file:{server.data_dir}/moorage.db?mode=ro", uri=True)) as database:
