@@ -246,7 +246,7 @@ const checks = {
   },
 
   async "matches are marked where the server counts them"() {
-    const match = { n: 3, start: 2, end: 5, rows: 1 };
+    const match = { n: 3, text: "", start: 2, end: 5, rows: 1 };
     const text = (parts) => parts.map(({ text, on }) => (on ? `[${text}]` : text)).join("");
     assert.equal(text(pieces("漢😀abcd", [{ start: 2, end: 5, match }])), "漢😀[abc]d", "characters, not halves of them");
     assert.equal(text(pieces("plain", [])), "plain");
@@ -283,6 +283,29 @@ const checks = {
     assert.equal(past.row(12_000), undefined, "what was looked at long ago is forgotten");
     assert.equal(past.row(8_999)?.text, "row 8999");
     assert.equal((await past.text(2_000)).split("\n").length, 2_000 - 3 + 1);
+  },
+
+  async "matches are found in the rows that are here, which have moved since"() {
+    // tmux keeps 1,000 rows: each new one moves the others up by one.
+    let first = 0;
+    const keeps = 1_000;
+    const text = (n) => `row ${first + n} ${(first + n) % 100 === 7 ? "needle" : ""}`;
+    globalThis.fetch = async (path) => {
+      const query = new URL(path, "http://here").searchParams;
+      const numbers = Array.from({ length: keeps }, (_, n) => n);
+      if (!query.has("q")) return new Response(JSON.stringify({ total: keeps, from: 0, lines: numbers.map((n) => ({ n, text: text(n) })) }));
+      const found = numbers.filter((n) => text(n).includes("needle")).reverse();
+      const matches = found.map((n) => ({ n, text: text(n), start: 0, end: 3, rows: 1 }));
+      return new Response(JSON.stringify({ total: matches.length, matches, searchedFrom: 0, next: null }));
+    };
+    const past = new Past("/tmux", "main", "0");
+    await past.newest();
+    for (const since of [0, 5, 250]) {
+      first = since;
+      const { matches } = await past.search("needle", false, null);
+      assert.ok(matches.length >= 7, `${matches.length}`);
+      for (const { n } of matches) assert.match(past.row(n).text, /needle/, `${since} rows later`);
+    }
   },
 };
 

@@ -6,6 +6,8 @@ import { sessionPath } from "../tmux";
 export const PAGE = 500;
 const KEPT = 10;
 const MOST_AT_ONCE = 1000;
+/** Matches that are compared with the rows that are here. */
+const COMPARED = 20;
 
 export interface Row {
   n: number;
@@ -14,9 +16,10 @@ export interface Row {
   wrapped?: boolean;
 }
 
-/** Characters `start` to `end` of the rows `n` to `n + rows - 1`, as one text. */
+/** Characters `start` to `end` of the rows `n` to `n + rows - 1`, whose text as one is `text`. */
 export interface Match {
   n: number;
+  text: string;
   start: number;
   end: number;
   rows: number;
@@ -103,9 +106,26 @@ export class Past {
   }
 
   /** The newest matches of a plain text; `next` of an answer asks for those before it. */
-  search(text: string, matchCase: boolean, next: string | null): Promise<Matches> {
+  async search(text: string, matchCase: boolean, next: string | null): Promise<Matches> {
     const query = new URLSearchParams({ q: text, order: "newest", limit: "200", case: String(matchCase), ...(next === null ? {} : { from: next }) });
-    return api.get<Matches>(`${this.path}/search?${query}`);
+    const answer = await api.get<Matches>(`${this.path}/search?${query}`);
+    const moved = this.moved(answer.matches.slice(0, COMPARED));
+    const matches = answer.matches.map((match) => ({ ...match, n: match.n + moved })).filter((match) => match.n < this.total);
+    return { ...answer, matches, total: answer.total - (answer.matches.length - matches.length) };
+  }
+
+  /** By how many rows what is here stands lower than in an answer of now: the least with which their texts agree. */
+  private moved(matches: Match[]): number {
+    for (let by = 0; by < this.total; by += 1) {
+      const agrees = (match: Match): boolean => {
+        // What came since is not here.
+        if (match.n + by >= this.total) return true;
+        const row = this.row(match.n + by);
+        return row === undefined ? by === 0 : match.text.startsWith(row.text) && (match.rows > 1 || match.text === row.text);
+      };
+      if (matches.every(agrees)) return by;
+    }
+    return 0;
   }
 
   private async page(page: number): Promise<void> {
