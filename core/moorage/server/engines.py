@@ -100,6 +100,8 @@ async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: Engin
     config.h11_max_incomplete_size = settings.max_header_bytes + settings.max_url_bytes + 1024
     config.h2_max_header_list_size = settings.max_header_bytes + settings.max_url_bytes
     config.websocket_max_message_size = settings.max_frame_bytes
+    # Messages that wait for a handler that is behind; each may be as large as that.
+    config.max_app_queue_size = 2
     config.websocket_ping_interval = settings.ws_ping_interval or None
     config.accesslog = None
     config.errorlog = logging.getLogger("moorage.engine")
