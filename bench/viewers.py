@@ -123,7 +123,8 @@ async def _claim(server: Moorage, cookie: str, session: str) -> None:
 
 async def _idle(tmux: ways.Tmux, folder: Path, engine: str, sessions: int, seconds: float) -> dict[str, float]:
     """CPU ms a second and memory with no viewer, and with sessions that are watched by EACH viewers and do nothing."""
-    server = ways.server_over(tmux, folder, engine)
+    # Without pings, which every socket has and which cost the same whatever it shows.
+    server = ways.server_over(tmux, folder, engine, ws_ping_interval=0)
     try:
         who = ways.cookies(server)
         await asyncio.sleep(2)

@@ -131,10 +131,10 @@ def engines() -> list[str]:
     return ["hypercorn"] + (["uvicorn"] if importlib.util.find_spec("uvicorn") else [])
 
 
-def server_over(tmux: Tmux, folder: Path, engine: str) -> Moorage:
-    """A started Moorage whose plugin uses that tmux, without limits."""
+def server_over(tmux: Tmux, folder: Path, engine: str, **settings: object) -> Moorage:
+    """A started Moorage whose plugin uses that tmux, without limits. settings: more of `[server]`."""
     config = {
-        "server": {"engine": engine, "access_log": False, "max_sockets_per_user": 1000},
+        "server": {"engine": engine, "access_log": False, "max_sockets_per_user": 1000, **settings},
         "limits": {"enabled": False},
         "plugins": {
             "tmux": {
