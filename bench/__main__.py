@@ -46,7 +46,9 @@ def run(part: str, *, quick: bool) -> None:
     elif part == "viewers":
         from bench import viewers
 
-        viewers.run(crowds=(1, 50) if quick else (1, 100, 500), sessions=5 if quick else 20, idle=5 if quick else 30)
+        viewers.run(
+            crowds=(1, 20, 100) if quick else (1, 100, 500), sessions=5 if quick else 20, idle=5 if quick else 30
+        )
     elif part == "fanout":
         from bench import fanout
 
