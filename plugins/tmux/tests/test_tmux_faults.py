@@ -162,7 +162,8 @@ async def test_a_program_that_does_not_read(engine, tmux_server):
 # -- clients ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("engine", ["hypercorn", pytest.param("uvicorn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["hypercorn", "uvicorn"])
 async def test_the_network_of_a_holder_goes_silent(engine, tmux_server, tmp_path):
     tmux_server.cat("main")
     core = {"server": {"ws_ping_interval": 1.0, "engine": engine}}
@@ -287,7 +288,7 @@ def resources(server, tmux):
     return len(os.listdir(f"/proc/{server.process.pid}/fd")), len(tmux.clients())
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(190, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(190, marks=pytest.mark.slow)])
 async def test_sockets_that_come_and_go_leave_nothing(count, server, tmux, request):
     names = [f"come-and-go-{count}-{number}" for number in range(5)]
     for name in names:
