@@ -7,7 +7,6 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from harness import Server, running
@@ -585,11 +584,13 @@ def test_a_session_that_is_renamed_and_then_ends(terminals, enter, faults) -> No
     assert faults == []
 
 
-def test_the_terminal_is_fetched_only_by_who_opens_one(server: Server) -> None:
-    with server.client() as client:
-        page = client.get("/").text
-        [main] = re.findall(r"src=\"(/console/assets/[^\"]+)\"", page)
-        with client.stream("GET", main, headers={"Accept-Encoding": "gzip"}) as answer:
-            size = len(b"".join(answer.iter_raw()))
-    assert size < 16 * 1024
-    assert Path(main).name.startswith("main-")
+def test_the_terminal_is_fetched_only_by_who_opens_one(browser, server, enter, terminals) -> None:
+    fetched = """() => performance.getEntriesByType('resource').filter(({name}) => name.endsWith('.js'))
+        .reduce((sum, {encodedBodySize}) => sum + encodedBodySize, 0)"""
+    page = browser.new_page()
+    page.goto(server.url)
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert 0 < page.evaluate(fetched) < 32 * 1024
+    page.close()
+    terminals.new_session("bytes")
+    assert 32 * 1024 < enter("vic", "bytes").evaluate(fetched) < 160 * 1024

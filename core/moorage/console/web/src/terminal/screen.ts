@@ -121,6 +121,10 @@ export class Screen {
     return this.terminal.modes.applicationCursorKeysMode;
   }
 
+  get letters(): number {
+    return this.terminal.options.fontSize ?? LETTERS;
+  }
+
   set letters(size: number) {
     if (this.terminal.options.fontSize !== size) this.terminal.options.fontSize = size;
   }

@@ -71,6 +71,8 @@ export class Shared {
   private readonly live: Live;
   private readonly outgoing: Outgoing;
   private looking = false;
+  /** How many layouts the socket has told. */
+  private layouts = 0;
   private gone = false;
 
   constructor(private readonly options: SharedOptions) {
@@ -158,22 +160,26 @@ export class Shared {
     this.set({ askers: this.state.askers.filter((each) => each.id !== asker) });
   }
 
+  // What an answer says may be outdated when it arrives; the socket tells what is, in order. So answers change nothing.
+
   /** Take control, or keep it for another lease. */
   readonly take = (): Promise<boolean> =>
-    this.attempt(async () => this.set({ claim: await tmux.claim(this.options.mount, this.state.name), notice: null }));
+    this.attempt(async () => {
+      await tmux.claim(this.options.mount, this.state.name);
+      this.notice(null);
+    });
 
   readonly release = (): Promise<boolean> =>
     this.attempt(async () => {
       await tmux.release(this.options.mount, this.state.name);
-      this.set({ claim: null, askers: [], notice: null });
+      this.notice(null);
     });
 
   /** A call about this session, whose failure is a notice. `path` begins after the session's own. */
   call(method: "post" | "patch" | "remove", path: string, body?: unknown): Promise<boolean> {
     return this.attempt(async () => {
       const url = `${tmux.sessionPath(this.options.mount, this.state.name)}${path}`;
-      const answer = await (method === "remove" ? api.remove<Message>(url) : api[method]<Message>(url, body));
-      if ("windows" in answer) this.arrange(types.windowsOf(answer["windows"]));
+      await (method === "remove" ? api.remove(url) : api[method](url, body));
     });
   }
 
@@ -230,10 +236,11 @@ export class Shared {
   private async look(): Promise<void> {
     if (this.looking) return;
     this.looking = true;
+    const before = this.layouts;
     try {
       const found = await api.get<Message>(tmux.sessionPath(this.options.mount, this.state.name));
-      this.set({ claim: types.claimOf(found["claim"]), people: types.people(found["viewers"]) });
-      this.arrange(types.windowsOf(found["windows"]));
+      // Unless the socket told meanwhile.
+      if (before === this.layouts) this.arrange(types.windowsOf(found["windows"]));
     } catch (error) {
       if (error instanceof api.ApiError && error.status === 404) this.end(GONE);
       else if (error instanceof api.ApiError && error.status === 401) this.options.onDoubt();
@@ -288,6 +295,7 @@ export class Shared {
         this.output(message);
         break;
       case "layout":
+        this.layouts += 1;
         this.arrange(types.windowsOf(message["windows"]));
         break;
       case "claimed": {
