@@ -256,8 +256,12 @@ async def test_a_role_that_is_lost_in_between(server, tmux, request):
     name = session(tmux, request)
     await asyncio.to_thread(server.add_user, "eve", "operator")
     server.keys["eve"] = await asyncio.to_thread(token, server, "eve")
+    async with connect(server, "vic") as vic:
+        assert "command" not in await vic.next("connected"), "who may start none is not told how"
     async with connect(server, "eve") as eve, connect(server, "ann") as ann:
-        assert "tmux:session:input" in (await eve.next("connected"))["permissions"]
+        hello = await eve.next("connected")
+        assert "tmux:session:input" in hello["permissions"]
+        assert hello["command"] == f"tmux -L {tmux.name} new -s main"
         await eve.send(type="claim", sessionId=name)
         await ann.next("claimed", sessionId=name)
         await eve.send(type="subscribe", sessionId=name)
