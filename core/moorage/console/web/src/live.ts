@@ -61,7 +61,7 @@ export class Live {
       this.options.onMessage(JSON.parse(event.data) as Record<string, unknown>);
     };
     socket.onclose = (event) => {
-        if (this.socket !== socket || this.ended) return;
+      if (this.socket !== socket || this.ended) return;
       if (this.options.onClose(event.code, event.reason)) this.end();
       else this.wait();
     };

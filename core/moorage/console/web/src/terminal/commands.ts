@@ -200,15 +200,6 @@ function view({ state, settings, mine, may }: Situation, actions: Actions): Comm
       run: () => actions.set({ single: !settings.single }),
     },
     {
-      id: "resize",
-      group,
-      key: "f",
-      label: "Fit the terminal to my screen while I type",
-      checked: settings.resize,
-      run: () => actions.set({ resize: !settings.resize }),
-    },
-    { id: "keys", group, key: "k", label: "On-screen keys", checked: settings.keys, run: () => actions.set({ keys: !settings.keys }) },
-    {
       id: "reader",
       group,
       key: "s",
@@ -217,6 +208,19 @@ function view({ state, settings, mine, may }: Situation, actions: Actions): Comm
       run: () => actions.set({ reader: !settings.reader }),
     },
   ];
+  // For those who may type.
+  const typing: Command[] = [
+    {
+      id: "resize",
+      group,
+      key: "f",
+      label: "Fit the terminal to my screen while I type",
+      checked: settings.resize,
+      run: () => actions.set({ resize: !settings.resize }),
+    },
+    { id: "keys", group, key: "k", label: "On-screen keys", checked: settings.keys, run: () => actions.set({ keys: !settings.keys }) },
+  ];
+  if (state.permissions.has(MAY.claim)) found.push(...typing);
   const on = state.recording !== null;
   // What the server records by itself ends nobody but its operator.
   if (may.record && (!on || state.recording?.by)) {
