@@ -183,6 +183,11 @@ def test_the_issuer_in_the_answer_has_to_be_the_one_that_was_asked(visitor, iden
 NOW = int(time.time())
 
 
+def said(value):
+    """A claim in a test's name, which must not change with the second in which tests are collected."""
+    return f"now{value - NOW:+}" if isinstance(value, int) and value > 10**9 else str(value)[:20]
+
+
 @pytest.mark.parametrize(
     "claims",
     [
@@ -207,7 +212,7 @@ NOW = int(time.time())
         {"sub": "x" * 300},
         {"sub": "nul\x00"},
     ],
-    ids=lambda claims: "-".join(f"{key}={str(value)[:20]!r}" for key, value in claims.items()),
+    ids=lambda claims: "-".join(f"{key}={said(value)!r}" for key, value in claims.items()),
 )
 def test_an_id_token_with_wrong_claims_is_not_believed(visitor, identity_provider, claims):
     identity_provider.tell(claims=claims)
