@@ -64,13 +64,6 @@ class Announcements:
             if connection.lists or (key is not None and connection.sees(key)):
                 connection.post(text)
 
-    def tell_viewers(self, text: str, key: str) -> None:
-        """Send a message to those who see the session `key`."""
-        text = PreparedText(text)
-        for connection in list(self.connections):
-            if connection.sees(key):
-                connection.post(text)
-
     @property
     def present(self) -> list[Connection]:
         """All open sockets."""
@@ -89,8 +82,7 @@ class Announcements:
         holder = self._terminals.claims.get(key)
         users = [
             {
-                "id": user.pid,
-                "name": user.name or user.username,
+                **messages.person(user),
                 "avatarUrl": user.avatar_url,
                 "status": "controlling" if holder is not None and holder.user.id == user.id else "viewing",
             }
@@ -105,7 +97,7 @@ class Announcements:
         name = watch.name if watch is not None else session.name if session is not None else None
         if name is None:
             return
-        text = self.presence(key, name)
+        text = PreparedText(self.presence(key, name))
         for connection in list(self.connections):
             if connection.sees(key):
                 connection.offer(text)
@@ -127,7 +119,7 @@ class Announcements:
         if reason != "renewed":
             self._terminals.handover.forget(claim.key)
             self._terminals.presence.changed(claim.key)
-            self._terminals.recordings.mark(claim.key, f"{messages.person(claim.user)['name']} took control")
+            self._terminals.recordings.mark(claim.key, f"{messages.display_name(claim.user)} took control")
 
     def released(self, claim: Claim, reason: str) -> None:
         """Told to everybody."""
@@ -135,7 +127,7 @@ class Announcements:
         self._terminals.listeners.claim_changed(claim, reason, ended=True)
         self._terminals.handover.forget(claim.key)
         self._terminals.presence.changed(claim.key)
-        self._terminals.recordings.mark(claim.key, f"{messages.person(claim.user)['name']} lost control ({reason})")
+        self._terminals.recordings.mark(claim.key, f"{messages.display_name(claim.user)} lost control ({reason})")
         self._terminals.hold_for_claims()
 
     def expiring(self, claim: Claim, seconds: int) -> None:
@@ -177,8 +169,8 @@ class Announcements:
         before, self._known = self._known, {session.key: session for session in sessions}
         for key, session in self._known.items():
             watch = terminals.pool.get(key)
-            if watch is not None:
-                watch.name = session.name
+            if watch is not None and watch.name != session.name:
+                watch.renamed(session)
             old = before.get(key)
             if old is not None and old.name != session.name:
                 renamed = {"type": "sessionRenamed", "sessionId": old.name, "name": session.name}
@@ -191,7 +183,9 @@ class Announcements:
         for key in before.keys() - self._known.keys():
             self.tell(messages.encode({"type": "sessionDestroyed", "sessionId": before[key].name}))
             terminals.listeners.destroyed(before[key])
-        text = messages.encode({"type": "sessions", "sessions": [terminals.entry(each) for each in sessions]})
+        text = PreparedText(
+            messages.encode({"type": "sessions", "sessions": [terminals.entry(each) for each in sessions]})
+        )
         for connection in list(self.connections):
             if connection.lists:
                 connection.offer(text)

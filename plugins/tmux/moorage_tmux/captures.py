@@ -10,7 +10,7 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from moorage_tmux.client import Tmux, TmuxError, TmuxGone, is_id
+from moorage_tmux.client import Tmux, TmuxError, complaint, is_id
 
 MAX_BYTES = 64 * 1024 * 1024
 """Bytes of one capture."""
@@ -19,7 +19,6 @@ LAST = 32_767
 """The largest number of a row that tmux takes."""
 _CHUNK = 256 * 1024
 _SIZES = "#{history_size} #{pane_height}"
-_GONE = ("can't find", "no server running", "error connecting", "no current", "lost server", "server exited")
 
 
 @dataclass(slots=True)
@@ -106,7 +105,7 @@ class Captures:
                 chunks.append(chunk)
             errors = (await process.stderr.read(4096)).decode("utf-8", "replace").strip()
             if await process.wait():
-                raise (TmuxGone if errors.startswith(_GONE) else TmuxError)(errors or "tmux refused the command")
+                raise complaint(errors or "tmux refused the command")
             return b"".join(chunks)
         finally:
             if process.returncode is None:
@@ -166,6 +165,3 @@ def _wrapped(rows: list[str], joined: list[str]) -> list[bool]:
         index += 1
     rows[index:] = [row.rstrip(" ") for row in rows[index:]]
     return wrapped
-
-
-__all__ = ["LAST", "MAX_BYTES", "Captures", "Rows", "let_others_run"]

@@ -42,7 +42,7 @@ class Claim:
         """As lists show it."""
         return {
             "userId": self.user.pid,
-            "userName": self.user.name or self.user.username,
+            "userName": messages.display_name(self.user),
             "claimedAt": messages.timestamp(self.claimed_at),
             "expiresAt": messages.timestamp(self.expires_at),
         }
@@ -142,6 +142,12 @@ class Claims:
         self._tell(claim, "claimed")
         self._told.record("tmux.claimed", actor, claim, {})
         return claim
+
+    def check_free(self, key: str, actor: Actor) -> None:
+        """Who acts in a session must not be kept out by another's claim: Forbidden (CLAIM_REQUIRED)."""
+        claim = self.get(key)
+        if claim is not None and (actor.user is None or claim.user.id != actor.user.id):
+            raise claimed_by_other(claim, "CLAIM_REQUIRED")
 
     def hand_over(self, claim: Claim, actor: Actor, to: UserInfo) -> Claim:
         """A claim that holds becomes another's, with a new lease."""
@@ -311,7 +317,7 @@ def claimed_by_other(claim: Claim, code: str) -> Forbidden:
         details={
             "code": code,
             "claimedBy": claim.user.pid,
-            "claimedByName": claim.user.name or claim.user.username,
+            "claimedByName": messages.display_name(claim.user),
             "expiresAt": messages.timestamp(claim.expires_at),
         },
     )

@@ -60,12 +60,13 @@ class Tmux:
 
     def argv(self, *arguments: str, start: bool = False) -> list[str]:
         """The argument vector of a tmux client. `-u`: names are UTF-8 whatever our locale; `-N`: start no server."""
-        where: list[str] = []
+        return [self.binary, "-u", *(() if start else ("-N",)), *self.socket(), *arguments]
+
+    def socket(self) -> list[str]:
+        """The options that name its socket; none for tmux's default server."""
         if self.socket_path is not None:
-            where = ["-S", str(self.socket_path)]
-        elif self.socket_name is not None:
-            where = ["-L", self.socket_name]
-        return [self.binary, "-u", *(() if start else ("-N",)), *where, *arguments]
+            return ["-S", str(self.socket_path)]
+        return ["-L", self.socket_name] if self.socket_name is not None else []
 
     def where(self) -> str:
         """Names the tmux server that this is about, also to those who share a database with other machines."""
@@ -117,11 +118,11 @@ class Tmux:
             raise TmuxError("tmux did not answer in time") from error
         if done.returncode == 0:
             return done.stdout.decode("utf-8", "replace").removesuffix("\n")
-        raise _failed(done.stderr.decode("utf-8", "replace").strip() or "tmux refused")
+        raise complaint(done.stderr.decode("utf-8", "replace").strip() or "tmux refused")
 
 
-def _failed(text: str) -> TmuxError:
-    """What an ordinary client's complaint means."""
+def complaint(text: str) -> TmuxError:
+    """What an ordinary client's last words mean."""
     if text.startswith(("no server running", "lost server", "server exited", "no current")):
         return TmuxGone(text)
     if text.startswith("protocol version mismatch"):
@@ -399,6 +400,3 @@ def is_id(text: str) -> bool:
 def shown(replies: Sequence[Reply], index: int = 0) -> list[str]:
     """The lines of one reply as text."""
     return [line.decode("utf-8", "replace") for line in replies[index].lines]
-
-
-__all__ = ["ControlClient", "Tmux", "TmuxError", "TmuxGone", "TmuxRefused", "is_id", "shown"]

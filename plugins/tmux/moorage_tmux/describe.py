@@ -30,7 +30,7 @@ def entry(
 
 def viewer(user: UserInfo) -> dict[str, str]:
     """Somebody who has a session open."""
-    return {"userId": user.pid, "name": user.name or user.username}
+    return {"userId": user.pid, "name": messages.display_name(user)}
 
 
 def content(lines: Sequence[str]) -> str:

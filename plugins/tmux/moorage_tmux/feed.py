@@ -98,10 +98,10 @@ class Feed:
         if self._waiting:
             self._capture()
 
-    def filter_anew(self) -> None:
-        """Make the filter of other plugins anew, and show everybody what it lets through."""
-        self.stream.filter_anew()
-        self.refresh()
+    def filter_anew(self, *, forgive: bool) -> None:
+        """Make the filter of other plugins anew (forgive: also one that failed), and show what it lets through."""
+        if self.stream.filter_anew(forgive=forgive):
+            self.refresh()
 
     def resized(self, cols: int, rows: int, *, again: bool = False) -> None:
         """tmux says that the pane has this size; again: and that it had another since the last snapshot."""

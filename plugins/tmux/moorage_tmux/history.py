@@ -6,17 +6,17 @@ import asyncio
 import contextlib
 import re
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakValueDictionary
 
-from moorage.api import NotFound, TooManyRequests, Unavailable
+from moorage.api import TooManyRequests
 
 from moorage_tmux import describe, messages
 from moorage_tmux.captures import LAST, Captures, Rows, let_others_run
-from moorage_tmux.client import TmuxError, TmuxGone
+from moorage_tmux.refusals import asking
 from moorage_tmux.sessions import PaneInfo, SessionInfo
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class History:
     async def page(self, name: str, spec: str | None, begin: int | None, limit: int) -> dict[str, Any]:
         """`limit` rows of a session's pane from number `begin` on, or the newest."""
         session, pane = await self._terminals.pane(name, spec)
-        with asked():
+        with asking():
             if begin is None:
                 found = await self._captures.rows(pane.id, pane.rows - limit - _SLACK[0], LAST)
                 begin = max(0, found.total - limit)
@@ -76,7 +76,7 @@ class History:
         """All matches in a session's pane counted, some of them shown. TooManyRequests when others search it."""
         session, pane = await self._terminals.pane(name, spec)
         async with self._turn(session.key):
-            with asked():
+            with asking():
                 found = await self._captures.rows(pane.id, -SEARCHED_ROWS, LAST)
             await self._guard(session, pane, found)
             total, matches, more = await asyncio.to_thread(_search, found, question)
@@ -94,7 +94,7 @@ class History:
     async def text(self, name: str, spec: str | None, scrollback: int) -> dict[str, Any]:
         """What a session's pane shows as one text, below so many rows of its scrollback."""
         session, pane = await self._terminals.pane(name, spec)
-        with asked():
+        with asking():
             found = await self._captures.rows(pane.id, -scrollback, LAST)
         await self._guard(session, pane, found)
         return {
@@ -138,17 +138,6 @@ class History:
             yield
         finally:
             lock.release()
-
-
-@contextlib.contextmanager
-def asked() -> Iterator[None]:
-    """tmux's refusals as errors of HTTP."""
-    try:
-        yield
-    except TmuxGone as error:
-        raise NotFound("Pane not found", details={"code": "SESSION_NOT_FOUND"}) from error
-    except TmuxError as error:
-        raise Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR") from error
 
 
 def _whose(session: SessionInfo, pane: PaneInfo, spec: str | None) -> dict[str, Any]:

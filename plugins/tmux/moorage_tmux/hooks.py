@@ -45,10 +45,10 @@ class Specs:
     def tmux_output_filter(self, session: SessionInfo, pane: str) -> OutputFilter | None:
         """Change what of a pane is shown and recorded (sync, on the hot path: be quick).
 
-        Called once for each pane that somebody begins to watch, again when output was lost or a reload changed such
-        a plugin, and for each text that is asked for in one piece (a capture, history). Filters are applied in plugin
-        order, each is given what the one before it let through. An error, here or in the filter, shows nothing of
-        the pane any more: what was to be hidden must not appear by accident.
+        Called once for each pane that somebody begins to watch; again when output was lost, the session was renamed or
+        a reload changed such a plugin; and for each text that is asked for in one piece (a capture, history, a title).
+        Filters are applied in plugin order, each is given what the one before it let through. An error, here or in the
+        filter, shows nothing of the pane any more: what was to be hidden must not appear by accident.
 
         :param session: the session; `name`, `id` and `key` are texts.
         :param pane: tmux's id of the pane, `%3`.
@@ -62,7 +62,7 @@ class Specs:
     def tmux_input(self, actor: Actor, session: SessionInfo, pane: str, keys: str) -> str | None:
         """Veto what somebody types (sync, on the hot path: be quick).
 
-        Called for each message with keys, after the core and claims allowed it. An error counts as a veto.
+        Called for each message with keys, after rights and claims allowed it. An error counts as a veto.
 
         :param actor: who types.
         :param session: the session.

@@ -6,13 +6,12 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from moorage.api import Actor, Conflict, NotFound
+from moorage.api import Actor, Conflict
 
-from moorage_tmux.claims import claimed_by_other
 from moorage_tmux.client import TmuxError, TmuxRefused, shown
 from moorage_tmux.guards import titled
 from moorage_tmux.names import argument
-from moorage_tmux.refusals import refused, unavailable
+from moorage_tmux.refusals import no_pane, no_window, refused, unavailable
 from moorage_tmux.rights import CREATE, DELETE, INPUT, RENAME, require
 from moorage_tmux.sessions import PaneInfo, SessionInfo, find_window, list_panes, parse_panes, resolve, server_version
 
@@ -73,7 +72,7 @@ class Management:
         terminals = self._terminals
         require(terminals.hub.access, actor, RENAME, "rename session")
         session = await terminals.find(which)
-        self._not_anothers(session, actor)
+        terminals.claims.check_free(session.key, actor)
         await self._run("rename-session", "-t", session.id, "--", argument(name))
         renamed = await terminals.find_again(session)
         await self._record("tmux.session_renamed", actor, renamed, {"from": session.name, "id": session.id})
@@ -181,16 +180,11 @@ class Management:
         terminals = self._terminals
         require(terminals.hub.access, actor, INPUT, "change session")
         session = await terminals.find(which)
-        self._not_anothers(session, actor)
+        terminals.claims.check_free(session.key, actor)
         claim = terminals.claims.get(session.key)
         if claim is not None:
             terminals.claims.used(claim)
         return session, await self._panes(session)
-
-    def _not_anothers(self, session: SessionInfo, actor: Actor) -> None:
-        claim = self._terminals.claims.get(session.key)
-        if claim is not None and (actor.user is None or claim.user.id != actor.user.id):
-            raise claimed_by_other(claim, "CLAIM_REQUIRED")
 
     def _check_room(self, panes: list[PaneInfo]) -> None:
         if len(panes) >= MAX_PANES:
@@ -243,12 +237,12 @@ class Management:
 def _window(panes: list[PaneInfo], spec: str) -> PaneInfo:
     found = find_window(panes, spec)
     if found is None:
-        raise NotFound("Window not found", details={"code": "WINDOW_NOT_FOUND", "window": spec})
+        raise no_window(spec)
     return found
 
 
 def _pane(panes: list[PaneInfo], spec: str | None) -> PaneInfo:
     found = resolve(panes, spec)
     if found is None:
-        raise NotFound("Pane not found", details={"code": "PANE_NOT_FOUND", "pane": spec})
+        raise no_pane(spec)
     return found

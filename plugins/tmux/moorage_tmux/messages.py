@@ -21,9 +21,14 @@ def timestamp(at: datetime | None = None) -> str:
     return at.isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
+def display_name(user: UserInfo) -> str:
+    """What people call a user."""
+    return user.name or user.username
+
+
 def person(user: UserInfo) -> dict[str, str]:
     """Who did something, as messages name them."""
-    return {"id": user.pid, "name": user.name or user.username}
+    return {"id": user.pid, "name": display_name(user)}
 
 
 def output(session: str, pane: str, pane_id: str, data: str, seq: int, extra: str = "") -> PreparedText:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tortoise import fields
 from tortoise.models import Model
 
@@ -43,3 +45,8 @@ class TmuxRecording(Model):
 
     class Meta:
         table = "tmux_recordings"
+
+
+def aware(at: datetime) -> datetime:
+    """An instant of the database, in UTC."""
+    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -161,11 +161,19 @@ class PaneStream:
         """A drawing of the pane as it may be shown. Nothing may be held back: call `give_all` first."""
         return text if self._guard is None else self._guard.snapshot(text)
 
-    def filter_anew(self) -> None:
-        """Make the filter anew. Nobody can resume from before, or would see what it now hides."""
+    def filter_anew(self, *, forgive: bool) -> bool:
+        """Make the filter anew; False when there was none and is none. forgive: also one that failed.
+
+        Nobody can resume from before, or would see what it now hides.
+        """
         self.flush()
-        self._guard = self._new_guard()
+        before = self._guard
+        if before is None or forgive or not before.broken:
+            self._guard = self._new_guard()
+        if before is None and self._guard is None:
+            return False
         self._ring.restart(self._ring.end + 1)
+        return True
 
     def _give(self, text: str) -> None:
         if not text:

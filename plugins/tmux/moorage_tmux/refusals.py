@@ -1,10 +1,28 @@
-"""What tmux refuses, as the errors that clients are told."""
+"""What tmux refuses, and what is not there, as the errors that clients are told."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
 
 from moorage.api import BadRequest, Conflict, MoorageError, NotFound, Unavailable
 
 from moorage_tmux.client import TmuxError, TmuxGone, TmuxRefused
+
+
+def no_session() -> NotFound:
+    """There is no such session, or not any more."""
+    return NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
+
+
+def no_window(spec: str) -> NotFound:
+    """The session has no such window. spec: as the client named it."""
+    return NotFound("Window not found", details={"code": "WINDOW_NOT_FOUND", "window": spec})
+
+
+def no_pane(spec: str | None = None) -> NotFound:
+    """The session has no such pane. spec: as the client named it, if it did."""
+    return NotFound("Pane not found", details={"code": "PANE_NOT_FOUND"} | ({"pane": spec} if spec else {}))
 
 
 def unavailable(error: TmuxError) -> Unavailable:
@@ -12,13 +30,31 @@ def unavailable(error: TmuxError) -> Unavailable:
     return Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR")
 
 
-def refused(error: TmuxError) -> MoorageError:
-    """tmux did not do what it was told: NotFound, BadRequest, Conflict with its own words, Unavailable."""
+def unanswered(error: TmuxError) -> NotFound | Unavailable:
+    """tmux could not say: what it was asked about has ended meanwhile, or as `unavailable`."""
     text = str(error)
     if isinstance(error, TmuxGone) or text.startswith("can't find session"):
-        return NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
-    if not isinstance(error, TmuxRefused):
-        return unavailable(error)
+        return no_session()
+    if text.startswith("can't find pane"):
+        return no_pane()
     if text.startswith("can't find"):
         return NotFound(text)
+    return unavailable(error)
+
+
+def refused(error: TmuxError) -> MoorageError:
+    """tmux did not do what it was told: as `unanswered`; BadRequest or Conflict with its own words."""
+    found = unanswered(error)
+    if isinstance(found, NotFound) or not isinstance(error, TmuxRefused):
+        return found
+    text = str(error)
     return BadRequest(text) if text.startswith("invalid") else Conflict(text)
+
+
+@contextlib.contextmanager
+def asking() -> Iterator[None]:
+    """tmux is asked inside: its errors as those of `unanswered`."""
+    try:
+        yield
+    except TmuxError as error:
+        raise unanswered(error) from error

@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
-from moorage.api import Actor, Hub, NotFound, Topic, Unavailable, UserInfo
+from moorage.api import Actor, Hub, Topic, Unavailable, UserInfo
 
 from moorage_tmux import describe, keys, messages
 from moorage_tmux.announce import Announcements, Connection
 from moorage_tmux.background import Background
 from moorage_tmux.chrote import Chrote
 from moorage_tmux.claims import Claim, Claims
-from moorage_tmux.client import Tmux, TmuxError, TmuxGone, shown
+from moorage_tmux.client import Tmux, shown
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.directory import Directory
 from moorage_tmux.guards import Guards, InputRefused, titled
@@ -23,10 +22,11 @@ from moorage_tmux.handover import Handover
 from moorage_tmux.history import History
 from moorage_tmux.listeners import Listeners
 from moorage_tmux.manage import Management
+from moorage_tmux.models import aware
 from moorage_tmux.pool import WatchPool
 from moorage_tmux.presence import Presence
 from moorage_tmux.recording.recordings import Recordings
-from moorage_tmux.refusals import unavailable
+from moorage_tmux.refusals import asking, no_pane, no_session
 from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import PaneInfo, SessionInfo, list_panes, parse_panes, resolve
 from moorage_tmux.store import ClaimStore
@@ -99,7 +99,7 @@ class Terminals:
             user = await self.hub.accounts.get_user(row.user_id)
             if user is not None and self._may_hold(user):
                 self.claims.restore(
-                    Claim(row.session_key, row.session_name, user, _aware(row.claimed_at), _aware(row.expires_at), 0.0)
+                    Claim(row.session_key, row.session_name, user, aware(row.claimed_at), aware(row.expires_at), 0.0)
                 )
             else:
                 self.store.delete(row.session_key)
@@ -130,46 +130,34 @@ class Terminals:
 
     async def sessions(self) -> list[dict[str, Any]]:
         """All sessions as the contract lists them. Unavailable when tmux cannot be asked."""
-        try:
+        with asking():
             return [self.entry(session) for session in await self.directory.sessions()]
-        except TmuxError as error:
-            raise unavailable(error) from error
 
     async def find(self, name: str) -> SessionInfo:
         """The session of that name. NotFound, Unavailable."""
-        try:
+        with asking():
             session = await self.directory.find(name)
-        except TmuxError as error:
-            raise unavailable(error) from error
         if session is None:
-            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
+            raise no_session()
         return session
 
     async def pane(self, name: str, spec: str | None) -> tuple[SessionInfo, PaneInfo]:
         """A session and the pane that is meant, see `sessions.resolve`. NotFound, Unavailable."""
         session = await self.find(name)
-        try:
+        with asking():
             panes = parse_panes(await self.directory.call(list_panes(session.id)))
-        except TmuxGone as error:
-            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"}) from error
-        except TmuxError as error:
-            raise unavailable(error) from error
         pane = resolve(panes, spec)
         if pane is None:
-            raise NotFound("Pane not found", details={"code": "PANE_NOT_FOUND"})
+            raise no_pane(spec)
         return session, pane
 
     async def inspect(self, name: str) -> dict[str, Any]:
         """A session with every window, pane and what it shows. NotFound, Unavailable."""
         session = await self.find(name)
-        try:
+        with asking():
             panes = parse_panes(await self.directory.call(list_panes(session.id)))
             commands = [f"capture-pane -p -t '{pane.id}'" for pane in panes]
             replies = await self.directory.call(" ; ".join(commands), blocks=len(commands))
-        except TmuxGone as error:
-            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"}) from error
-        except TmuxError as error:
-            raise unavailable(error) from error
         contents = [
             self.guards.whole(session, pane.id, describe.content(shown(replies, index)))
             for index, pane in enumerate(panes)
@@ -188,14 +176,12 @@ class Terminals:
 
     async def find_again(self, session: SessionInfo) -> SessionInfo:
         """A session as it is now, whatever its name was. NotFound when it has ended; Unavailable."""
-        try:
+        with asking():
             sessions = await self.directory.sessions()
-        except TmuxError as error:
-            raise unavailable(error) from error
         for each in sessions:
             if each.key == session.key:
                 return each
-        raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
+        raise no_session()
 
     async def claim(self, which: str | SessionInfo, actor: Actor) -> tuple[SessionInfo, Claim]:
         """Claim a session for the actor; it is stored and on record when this returns. NotFound, Forbidden."""
@@ -228,22 +214,17 @@ class Terminals:
 
     async def watch(self, session: SessionInfo) -> SessionWatch:
         """The watch of a session. NotFound when it ended meanwhile, Unavailable."""
-        try:
+        with asking():
             return await self.pool.acquire(session)
-        except TmuxGone as error:
-            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"}) from error
-        except TmuxError as error:
-            raise unavailable(error) from error
 
-    async def type(
-        self, actor: Actor, watch: SessionWatch, pane: str, text: str, may: Callable[[], None] | None = None
-    ) -> None:
+    async def type(self, actor: Actor, watch: SessionWatch, pane: str, text: str, may: Callable[[], None]) -> None:
         """Type a text (see `keys.to_text`) for an actor who may; it is in tmux when this returns.
 
-        `may` raises once they may not any more; it is asked again before each part of a long text.
+        `may` raises when they may not; it is asked first, and again before each part of a long text.
         The one way in: plugins may veto it (InputRefused), it is counted, and the actor's own claim is renewed.
         TmuxError.
         """
+        may()
         reason = self.guards.veto(actor, watch.session, pane, text)
         if reason is not None:
             raise InputRefused(reason)
@@ -329,7 +310,3 @@ class Terminals:
         with contextlib.suppress(Exception), self.hub.db.activate():  # A database that is away is told of elsewhere.
             for user_id in self.claims.holders():
                 self.check_holder(user_id, await self.hub.accounts.get_user(user_id))
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

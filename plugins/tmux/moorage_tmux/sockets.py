@@ -8,7 +8,6 @@ from typing import Any
 from moorage.api import MoorageError, Route, Routes, Socket
 
 from moorage_tmux import messages
-from moorage_tmux.claims import claimed_by_other
 from moorage_tmux.client import Tmux, TmuxError, TmuxGone
 from moorage_tmux.connection import Connection
 from moorage_tmux.incoming import Refused, pane_spec, position, session_name
@@ -37,9 +36,7 @@ def routes(terminals: Terminals) -> list[Route]:
 
 def _by_hand(tmux: Tmux) -> str:
     """What starts a session in a shell on this machine."""
-    where = ["-S", str(tmux.socket_path)] if tmux.socket_path is not None else []
-    where = ["-L", tmux.socket_name] if tmux.socket_name is not None else where
-    return shlex.join([tmux.binary, *where, "new", "-s", "main"])
+    return shlex.join([tmux.binary, *tmux.socket(), "new", "-s", "main"])
 
 
 class MainConnection(Connection):
@@ -110,9 +107,7 @@ class MainConnection(Connection):
         def may() -> None:
             if not self.may_type():
                 raise Refused("FORBIDDEN", "Viewers cannot send keys", sessionId=name)
-            claim = self.terminals.claims.get(watch.session.key)
-            if claim is not None and claim.user.id != self._user.id:
-                raise claimed_by_other(claim, "CLAIM_REQUIRED")
+            self.terminals.claims.check_free(watch.session.key, self.actor)
 
         await self.type(watch, pane, data, may)
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound, Unavailable
+from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound
 
 from moorage_tmux import keys, messages
-from moorage_tmux.claims import Claim, claimed_by_other
-from moorage_tmux.client import TmuxError, TmuxGone
+from moorage_tmux.claims import Claim
+from moorage_tmux.refusals import asking
 from moorage_tmux.rights import INPUT, require
 from moorage_tmux.sessions import SessionInfo
 
@@ -46,10 +46,8 @@ class Upstream:
 
     async def locks(self) -> dict[str, dict[str, Any]]:
         """The locks by their sessions' names."""
-        try:
+        with asking():
             sessions = await self._terminals.directory.sessions()
-        except TmuxError as error:
-            raise Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR") from error
         found = {session.name: self._terminals.claims.get(session.key) for session in sessions}
         return {name: lock_shape(name, claim) for name, claim in found.items() if claim is not None}
 
@@ -88,18 +86,12 @@ class Upstream:
 
         def may() -> None:
             require(terminals.hub.access, actor, INPUT, "sendKeys")
-            claim = terminals.claims.get(session.key)
-            if claim is not None and (actor.user is None or claim.user.id != actor.user.id):
-                raise claimed_by_other(claim, "CLAIM_REQUIRED")
+            terminals.claims.check_free(session.key, actor)
 
         may()
         watch = await terminals.watch(session)
-        try:
+        with asking():
             await terminals.type(actor, watch, pane.id, keys.to_text(text, raw=raw), may)
-        except TmuxGone as error:
-            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"}) from error
-        except TmuxError as error:
-            raise Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR") from error
         return session
 
     async def status(self) -> dict[str, Any]:

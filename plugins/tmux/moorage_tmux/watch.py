@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from moorage.api import PreparedText
 
 from moorage_tmux import describe, messages
 from moorage_tmux.background import Background
@@ -118,7 +120,6 @@ class SessionWatch:
         on_end: Callable[[SessionWatch], None],
     ) -> None:
         self.session = session
-        self.name = session.name
         self.subscriptions: set[Subscription] = set()
         self.typists: set[Callable[[str, str], None]] = set()
         self.ended = False
@@ -149,6 +150,11 @@ class SessionWatch:
             on_batch=self._batch,
             on_exit=self._exited,
         )
+
+    @property
+    def name(self) -> str:
+        """The session's name."""
+        return self.session.name
 
     @property
     def client(self) -> ControlClient:
@@ -210,14 +216,20 @@ class SessionWatch:
                 lines=self._settings.lines,
                 ring_bytes=self._settings.ring_bytes,
                 clipboard=self._settings.clipboard,
-                guard=lambda: self._settings.guard(replace(self.session, name=self.name), pane),
+                guard=lambda: self._settings.guard(self.session, pane),
             )
         return feed
 
     def filter_anew(self) -> None:
         """Other plugins filter the panes from now on, or filter them differently."""
         for feed in self._feeds.values():
-            feed.filter_anew()
+            feed.filter_anew(forgive=True)
+
+    def renamed(self, session: SessionInfo) -> None:
+        """The session has another name: filters that go by it may be others now."""
+        self.session = session
+        for feed in self._feeds.values():
+            feed.filter_anew(forgive=False)
 
     def typing(self, pane: str) -> Typing:
         """Held by whoever types into a pane."""
@@ -336,12 +348,12 @@ class SessionWatch:
         before, self.layout = self.layout, panes
         if panes == before:
             return
-        texts = [self.layout_message()]
+        texts = [PreparedText(self.layout_message())]
         size = window_size(panes)
         if size is not None and size != window_size(before):
             cols, rows = size
             resize = {"type": "resize", "sessionId": self.name, "cols": cols, "rows": rows}
-            texts.insert(0, messages.encode(resize))
+            texts.insert(0, PreparedText(messages.encode(resize)))
         for viewer in {subscription.viewer for subscription in self.subscriptions}:
             for text in texts:
                 viewer.post(text)

@@ -272,7 +272,7 @@ class Ward(Plugin):
 
     @hookimpl
     async def moorage_startup(self, hub):
-        self.word, self.heard = hub.config.word, asyncio.Queue()
+        self.word, self.heard, self.asked = hub.config.word, asyncio.Queue(), []
 
     @hookimpl
     def tmux_output_filter(self, session, pane):
@@ -284,6 +284,7 @@ class Ward(Plugin):
     def tmux_input(self, actor, session, keys):
         if keys == "raise":
             raise RuntimeError("what is it")
+        self.asked.append((session.name, keys))
         return f"{actor.user.role}s may not type that" if "forbidden" in keys else None
 
     @hookimpl
@@ -395,6 +396,37 @@ async def test_a_veto_keeps_keys_out_and_says_why(moorage_server, tmux_server):
             await first.send(type="sendKeys", sessionId="main", keys="allowed")
             await second.text("allowed")
     assert "".join(tmux_server.capture("main")) == "allowed"
+
+
+async def test_a_veto_is_asked_only_where_rights_and_claims_allow_it(moorage_server, tmux_server):
+    tmux_server.cat("main")
+    async with serving(moorage_server, tmux_server, Ward) as server:
+        ann, bob = await server.as_user("operator", name="ann"), await server.as_user("operator", name="bob")
+        assert (await bob.post("/api/sessions/main/claim")).status_code == 200
+        async with ann.connect("/ws") as one, ann.connect("/ws/terminal/main") as two:
+            everything, terminal = Client(one), Client(two)
+            for client, code in ((everything, "CLAIM_REQUIRED"), (terminal, "NOT_CLAIMED")):
+                await client.send(type="sendKeys", sessionId="main", keys="forbidden")
+                assert (await client.next("error"))["code"] == code
+            said = await ann.post("/api/terminal/sessions/main/keys", json={"keys": "forbidden"})
+            assert (said.status_code, said.json()["code"]) == (403, "FORBIDDEN")
+        assert server.plugin("ward").asked == []
+
+
+async def test_plugins_are_told_the_name_that_a_session_has_now(moorage_server, tmux_server):
+    tmux_server.new("open", "printf 'a secret'; exec cat")
+    async with serving(moorage_server, tmux_server, Ward) as server:
+        ann = await server.as_user("operator")
+        async with ann.connect("/ws") as socket:
+            client = Client(socket)
+            await client.send(type="subscribe", sessionId="open")
+            await client.text("a secret")
+            tmux_server.run("rename-session", "-t", "open", "closed")
+            await client.next("sessionRenamed")
+            assert "a ******" in await client.text("a ******")
+            await client.send(type="sendKeys", sessionId="closed", keys="x")
+            await client.text("x")
+        assert server.plugin("ward").asked == [("closed", "x")]
 
 
 async def test_sessions_and_claims_are_told_in_order_though_others_hang(moorage_server, tmux_server, monkeypatch):

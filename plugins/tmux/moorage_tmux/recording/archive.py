@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from moorage.api import Actor, Hub, NotFound, Unavailable, UserInfo
 
 from moorage_tmux.announce import SYSTEM
-from moorage_tmux.models import TmuxRecording
+from moorage_tmux.models import TmuxRecording, aware
 from moorage_tmux.recording.files import CastFile, Folder
 from moorage_tmux.recording.rows import Rows
 from moorage_tmux.sessions import SessionInfo
@@ -150,11 +150,6 @@ class Archive:
     def _open(self, pid: str) -> tuple[BinaryIO, int]:
         file = self._folder.open(pid)
         return file, file.seek(0, 2) + file.seek(0)
-
-
-def aware(at: datetime) -> datetime:
-    """An instant of the database, in UTC."""
-    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _cannot_be_stored(error: OSError) -> Unavailable:

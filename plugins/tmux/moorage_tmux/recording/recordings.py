@@ -13,10 +13,11 @@ from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound, Unav
 
 from moorage_tmux import messages
 from moorage_tmux.client import TmuxError
-from moorage_tmux.models import TmuxRecording
-from moorage_tmux.recording.archive import Archive, aware
+from moorage_tmux.models import TmuxRecording, aware
+from moorage_tmux.recording.archive import Archive
 from moorage_tmux.recording.policy import Policy
 from moorage_tmux.recording.recorder import Recorder
+from moorage_tmux.refusals import asking, no_session
 from moorage_tmux.rights import ERASE, RECORD, require
 from moorage_tmux.sessions import SessionInfo, active_pane
 
@@ -215,13 +216,11 @@ class Recordings:
 
     async def _made(self, session: SessionInfo, user: UserInfo | None) -> Recorder:
         """A recorder that runs, with its row and its file."""
-        try:
-            watch = await self._terminals.watch(session)
+        watch = await self._terminals.watch(session)
+        with asking():
             pane = active_pane(await watch.panes())
-        except TmuxError as error:
-            raise Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR") from error
         if pane is None:
-            raise NotFound("Session not found", details={"code": "SESSION_NOT_FOUND"})
+            raise no_session()
         row, file = await self._archive.create(session, user, pane.cols, pane.rows)
         recorder = self._running[session.key] = Recorder(
             row.pid,

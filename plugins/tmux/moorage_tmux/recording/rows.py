@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from moorage.api import UserInfo
 from tortoise.functions import Sum
 
+from moorage_tmux import messages
 from moorage_tmux.models import TmuxRecording
 from moorage_tmux.recording.files import is_pid
 
@@ -34,7 +35,7 @@ class Rows:
                 session_name=_storable(session.name),
                 started_by=user.id if user else None,
                 started_by_pid=user.pid if user else None,
-                started_by_name=_storable(user.name or user.username) if user else None,
+                started_by_name=_storable(messages.display_name(user)) if user else None,
                 started_at=datetime.now(UTC),
                 cols=cols,
                 rows=rows,

@@ -7,9 +7,9 @@ from pydantic import BaseModel, Field
 from quart import Response
 from typing_extensions import TypedDict
 
-from moorage_tmux.rights import VIEW
+from moorage_tmux.rights import CLAIM, VIEW
 from moorage_tmux.service import Terminals
-from moorage_tmux.views.sessions import ClaimAnswer
+from moorage_tmux.views.sessions import ClaimAnswer, PersonShape
 
 
 class Transfer(BaseModel):
@@ -18,18 +18,11 @@ class Transfer(BaseModel):
     userId: str = Field(min_length=1, max_length=64)
 
 
-class AskedBy(TypedDict):
-    """Who asks for control."""
-
-    id: str
-    name: str
-
-
 class ControlRequest(TypedDict):
     """What the holder is told."""
 
     sessionId: str
-    by: AskedBy
+    by: PersonShape
     at: str
 
 
@@ -44,7 +37,7 @@ def routes(terminals: Terminals) -> list[Route]:
     """`/api/sessions/{name}/claim/…`. Who may is decided in the service."""
     table = Routes()
 
-    @table.post("/api/sessions/{name}/claim/request", access=VIEW.name, answer=RequestAnswer)
+    @table.post("/api/sessions/{name}/claim/request", access=CLAIM.name, answer=RequestAnswer)
     async def request_control(name: str) -> Response:
         """Ask whoever has claimed a session to hand it over."""
         asked = terminals.handover.request(await terminals.find(name), current_actor())

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from moorage_tmux.recording.cast import MEDIA_TYPE
 from moorage_tmux.recording.files import pieces
 from moorage_tmux.recording.recordings import Download
-from moorage_tmux.rights import REPLAY, VIEW
+from moorage_tmux.rights import RECORD, REPLAY, VIEW
 from moorage_tmux.service import Terminals
 from moorage_tmux.views.sessions import PersonShape
 
@@ -77,12 +77,12 @@ def routes(terminals: Terminals) -> list[Route]:
     table = Routes()
     recordings = terminals.recordings
 
-    @table.post("/api/sessions/{name}/recording", access=VIEW.name, status=201, answer=RecordingAnswer)
+    @table.post("/api/sessions/{name}/recording", access=RECORD.name, status=201, answer=RecordingAnswer)
     async def record(name: str) -> Response:
         """Begin to record a session; all who see it are told."""
         return json_response({"success": True, "recording": await recordings.record(name, current_actor())}, 201)
 
-    @table.delete("/api/sessions/{name}/recording", access=VIEW.name, answer=RecordingAnswer)
+    @table.delete("/api/sessions/{name}/recording", access=RECORD.name, answer=RecordingAnswer)
     async def stop(name: str) -> Response:
         """End a session's recording. One that the operator's settings began goes on."""
         return json_response({"success": True, "recording": await recordings.stop(name, current_actor())})
