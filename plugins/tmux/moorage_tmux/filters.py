@@ -15,32 +15,58 @@ Clipboard = Literal["deny", "write"]
 
 MAX_SEQUENCE = 128 * 1024
 """Bytes of an operating-system command that are held until its end is seen; a longer one is dropped whole."""
+MAX_CONTROL = 4096
+"""The same for any other sequence: beyond 64 bytes of parameters tmux ignores it."""
 
 _ESC = b"\x1b"
+_OBEYED = rb"\x00-\x17\x19\x1c-\x1f"
+"""Controls inside of a sequence that are obeyed at once, and after which it goes on."""
+_STRAY = _OBEYED + rb"\x7f-\xff"
+"""With what is passed over there. A terminal that sees what is left would see another sequence than a plain search."""
+_ENDED = b"\x18\x1a\x1b"
+"""What ends a sequence as nothing."""
 _SUSPECT = re.compile(
+    # Most sequences only colour: for those it has to be fast, hence what looks far-fetched.
     rb"\x1b(?:"
-    rb"(?P<string>[\]PX^_k])"
+    rb"\[(?:(?P<body>[ -?]*+)(?P<final>[cnpqtuvwxyRS|" + _ENDED + _STRAY + rb"])|\?[0-9;:]*+m)"  # XTQMODKEYS
+    rb"|(?P<string>[\]PX^_k])"
     rb"|Z"  # DECID
-    rb"|\[(?P<mark>[<=>?]?)(?P<parameters>[0-9;:]*)(?P<middle>[ -/]*)(?P<final>[cnpqtuwxyS])"
+    rb"|\x1b++"
+    rb"|[ -/]*+(?P<stray>[" + _ENDED + _STRAY + rb"])"
     rb")"
 )
-_PARTIAL = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*|[ -/]*)\Z")
+_BODY = re.compile(rb"(?P<mark>[<=>?]?)(?P<parameters>[0-9;:]*)(?P<middle>[ -/]*)")
+_PARTIAL = re.compile(rb"\x1b[" + _STRAY + rb"]*+(?:(?P<control>\[)[ -?" + _STRAY + rb"]*+|[ -/" + _STRAY + rb"]*+)")
+"""A sequence without its last byte, and with whatever is strewn in."""
+_STRAYS = bytes(byte for byte in range(256) if re.match(b"[" + _STRAY + b"]", bytes((byte,))))
+_ALL_BUT_OBEYED = bytes(byte for byte in range(256) if not re.match(b"[" + _OBEYED + b"]", bytes((byte,))))
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f]")
+_FINALS = {True: re.compile(rb"[@-~]"), False: re.compile(rb"[0-~]")}
+"""The last bytes of control sequences, and of other escape sequences."""
+_CUT_SHORT = {b"[": re.compile(rb"[@-~\x18\x1a\x1b]"), b" ": re.compile(rb"[0-~\x18\x1a\x1b]")}
+"""The same for sequences that are being dropped, by what `_skipping` is then."""
 _STRING_END = re.compile(rb"[\x07\x18\x1a\x1b]")
 _CONTROL_END = re.compile(rb"[\x18\x1a\x1b]")
 _REPORTS = frozenset(b"11 13 14 15 16 18 19 20 21".split())
 """First parameters of `CSI t` that ask for the window's state, size or titles."""
+_ASKED = frozenset((question[:1], question[1:]) for question in rb"$p $w $u *y +p \"v '| #| #R".split())
+"""DECRQM; requests for presentation state and tables; checksum of an area; DECSR, DECRQDE, DECRQLP, XTREPORTSGR,
+XTREPORTCOLORS."""
 
 
 def _is_query(match: re.Match[bytes]) -> bool:
     """Whether a control sequence asks the terminal to answer."""
-    mark, parameters, middle, final = match.group("mark", "parameters", "middle", "final")
+    body, final = match.group("body", "final")
     if final is None:
         return True
+    parts = _BODY.fullmatch(body)
+    if parts is None:
+        return False  # Terminals pass over it.
+    mark, parameters, middle = parts.group("mark", "parameters", "middle")
     if middle:
-        # DECRQM; requests for presentation state and tables; checksum of an area.
-        return (middle, final) in {(b"$", b"p"), (b"$", b"w"), (b"$", b"u"), (b"*", b"y")}
+        return (middle, final) in _ASKED
     if final == b"t":
-        return not mark and parameters.partition(b";")[0] in _REPORTS
+        return not mark and re.split(rb"[;:]", parameters)[0].lstrip(b"0") in _REPORTS
     if final == b"n":
         return mark in {b"", b"?"}
     return (mark, final) in {
@@ -82,40 +108,70 @@ class StreamFilter:
             if match is None:
                 break
             out.append(data[position : match.start()])
+            position = match.start()
             if match.group("string"):
-                position = self._string(data, match, out)
+                position = self._string(data, match.group("string"), match.end(), out)
+            elif data[match.end() - 1] in _ENDED:
+                position = match.end() - 1  # As nothing, but it would go on if what comes next were dropped.
+            elif data[match.end() - 1] in _STRAYS:
+                partial = _PARTIAL.match(data, position)
+                if partial is None or partial.end() == len(data):
+                    break
+                position = self._tidied(data, partial, out)
             else:
                 if not _is_query(match):
                     out.append(match.group())
                 position = match.end()
         rest = data[position:]
         escape = rest.rfind(_ESC)
-        if escape >= 0 and len(rest) - escape < MAX_SEQUENCE and _PARTIAL.match(rest, escape):
-            self._held, rest = rest[escape:], rest[:escape]
+        partial = _PARTIAL.fullmatch(rest, escape) if escape >= 0 else None
+        if partial is not None:
+            if len(rest) - escape < MAX_CONTROL:
+                self._held = rest[escape:]
+            else:
+                self._skipping = b"[" if partial.group("control") else b" "
+            rest = rest[:escape]
         out.append(rest)
         return b"".join(out)
 
-    def _string(self, data: bytes, match: re.Match[bytes], out: list[bytes]) -> int:
-        """Deal with a string that begins at `match`; return where to go on."""
-        kind = match.group("string")
+    def _tidied(self, data: bytes, partial: re.Match[bytes], out: list[bytes]) -> int:
+        """Deal with a sequence into which something is strewn, without that; return where to go on.
+
+        What is obeyed comes first: it is obeyed before the sequence is.
+        """
+        out.append(partial.group().translate(None, _ALL_BUT_OBEYED))
+        whole, end = partial.group().translate(None, _STRAYS), partial.end()
+        if data[end] in _ENDED:
+            return end
+        if _FINALS[partial.group("control") is not None].match(data, end):
+            whole, end = whole + data[end : end + 1], end + 1
+        match = _SUSPECT.match(whole)
+        if match is not None and match.group("string"):
+            return self._string(data, match.group("string"), end, out)
+        if match is None or not _is_query(match):
+            out.append(whole)
+        return end
+
+    def _string(self, data: bytes, kind: bytes, begin: int, out: list[bytes]) -> int:
+        """Deal with a string of that kind whose text begins there; return where to go on."""
         if kind != b"]":
             self._skipping = kind
-            return self._skip(data, match.end())
-        end = _STRING_END.search(data, match.end())
+            return self._skip(data, begin)
+        end = _STRING_END.search(data, begin)
         if end is None or (end.group() == _ESC and end.end() == len(data)):
-            refused = self._clipboard == "deny" and data.startswith(b"52;", match.end())
-            if refused or len(data) - match.start() > MAX_SEQUENCE:
+            refused = self._clipboard == "deny" and data.startswith(b"52;", begin)
+            if refused or len(data) - begin > MAX_SEQUENCE:
                 self._skipping = kind
-                return self._skip(data, match.end())
-            self._held = data[match.start() :]
+                return self._skip(data, begin)
+            self._held = b"\x1b]" + data[begin:]
             return len(data)
         stop = end.end()
         if end.group() == _ESC:
             # ESC ends the string whatever follows; only the backslash of ST belongs to it.
             stop = end.end() + 1 if data[end.end() : end.end() + 1] == b"\\" else end.start()
-        body = data[match.end() : end.start()]
+        body = _printable(data[begin : end.start()])
         if not self._forbidden(body) and end.group() not in b"\x18\x1a":
-            out.append(data[match.start() : stop])
+            out.append(b"\x1b]" + body + data[end.start() : stop])
         return stop
 
     def _skip(self, data: bytes, position: int) -> int:
@@ -128,6 +184,12 @@ class StreamFilter:
                 return end + 2
             self._held = _ESC if data.endswith(_ESC) and len(data) > position else b""
             return len(data)
+        if self._skipping in _CUT_SHORT:
+            found = _CUT_SHORT[self._skipping].search(data, position)
+            if found is None:
+                return len(data)
+            self._skipping = b""
+            return found.start() if found.group() == _ESC else found.end()
         found = (_STRING_END if self._skipping == b"]" else _CONTROL_END).search(data, position)
         if found is None:
             return len(data)
@@ -143,6 +205,7 @@ class StreamFilter:
     def _forbidden(self, body: bytes) -> bool:
         """Whether an operating-system command asks something, or touches the clipboard against the policy."""
         code, _, rest = body.partition(b";")
+        code = code.lstrip(b"0") or code[:1]
         parts = rest.split(b";")
         if code == b"52":
             return self._clipboard == "deny" or b"?" in parts
@@ -151,3 +214,9 @@ class StreamFilter:
         if code in {b"0", b"1", b"2", b"7", b"8"}:
             return False
         return b"?" in parts
+
+
+def _printable(body: bytes) -> bytes:
+    """A string's text as terminals take it, which leave out controls: also those that are cut out later on."""
+    text = body.decode("utf-8", "replace")
+    return _UNPRINTABLE.sub("", text).encode() if _UNPRINTABLE.search(text) else body

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import random
+import re
 
 import pytest
 from moorage_tmux.filters import MAX_SEQUENCE, StreamFilter
@@ -89,3 +91,100 @@ def test_a_string_that_is_broken_off_ends_where_tmux_ends_it():
         for seed in range(10):
             seen = StreamFilter()
             assert b"".join(map(seen.feed, pieces(stream, random.Random(seed)))) == wanted
+
+
+STRAYS = (b"\x00", b"\n", b"\x1c", b"\x7f", b"\xc2\x90", b"\xc2\xc2\x90\x90", b"\xff")
+FORBIDDEN = [
+    *(question for kind in QUESTIONS.values() for question in kind if question[1:2] not in b"PkXG_^"),
+    b"\x1b]52;c;QUJD" + BEL,
+    b"\x1b]052;c;QUJD" + ST,
+    b"\x1b[018t",
+    b"\x1b[18:1t",
+    b"\x1b[?4m",
+    b"\x1b[1;2;3;4#|",
+]
+
+
+def shown(stream, cut):
+    """What a viewer's terminal is sent, as `PaneStream` makes it."""
+    seen, decoder = StreamFilter(), codecs.getincrementaldecoder("utf-8")("replace")
+    return "".join(re.sub("[\x80-\x9f]", "", decoder.decode(seen.feed(piece))) for piece in cut(stream))
+
+
+def obeyed(text):
+    """The sequences that a terminal finds in a text: controls inside of them do not end them (xterm.js, DEC)."""
+    found, sequence, kind = [], "", ""
+    for character in text:
+        if kind == "]" and character in "\x07\x1b\x18\x1a":
+            found.append(sequence)
+            sequence, kind = ("\x1b", "\x1b") if character == "\x1b" else ("", "")
+        elif character == "\x1b":
+            sequence, kind = "\x1b", "\x1b"
+        elif character in "\x18\x1a":
+            sequence, kind = "", ""
+        elif character < " " or character == "\x7f":
+            continue
+        elif kind == "\x1b" and len(sequence) == 1 and character in "[]":
+            sequence, kind = sequence + character, character
+        elif kind:
+            sequence += character
+            if character >= ("@" if kind == "[" else "0") and kind != "]":
+                found.append(sequence)
+                sequence, kind = "", ""
+    return found
+
+
+def asks(sequence):
+    """Whether a whole sequence asks something, or sets the clipboard."""
+    if sequence.startswith("\x1b]"):
+        number, _, rest = sequence[2:].partition(";")
+        return number.lstrip("0") == "52" or (number.lstrip("0") in ("4", "10", "11", "12") and "?" in rest.split(";"))
+    return re.fullmatch(
+        r"\x1b(Z|\[([>=]?[0-9;]*c|\??[0-9;]*n|\??[0-9;]*\$p|0*1[13-9]([;:][0-9;:]*)?t|>[0-9;]*q|\?[0-9;]*[um]))",
+        sequence,
+    )
+
+
+def test_what_is_strewn_into_a_sequence_does_not_hide_it():
+    chance = random.Random(4)
+    for sequence in FORBIDDEN:
+        assert not list(filter(asks, obeyed(shown(sequence, lambda data: [data])))), sequence
+        for place in range(1, len(sequence)):
+            for stray in STRAYS:
+                stream = b"a" + sequence[:place] + stray * chance.choice((1, 1, 3)) + sequence[place:] + b"\x1b[1mz"
+                for cut in (lambda data: [data], lambda data: pieces(data, chance)):
+                    text = shown(stream, cut)
+                    assert not list(filter(asks, obeyed(text))), (stream, text)
+                    assert text.endswith("\x1b[1mz"), (stream, text)
+
+
+def test_no_noise_becomes_a_question():
+    chance = random.Random(5)
+    parts = [
+        *map(bytes, zip(b"\x1b\x1b\x1b[[]]>?;$012458cnptuqm\\PZ \x07\x18\x00\x7f")),
+        *STRAYS,
+        *FORBIDDEN,
+        b"52;c;QQ",
+    ]
+    for _ in range(5000):
+        stream = b"".join(chance.choices(parts, k=12))
+        text = shown(stream, lambda data: pieces(data, chance))
+        assert not list(filter(asks, obeyed(text))), (stream, text)
+
+
+def test_controls_in_a_sequence_are_obeyed_before_it():
+    assert shown(b"\x1b[3\n1\x7f;\r4mx", lambda data: [data]) == "\n\r\x1b[31;4mx"
+    assert shown(b"\x1b[3\n\x18mx", lambda data: [data]) == "\n\x18mx"
+    assert shown(b"\x1b]2;a\x00b\xc2\x9bc\x07", lambda data: [data]) == "\x1b]2;abc\x07"
+
+
+def test_a_sequence_without_end_is_dropped_and_keeps_no_memory():
+    for head, end in ((b"\x1b[", b"c"), (b"\x1b[>", b"q"), (b"\x1b[\x00", b"c")):
+        seen = StreamFilter()
+        out = seen.feed(b"a" + head)
+        for _ in range(40):
+            out += seen.feed(b"0" * 8192)
+            assert len(seen._held) < 8192
+        assert out + seen.feed(end + b"b") == (b"a\x00b" if b"\x00" in head and b"\x00" in out else b"ab")
+    seen = StreamFilter()
+    assert seen.feed(b"a\x1b" + b" " * 200_000 + b"Fb") in (b"ab", b"a\x1b" + b" " * 200_000 + b"Fb")
