@@ -173,6 +173,35 @@ async def test_headers_of_the_answer(place: Place, client: httpx.AsyncClient) ->
     assert answer.headers.get("date") != "never"
 
 
+async def test_no_answer_speaks_for_the_whole_origin(place: Place, client: httpx.AsyncClient) -> None:
+    for_all = ("NEL", "Report-To", "Accept-CH", "Critical-CH", "Set-Login", "Origin-Agent-Cluster", "Set-Cookie2")
+    said = "".join(f"{name}: x\r\n" for name in for_all)
+    place.upstream.said = (
+        f"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n{said}X-Content-Type-Options: sniff\r\n\r\nok".encode()
+    )
+    answer = await client.get("/box/it/")
+    assert not [name for name in for_all if name in answer.headers]
+    assert answer.headers.get_list("x-content-type-options") == ["nosniff"], "browsers believe the first"
+
+
+async def test_no_header_of_the_client_looks_like_ours_to_the_upstream(place: Place, client: httpx.AsyncClient) -> None:
+    place.plugin.options = {"headers": {"X-Remote-User": "ann"}}
+    forged = {"X_Forwarded_For": "9.9.9.9", "X_Remote_User": "root", "X-REMOTE_USER": "root", "X_Mine": "1"}
+    assert (await client.get("/box/it/", headers=forged)).status_code == 200
+    sent = {name.replace("_", "-"): value for name, value in place.upstream.sent().items()}
+    assert (sent["x-remote-user"], sent["x-forwarded-for"], sent["x-mine"]) == ("ann", "127.0.0.1", "1")
+    assert not {name for name in place.upstream.sent() if "_" in name and name != "x_mine"}
+
+
+@pytest.mark.parametrize(
+    "head", [b"101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade", b"999 Odd", b"200 OK\r\nX-A: a\x01b"]
+)
+async def test_answers_that_are_none(place: Place, client: httpx.AsyncClient, head: bytes) -> None:
+    place.upstream.said = b"HTTP/1.1 " + head + b"\r\nContent-Length: 0\r\n\r\n"
+    answer = await client.get("/box/it/")
+    assert (answer.status_code, answer.json()["code"]) == (502, "BAD_GATEWAY")
+
+
 @pytest.mark.parametrize(
     ("location", "wanted"),
     [

@@ -73,6 +73,8 @@ class Proxy:
             raise UpstreamError("The service behind this address broke off or answered what is no HTTP") from error
 
     async def _answer(self, response: aiohttp.ClientResponse, send: Send, target: Target) -> None:
+        if not 200 <= response.status < 600:  # 101 would make the client speak to us in another protocol.
+            raise UpstreamError(f"The service behind this address answered with status {response.status}")
         headers = back(
             response.raw_headers, authority=target.upstream.authority, prefix=target.prefix, answer=target.answer
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
@@ -42,15 +43,27 @@ _NOT_SENT = HOP_BY_HOP | {
 _NOT_RETURNED = HOP_BY_HOP | {
     # What counts for the whole origin, which others share, or is said by our own server.
     b"set-cookie",
+    b"set-cookie2",
+    b"set-login",
+    b"sec-session-registration",
     b"clear-site-data",
     b"strict-transport-security",
     b"service-worker-allowed",
     b"alt-svc",
+    b"nel",
+    b"report-to",
+    b"accept-ch",
+    b"critical-ch",
+    b"origin-agent-cluster",
+    b"expect-ct",
+    b"public-key-pins",
+    b"x-content-type-options",
     b"server",
     b"date",
     b"x-request-id",
 }
 _CORS = b"access-control-"
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HANDSHAKE = (b"sec-websocket-", b"http2-settings")
 
 
@@ -67,12 +80,13 @@ def towards(
 
     headers: names in lower case, as ASGI has them. `Content-Length` is left to who sends the body.
     """
+    # Many servers take `_` for `-`: a client's X_Forwarded_For would stand for ours.
     given = list(headers)
-    dropped = _NOT_SENT | named_by_connection(given) | {name.lower().encode() for name in own}
+    dropped = _NOT_SENT | named_by_connection(given) | {name.lower().replace("_", "-").encode() for name in own}
     sent = [
         (name.decode("latin-1"), value.decode("latin-1"))
         for name, value in given
-        if name not in dropped and not name.startswith(_HANDSHAKE)
+        if (plain := name.replace(b"_", b"-")) not in dropped and not plain.startswith(_HANDSHAKE)
     ]
     sent += [
         ("x-forwarded-for", info.address),
@@ -87,10 +101,13 @@ def towards(
 
 
 def back(headers: Iterable[tuple[bytes, bytes]], *, authority: str, prefix: str, answer: Mapping[str, str]) -> Pairs:
-    """The upstream's headers as the client gets them."""
+    """The upstream's headers as the client gets them. ValueError for one that no header may be."""
     given = [(name.lower(), value) for name, value in headers]
     dropped = _NOT_RETURNED | named_by_connection(given) | {name.lower().encode() for name in answer}
     returned = [(name, value) for name, value in given if name not in dropped and not name.startswith(_CORS)]
+    for name, value in returned:
+        if _CONTROL.search(value):
+            raise ValueError(f"{name!r} holds control characters")
     if prefix:
         returned = [
             (name, _relocated(value, authority, prefix))
