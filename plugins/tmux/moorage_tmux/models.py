@@ -25,7 +25,8 @@ class TmuxClaim(Model):
 class TmuxRecording(Model):
     """What is known of a recording; its events are in a file of the plugin's folder, named after `pid`.
 
-    started_by: a user's id, None when the operator's settings began it. ended_at: None while it goes on.
+    session_key: behind the name of the server whose folder it is, and a slash. started_by: a user's id, None when the
+    operator's settings began it. ended_at: None while it goes on.
     """
 
     id = fields.IntField(primary_key=True)

@@ -11,7 +11,7 @@ from moorage.api import Actor, Hub, NotFound, Unavailable, UserInfo
 
 from moorage_tmux.announce import SYSTEM
 from moorage_tmux.models import TmuxRecording, aware
-from moorage_tmux.recording.files import CastFile, Folder
+from moorage_tmux.recording.files import CastFile, Folder, StillWritten, identity
 from moorage_tmux.recording.rows import Rows
 from moorage_tmux.sessions import SessionInfo
 
@@ -41,7 +41,8 @@ class Archive:
 
     async def load(self) -> list[TmuxRecording]:
         """Look what there is. Those that a crash left without an end, to be mended."""
-        self._hub.folder()
+        path = self._hub.folder() / "recordings.id"
+        self.rows.owner = await asyncio.to_thread(identity, path)
         self._ended_bytes = await self.rows.bytes()
         return await self.rows.unfinished()
 
@@ -112,18 +113,26 @@ class Archive:
                     return False
         return True
 
-    async def mend(self, rows: list[TmuxRecording]) -> None:
-        """Close what a crash of the server left open."""
+    async def mend(self, rows: list[TmuxRecording]) -> list[TmuxRecording]:
+        """Close what a crash of the server left open. Those that are still written, to be looked at again."""
+        left = []
         for row in rows:
             try:
+                now = await self.rows.get(row.pid)
+                if now is None or now.ended_at is not None:
+                    self._ended_bytes += now.size if now is not None else 0
+                    continue
                 duration, size = await asyncio.to_thread(self._folder.mend, row.pid)
                 at = aware(row.started_at) + timedelta(seconds=duration)
                 if await self.rows.end(row.pid, at=at, reason="interrupted", duration=duration, size=size):
                     self._ended_bytes += size - row.size
                     data = {"reason": "interrupted", "bytes": size}
                     await self.audit("ended", None, row.pid, row.session_name, data)
+            except StillWritten:
+                left.append(row)
             except Exception:
                 self._hub.log.exception("an interrupted recording could not be mended", recording=row.pid)
+        return left
 
     async def audit(self, what: str, actor: Actor | None, pid: str, session_name: str, data: dict[str, Any]) -> None:
         """Put on record what was done to a recording; actor None is the server itself."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ CHUNK = 256 * 1024
 SPARE_BYTES = 16 * 1024 * 1024
 """What a disk must have left for a recording to begin."""
 _PID = re.compile(r"rec_[0-9A-Za-z]{8,28}\Z")
+_IDENTITY = re.compile(r"[0-9a-f]{12}\Z")
 
 
 def is_pid(text: str) -> bool:
@@ -23,12 +26,31 @@ def is_pid(text: str) -> bool:
     return _PID.match(text) is not None
 
 
+def identity(path: Path) -> str:
+    """Whose recordings the files beside `path` are, in a database that several servers share: made once. OSError."""
+    try:
+        known = path.read_text("ascii", "replace")
+    except FileNotFoundError:
+        known = ""
+    if _IDENTITY.match(known):
+        return known
+    made, new = secrets.token_hex(6), path.with_suffix(".new")
+    new.write_text(made)
+    new.replace(path)
+    return made
+
+
+class StillWritten(Exception):
+    """Somebody writes the recording."""
+
+
 class CastFile:
-    """A recording's file while it is written: always a number of whole lines."""
+    """A recording's file while it is written: always a number of whole lines. It is locked until it is closed."""
 
     def __init__(self, path: Path) -> None:
         """Make the file, for our user alone. OSError."""
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._size = 0
 
     def write(self, lines: Sequence[str]) -> int:
@@ -85,13 +107,20 @@ class Folder:
         return self.path(pid).open("rb")
 
     def mend(self, pid: str) -> tuple[float, int]:
-        """Cut off what a crash left of a last line. The recording's seconds and bytes; 0 when there is no file."""
+        """Cut off what a crash left of a last line. The recording's seconds and bytes; 0 when there is no file.
+
+        StillWritten where it was no crash: a reload starts the plugin anew before the old one has ended.
+        """
         try:
             file = self.path(pid).open("r+b")
         except FileNotFoundError:
             return 0.0, 0
         size = milliseconds = 0
         with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StillWritten from None
             for number, line in enumerate(file):
                 if not line.endswith(b"\n"):
                     break

@@ -17,6 +17,7 @@ from moorage_tmux.models import TmuxRecording, aware
 from moorage_tmux.recording.archive import Archive
 from moorage_tmux.recording.policy import Policy
 from moorage_tmux.recording.recorder import Recorder
+from moorage_tmux.recording.rows import session_key
 from moorage_tmux.refusals import asking, no_session
 from moorage_tmux.rights import ERASE, RECORD, require
 from moorage_tmux.sessions import SessionInfo, active_pane
@@ -28,6 +29,8 @@ THREADS = 4
 """Threads that write: a disk that hangs holds up recordings, and nothing else."""
 CHECK_SECONDS = 60.0
 """How often old recordings are looked for, and sessions that should be recorded and are not."""
+MEND_SECONDS = 1.0
+"""Between two looks at recordings that the plugin from before a reload still ends."""
 PAUSE_SECONDS = 5.0
 """From the beginning of a recording by policy to that of the next: whole screens alone may fill small ones at once."""
 BEGINNINGS = 4
@@ -75,7 +78,7 @@ class Recordings:
         unfinished = await self._archive.load()
         background = self._terminals.background
         if unfinished:
-            background.spawn(self._archive.mend(unfinished), "recordings-mend")
+            background.spawn(self._mend(unfinished), "recordings-mend")
         background.spawn(self._keep(), "recordings-keep")
         self._hold()
 
@@ -358,6 +361,13 @@ class Recordings:
 
     # Bounds.
 
+    async def _mend(self, rows: list[TmuxRecording]) -> None:
+        while True:
+            rows = await self._archive.mend(rows)
+            if not rows:
+                return
+            await asyncio.sleep(MEND_SECONDS)
+
     async def _keep(self) -> None:
         """Every now and then: delete what is too old, record what should be recorded."""
         while True:
@@ -383,7 +393,7 @@ class Recordings:
     # Answers.
 
     def _live(self, row: TmuxRecording) -> Recorder | None:
-        recorder = self._running.get(row.session_key)
+        recorder = self._running.get(session_key(row))
         return recorder if recorder is not None and recorder.pid == row.pid else None
 
     def _public(self, row: TmuxRecording) -> dict[str, Any]:
