@@ -39,8 +39,6 @@ export function listPath(session: string, offset = 0): string {
   return text === "" ? "/console/recordings" : `/console/recordings?${text}`;
 }
 
-export const mayReplay = (user: api.User): boolean => user.permissions.includes(MAY.replay);
-
 /** One's own recordings one may delete, others' with the permission for it. */
 export const mayErase = (user: api.User, recording: Recording): boolean =>
   user.permissions.includes(MAY.erase) || (recording.startedBy?.id === user.id && user.permissions.includes(MAY.record));
