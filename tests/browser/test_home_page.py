@@ -62,7 +62,9 @@ def test_a_terminal_is_started_renamed_and_ended(server, tmux, sign_in, faults) 
     page.get_by_role("link", name="Terminals", exact=True).click()
 
     page.get_by_role("button", name="Rename or end first").click()
-    page.get_by_role("dialog").get_by_label("Name").fill("second")
+    expect(page.get_by_role("dialog").get_by_label("Name")).to_be_focused()
+    # What is typed replaces the name.
+    page.keyboard.type("second")
     page.keyboard.press("Enter")
     expect(cards(page)).to_have_text(["second"])
     expect(page.locator("a.card")).to_be_focused()

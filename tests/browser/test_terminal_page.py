@@ -163,7 +163,8 @@ def test_windows_and_panes_are_driven_with_the_keyboard_and_followed(terminals, 
 
     # Rename and close, each after a question; a name is text.
     menu(ada, ",")
-    ada.get_by_label("Name", exact=True).fill("#(touch x) <b>")
+    expect(ada.get_by_label("Name", exact=True)).to_be_focused()
+    ada.keyboard.type("#(touch x) <b>")
     ada.keyboard.press("Enter")
     expect(vic.get_by_role("tab", selected=True)).to_contain_text("1: #(touch x) <b>")
     menu(ada, "&")
@@ -243,6 +244,13 @@ def test_control_is_asked_for_and_handed_over_with_the_keyboard(terminals, enter
     ada.get_by_role("button", name="Keep control").click()
     ada.get_by_role("button", name="Release").click()
     expect(status(vic)).to_have_text("Read-only: nobody types")
+
+    # Who loses control without having given it is told by whom.
+    take(bob)
+    ada.get_by_role("button", name="Take over").click()
+    ada.get_by_role("dialog").get_by_role("button", name="Take over").click()
+    expect(bob.get_by_text("ada took control.")).to_be_visible()
+    expect(vic.get_by_text("ada took control.")).to_have_count(0)
     assert faults == []
 
 
@@ -262,6 +270,11 @@ def test_keys_for_the_page_never_reach_the_program(terminals, enter, faults) -> 
     expect(ada.get_by_role("dialog", name="Keys")).to_contain_text("Split to the right")
     ada.keyboard.press("Escape")
     expect(ada.get_by_role("dialog")).to_have_count(0)
+    expect(ada.locator(".screen textarea")).to_be_focused()
+    ada.keyboard.press("Control+Shift+B")
+    expect(ada.get_by_role("menu")).to_be_visible()
+    ada.keyboard.press("Control+Shift+B")
+    expect(ada.get_by_role("menu")).to_have_count(0)
     expect(ada.locator(".screen textarea")).to_be_focused()
     menu(ada, "[")
     expect(ada.get_by_role("dialog", name="History of keys")).to_contain_text("find-me")
@@ -485,6 +498,12 @@ def test_a_restarted_server_is_found_again(server, terminals, enter, faults) -> 
     bob.evaluate("window.marked = document.querySelector('.xterm-rows')")
     server.stop()
     expect(bob.get_by_text("The connection was lost")).to_be_visible()
+    # What is still typed is meant for the program: it is no command to the page.
+    expect(status(bob)).to_have_text("Read-only: no connection")
+    bob.keyboard.type("m?")
+    expect(bob.get_by_text("what you type is not sent")).to_be_visible()
+    expect(bob.get_by_role("menu")).to_have_count(0)
+    expect(bob.get_by_role("dialog")).to_have_count(0)
     terminals.run("send-keys", "-t", "again", "clear; echo after-$((3+3))", "Enter")
     server.start()
     expect(rows(bob)).to_contain_text("after-6", timeout=30_000)

@@ -98,7 +98,7 @@ export function ManageTerminal({ mount, session, permissions, refresh, onClose }
         <form class="row" onSubmit={rename}>
           <label>
             Name
-            <input name="name" defaultValue={session.name} maxLength={200} required autocomplete="off" autocapitalize="none" spellcheck={false} autofocus />
+            <input name="name" defaultValue={session.name} maxLength={200} required autocomplete="off" autocapitalize="none" spellcheck={false} autofocus onFocus={(event) => event.currentTarget.select()} />
           </label>
           <button type="submit" disabled={task.busy}>
             Rename

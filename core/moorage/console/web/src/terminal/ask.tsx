@@ -37,7 +37,11 @@ function Ask({ question, done }: { question: Question; done: (text: string | nul
   const { title, text, quote, yes, no = "Cancel", danger = false, field } = question;
   const first = useRef<HTMLElement>(null);
   // The harmless answer, or the field.
-  useLayoutEffect(() => first.current?.focus(), []);
+  useLayoutEffect(() => {
+    first.current?.focus();
+    // What is typed replaces it.
+    if (first.current instanceof HTMLInputElement) first.current.select();
+  }, []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     done(field ? String(new FormData(event.currentTarget as HTMLFormElement).get("text")) : "");

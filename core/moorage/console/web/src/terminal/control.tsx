@@ -12,7 +12,7 @@ import type { Person, Recording } from "./types";
 const SOON = 5 * 60_000;
 
 export function Mode({ claim, mine, typing }: { claim: Claim | null; mine: boolean; typing: boolean }): JSX.Element {
-  const others = claim === null || mine ? "nobody types" : `${claim.userName || "somebody else"} types`;
+  const others = mine ? "no connection" : claim === null ? "nobody types" : `${claim.userName || "somebody else"} types`;
   return (
     <p class={typing ? "mode typing" : "mode reading"} role="status">
       {typing ? "You type here" : `Read-only: ${others}`}

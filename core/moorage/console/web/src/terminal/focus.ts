@@ -37,19 +37,19 @@ export interface Listening {
   mine: boolean;
   /** Whether the menu is open, which has the keys then. */
   menu: boolean;
-  typing: boolean;
 }
 
-export function useShortcuts(now: RefObject<Listening>, toggleMenu: () => void): void {
+export function useShortcuts(now: RefObject<Listening>, onMenu: (open: boolean) => void): void {
   useEffect(() => {
     const press = (event: KeyboardEvent) => {
       if (now.current === null || document.querySelector("dialog[open]")) return;
-      const { actions, menu, mine, may, typing } = now.current;
-      const wanted = shortcut(event) ?? (typing || menu || isField(event.target) ? null : plainShortcut(event));
+      const { actions, menu, mine, may } = now.current;
+      // Who has control means the program, also while the connection is lost.
+      const wanted = shortcut(event) ?? (mine || menu || isField(event.target) ? null : plainShortcut(event));
       if (wanted === null || (menu && wanted !== "menu")) return;
       event.preventDefault();
       event.stopImmediatePropagation();
-      if (wanted === "menu") toggleMenu();
+      if (wanted === "menu") onMenu(!menu);
       else if (wanted === "find") actions.find();
       else if (wanted === "help") actions.help();
       else if (mine) actions.release();

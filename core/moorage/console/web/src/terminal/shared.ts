@@ -73,6 +73,8 @@ export class Shared {
   private looking = false;
   /** How many layouts the socket has told. */
   private layouts = 0;
+  /** Somebody is about to take over from this page's user. */
+  private overridden = false;
   private gone = false;
 
   constructor(private readonly options: SharedOptions) {
@@ -300,11 +302,16 @@ export class Shared {
         break;
       case "claimed": {
         const by = types.person(message["by"]);
+        if (by && this.overridden) this.notice(`${by.name} took control.`);
+        this.overridden = false;
         if (by) this.set({ claim: { userId: by.id, userName: by.name, expiresAt: String(message["expiresAt"]) } });
         if (!this.mine) this.set({ askers: [] });
         break;
       }
       case "released":
+        // By whom comes with the claim that follows.
+        this.overridden = this.mine && message["reason"] === "overridden";
+        if (this.mine && message["reason"] === "expired") this.notice("Your control ended: nothing was typed for a while.");
         this.set({ claim: null, askers: [] });
         break;
       case "presence":

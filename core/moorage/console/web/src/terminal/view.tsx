@@ -79,7 +79,10 @@ export function View({ mount, refresh, shared, state, user, again }: ViewProps):
   // Handlers that are made once read the present state from here.
   const now = useRef({ actions, held, may, menu, mine, state, typing });
   now.current = { actions, held, may, menu, mine, state, typing };
-  useShortcuts(now, () => setMenu((open) => !open));
+  useShortcuts(now, (open) => {
+    setMenu(open);
+    if (!open) focus();
+  });
 
   const onInput = (pane: string, text: string) => {
     const { held, typing } = now.current;
