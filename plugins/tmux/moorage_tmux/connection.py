@@ -15,8 +15,9 @@ from moorage_tmux.pace import CLOSE_FLOOD, Pace
 from moorage_tmux.rights import INPUT, PERMISSIONS
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
+from moorage_tmux.subscription import Subscription
 from moorage_tmux.viewers import Viewer
-from moorage_tmux.watch import SessionWatch, Subscription
+from moorage_tmux.watch import SessionWatch
 
 MAX_SUBSCRIPTIONS = 64
 CLOSE_HEARTBEAT = 4000

@@ -1,4 +1,4 @@
-"""Sessions, windows and panes as answers and messages show them."""
+"""Sessions, windows, panes and recordings as answers and messages show them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from moorage.api import UserInfo
 
 from moorage_tmux import messages
 from moorage_tmux.claims import Claim
+from moorage_tmux.models import TmuxRecording, aware
 from moorage_tmux.sessions import PaneInfo, SessionInfo
 
 
@@ -78,6 +79,24 @@ def layout(panes: Sequence[PaneInfo]) -> list[dict[str, Any]]:
             }
         )
     return list(found.values())
+
+
+def recording(row: TmuxRecording, *, name: str, duration: float, size: int, live: bool) -> dict[str, Any]:
+    """A recording. name, duration (seconds), size (bytes): of now, where it is live."""
+    by = {"id": row.started_by_pid, "name": row.started_by_name} if row.started_by_pid is not None else None
+    return {
+        "id": row.pid,
+        "sessionId": name,
+        "startedAt": messages.timestamp(aware(row.started_at)),
+        "endedAt": messages.timestamp(aware(row.ended_at)) if row.ended_at is not None else None,
+        "endReason": row.end_reason,
+        "startedBy": by,
+        "cols": row.cols,
+        "rows": row.rows,
+        "duration": round(duration, 3),
+        "size": size,
+        "live": live,
+    }
 
 
 def layout_message(session: str, panes: Sequence[PaneInfo]) -> str:

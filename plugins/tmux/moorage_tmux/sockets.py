@@ -14,7 +14,8 @@ from moorage_tmux.incoming import Refused, pane_spec, position, session_name
 from moorage_tmux.rights import CREATE, VIEW
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve, window_size
-from moorage_tmux.watch import SessionWatch, Subscription
+from moorage_tmux.subscription import Subscription
+from moorage_tmux.watch import SessionWatch
 
 CLOSE_NOT_FOUND = 4004
 

@@ -26,8 +26,8 @@ from moorage_tmux.sessions import (
     server_version,
     window_size,
 )
+from moorage_tmux.subscription import Subscription
 from moorage_tmux.unread import Typing
-from moorage_tmux.viewers import Viewer
 
 LAYOUT_INTERVAL = 0.05
 """Seconds between two looks at a layout that keeps changing; the first change is looked at at once."""
@@ -61,45 +61,6 @@ class WatchSettings:
     ring_bytes: int = 2 * 1024 * 1024
     clipboard: Clipboard = "deny"
     guard: Callable[[SessionInfo, str], PaneFilter | None] = lambda session, pane: None
-
-
-class Subscription:
-    """One viewer's look at one session. With follow=True it goes along with the session's active pane.
-
-    on_lost is called once when there is nothing more to see; the subscription is over then.
-    """
-
-    def __init__(
-        self,
-        watch: SessionWatch,
-        viewer: Viewer,
-        *,
-        pane: PaneInfo,
-        label: str,
-        follow: bool,
-        on_lost: Callable[[Subscription, str], None],
-    ) -> None:
-        self.watch, self.viewer = watch, viewer
-        self.pane, self.label, self.follow = pane.id, label, follow
-        self._on_lost = on_lost
-
-    def show(self, since: int | None = None) -> None:
-        """Send what is to be seen: from position `since` if possible, else a snapshot."""
-        if self.watch.ended:
-            self.lost("Session ended")
-            return
-        self.watch.feed(self.pane).join(self, since)
-
-    def move(self, pane: PaneInfo) -> None:
-        """Look at another pane."""
-        self.watch.feed(self.pane).leave(self)
-        self.pane, self.label = pane.id, str(pane.index)
-        self.show()
-
-    def lost(self, reason: str) -> None:
-        """There is nothing more to see."""
-        self.watch.remove(self)
-        self._on_lost(self, reason)
 
 
 class SessionWatch:

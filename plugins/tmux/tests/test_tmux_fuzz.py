@@ -8,8 +8,8 @@ import sys
 
 import pytest
 from moorage_tmux.sessions import resolve
+from moorage_tmux.subscription import Subscription
 from moorage_tmux.viewers import Viewer
-from moorage_tmux.watch import Subscription
 from vtfuzz import Program
 
 PIECES, AFTER = 120, 30

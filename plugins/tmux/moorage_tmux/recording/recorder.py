@@ -16,8 +16,9 @@ from moorage_tmux.recording import cast
 from moorage_tmux.recording.files import CastFile
 from moorage_tmux.recording.writer import Writer
 from moorage_tmux.sessions import PaneInfo, SessionInfo
+from moorage_tmux.subscription import Subscription
 from moorage_tmux.viewers import Viewer
-from moorage_tmux.watch import SessionWatch, Subscription
+from moorage_tmux.watch import SessionWatch
 
 LAG_BYTES = 2 * 1024 * 1024
 """What may wait for the disk; beyond it output is left out until the disk has it, and then the screen as it is."""

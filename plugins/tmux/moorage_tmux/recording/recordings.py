@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound, Unavailable, UserInfo
 
-from moorage_tmux import messages
+from moorage_tmux import describe, messages
 from moorage_tmux.client import TmuxError
 from moorage_tmux.models import TmuxRecording, aware
 from moorage_tmux.recording.archive import Archive
@@ -151,7 +151,11 @@ class Recordings:
             await recorder.writer.flush()
         file, size = await self._archive.open(pid)
         if actor is not None and not (part and recorder is not None and actor.label in recorder.readers):
-            await self._archive.audit("downloaded", actor, row.pid, row.session_name, {})
+            try:
+                await self._archive.audit("downloaded", actor, row.pid, row.session_name, {})
+            except BaseException:
+                file.close()
+                raise
             if recorder is not None:
                 recorder.readers.add(actor.label)
         return Download(
@@ -398,17 +402,7 @@ class Recordings:
 
     def _public(self, row: TmuxRecording) -> dict[str, Any]:
         recorder = self._live(row)
-        by = {"id": row.started_by_pid, "name": row.started_by_name} if row.started_by_pid is not None else None
-        return {
-            "id": row.pid,
-            "sessionId": recorder.name if recorder is not None else row.session_name,
-            "startedAt": messages.timestamp(aware(row.started_at)),
-            "endedAt": messages.timestamp(aware(row.ended_at)) if row.ended_at is not None else None,
-            "endReason": row.end_reason,
-            "startedBy": by,
-            "cols": row.cols,
-            "rows": row.rows,
-            "duration": round(recorder.duration if recorder is not None else row.duration, 3),
-            "size": recorder.writer.size if recorder is not None else row.size,
-            "live": recorder is not None,
-        }
+        if recorder is None:
+            return describe.recording(row, name=row.session_name, duration=row.duration, size=row.size, live=False)
+        size = recorder.writer.size
+        return describe.recording(row, name=recorder.name, duration=recorder.duration, size=size, live=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from moorage.api import BadRequest, Route, Routes, current_actor, json_response, read_json
 from pydantic import BaseModel, Field
@@ -18,6 +18,8 @@ from moorage_tmux.views.claimed import ClaimRefused, tells_who_claimed
 from moorage_tmux.views.sessions import SessionShape
 
 MAX_BODY = 4096
+DRIVEN: dict[str, Any] = {"access": INPUT.name, "max_body": MAX_BODY, "answers": {403: ClaimRefused}}
+"""What acts like typing."""
 Cols = Annotated[int, Field(strict=True, ge=COLS[0], le=COLS[-1])]
 Rows = Annotated[int, Field(strict=True, ge=ROWS[0], le=ROWS[-1])]
 PaneCols = Annotated[int, Field(strict=True, ge=1, le=COLS[-1])]
@@ -177,17 +179,8 @@ def _sessions(terminals: Terminals) -> Routes:
 def _windows(terminals: Terminals) -> Routes:
     table = Routes()
     manage = terminals.manage
-    refused = {403: ClaimRefused}
 
-    @table.post(
-        "/api/sessions/{name}/windows",
-        access=INPUT.name,
-        max_body=MAX_BODY,
-        body=NewWindowBody,
-        answer=NewWindowAnswer,
-        status=201,
-        answers=refused,
-    )
+    @table.post("/api/sessions/{name}/windows", body=NewWindowBody, answer=NewWindowAnswer, status=201, **DRIVEN)
     @tells_who_claimed
     async def create_window(name: str) -> Response:
         """Open a window, which becomes the active one."""
@@ -197,14 +190,7 @@ def _windows(terminals: Terminals) -> Routes:
         window = next(each for each in windows if each["id"] == made)
         return json_response({"success": True, "window": window, "windows": windows}, 201)
 
-    @table.patch(
-        "/api/sessions/{name}/windows/{window}",
-        access=INPUT.name,
-        max_body=MAX_BODY,
-        body=WindowBody,
-        answer=LayoutAnswer,
-        answers=refused,
-    )
+    @table.patch("/api/sessions/{name}/windows/{window}", body=WindowBody, answer=LayoutAnswer, **DRIVEN)
     @tells_who_claimed
     async def change_window(name: str, window: str) -> Response:
         """Rename a window, or make it the active one."""
@@ -215,13 +201,7 @@ def _windows(terminals: Terminals) -> Routes:
         )
         return json_response({"success": True, "windows": describe.layout(panes)})
 
-    @table.delete(
-        "/api/sessions/{name}/windows/{window}",
-        access=INPUT.name,
-        max_body=MAX_BODY,
-        answer=LayoutAnswer,
-        answers=refused,
-    )
+    @table.delete("/api/sessions/{name}/windows/{window}", answer=LayoutAnswer, **DRIVEN)
     @tells_who_claimed
     async def delete_window(name: str, window: str) -> Response:
         """End a window and what runs in it; with the last one the session ends."""
@@ -234,17 +214,8 @@ def _windows(terminals: Terminals) -> Routes:
 def _panes(terminals: Terminals) -> Routes:
     table = Routes()
     manage = terminals.manage
-    refused = {403: ClaimRefused}
 
-    @table.post(
-        "/api/sessions/{name}/panes",
-        access=INPUT.name,
-        max_body=MAX_BODY,
-        body=NewPaneBody,
-        answer=NewPaneAnswer,
-        status=201,
-        answers=refused,
-    )
+    @table.post("/api/sessions/{name}/panes", body=NewPaneBody, answer=NewPaneAnswer, status=201, **DRIVEN)
     @tells_who_claimed
     async def split_pane(name: str) -> Response:
         """Split a pane; the new one becomes the active one of its window."""
@@ -252,14 +223,7 @@ def _panes(terminals: Terminals) -> Routes:
         panes, made = await manage.split(name, current_actor(), body.pane, right=body.direction == "right")
         return json_response({"success": True, "pane": made, "windows": describe.layout(panes)}, 201)
 
-    @table.patch(
-        "/api/sessions/{name}/panes/{pane}",
-        access=INPUT.name,
-        max_body=MAX_BODY,
-        body=PaneBody,
-        answer=LayoutAnswer,
-        answers=refused,
-    )
+    @table.patch("/api/sessions/{name}/panes/{pane}", body=PaneBody, answer=LayoutAnswer, **DRIVEN)
     @tells_who_claimed
     async def change_pane(name: str, pane: str) -> Response:
         """Resize a pane, make it the active one, zoom it or back."""
@@ -276,13 +240,7 @@ def _panes(terminals: Terminals) -> Routes:
         )
         return json_response({"success": True, "windows": describe.layout(panes)})
 
-    @table.delete(
-        "/api/sessions/{name}/panes/{pane}",
-        access=INPUT.name,
-        max_body=MAX_BODY,
-        answer=LayoutAnswer,
-        answers=refused,
-    )
+    @table.delete("/api/sessions/{name}/panes/{pane}", answer=LayoutAnswer, **DRIVEN)
     @tells_who_claimed
     async def delete_pane(name: str, pane: str) -> Response:
         """End a pane and what runs in it; with the last one its window ends."""
