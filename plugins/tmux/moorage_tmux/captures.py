@@ -146,20 +146,22 @@ def _wrapped(rows: list[str], joined: list[str]) -> list[bool]:
     index = 0
     for number, line in enumerate(joined):
         let_others_run(number)
-        rest = line
+        # Where its rest begins, and where the blanks at its end do: a line may have megabytes, which are not copied.
+        at, blank = 0, len(line.rstrip(" "))
         while index < len(rows):
             row = rows[index]
             bare = row.rstrip(" ")
-            if rest.rstrip(" ") == bare and len(rest) <= len(row):
+            if len(line) - at <= len(row) and line[at:].rstrip(" ") == bare:
                 break
-            if not rest.strip(" ") and bare:
+            if at >= blank and bare:
                 index -= 1  # Only blanks were left, and they are in no row: the row before was the last.
                 break
-            piece = row if rest.startswith(row) else bare
-            if not rest.startswith(piece):
+            piece = row if line.startswith(row, at) else bare
+            if not line.startswith(piece, at):
                 break
-            rows[index], wrapped[index], rest = piece, True, rest[len(piece) :]
+            rows[index], wrapped[index], at = piece, True, at + len(piece)
             index += 1
+            let_others_run(index)
         if index < len(rows):
             rows[index], wrapped[index] = rows[index].rstrip(" "), False
         index += 1

@@ -165,8 +165,12 @@ class Claims:
         current = self.get(session.key)
         if current is None:
             raise NotFound("Session not claimed", details={"code": "NOT_CLAIMED"})
-        own = actor.user is not None and actor.user.id == current.user.id
-        if not own and not self._access.can(actor, OVERRIDE.name):
+        user = actor.user
+        own = user is not None and user.id == current.user.id
+        if own and self._access.can(Actor(user), CLAIM.name) and not self._access.can(actor, OVERRIDE.name):
+            # Whose role was lost gives back what they have; a key that is for watching only gives nothing away.
+            require(self._access, actor, CLAIM, "release")
+        elif not own and not self._access.can(actor, OVERRIDE.name):
             raise Forbidden(
                 "Cannot release others' claims",
                 details={

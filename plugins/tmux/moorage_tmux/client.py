@@ -249,9 +249,17 @@ class ControlClient:
             self._watchdog = loop.call_later(self.timeout, self._check_deadlines)
 
     async def call(
-        self, command: str, *, blocks: int = 1, seen: Callable[[list[Reply]], None] | None = None
+        self,
+        command: str,
+        *,
+        blocks: int = 1,
+        seen: Callable[[list[Reply]], None] | None = None,
+        rows: RowsOfNext | None = None,
     ) -> list[Reply]:
-        """Send one command line and wait for its replies; `seen` gets them in their place in the stream. TmuxError."""
+        """Send one command line and wait for its replies; `seen` gets them in their place in the stream. TmuxError.
+
+        blocks, rows: as for `submit`. What shows a screen needs `rows`.
+        """
         future: asyncio.Future[list[Reply]] = asyncio.get_running_loop().create_future()
 
         def settle(result: list[Reply] | TmuxError) -> None:
@@ -264,7 +272,7 @@ class ControlClient:
             if not future.done():
                 future.set_result(result)
 
-        self.submit(command, settle, blocks=blocks)
+        self.submit(command, settle, blocks=blocks, rows=rows)
         return await future
 
     async def stop(self) -> None:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from moorage_tmux.background import Background
-from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone
+from moorage_tmux.client import ControlClient, RowsOfNext, Tmux, TmuxError, TmuxGone
 from moorage_tmux.protocol import Event, Notice, Reply
 from moorage_tmux.sessions import LIST_SESSIONS, SessionInfo, find, parse_sessions
 
@@ -75,12 +75,12 @@ class Directory:
         """The session of that name now, or None."""
         return find(await self.sessions(), name)
 
-    async def call(self, command: str, *, blocks: int = 1) -> list[Reply]:
+    async def call(self, command: str, *, blocks: int = 1, rows: RowsOfNext | None = None) -> list[Reply]:
         """Ask tmux; see `ControlClient.call`. Tried a second time when the client's session ended meanwhile."""
         for attempt in (1, 2):
             client = await self._connected()
             try:
-                return await client.call(command, blocks=blocks)
+                return await client.call(command, blocks=blocks, rows=rows)
             except TmuxGone:
                 if attempt == 2:
                     raise

@@ -100,8 +100,8 @@ class Handover:
         return message
 
     def decline(self, session: SessionInfo, actor: Actor, pid: str) -> None:
-        """The holder does not give control to the user `pid`. Conflict (NOT_CLAIMED), NotFound (USER_NOT_FOUND)."""
-        claim = self._own(session, actor)
+        """The holder does not give control to the user `pid`. Conflict, NotFound (USER_NOT_FOUND), Forbidden."""
+        claim = self._own(session, actor, "declineControl")
         self._prune()
         for (key, user_id), request in self._requests.items():
             if key == session.key and request.user.pid == pid and request.open:
@@ -122,9 +122,9 @@ class Handover:
         """The holder's claim becomes the user `pid`'s at once.
 
         Conflict (NOT_CLAIMED; ALREADY_CLAIMED for handing it to oneself); NotFound (USER_NOT_FOUND) when they do not
-        have the session open; Forbidden when they may not claim.
+        have the session open; Forbidden when one of the two may not claim.
         """
-        claim = self._own(session, actor)
+        claim = self._own(session, actor, "handOver")
         there = [each for each in self._tells().present if each.user.pid == pid and each.sees(session.key)]
         if not there:
             raise NotFound("This user does not have the session open", details={"code": "USER_NOT_FOUND"})
@@ -143,10 +143,12 @@ class Handover:
         for known in [known for known in self._requests if known[0] == key]:
             del self._requests[known]
 
-    def _own(self, session: SessionInfo, actor: Actor) -> Claim:
+    def _own(self, session: SessionInfo, actor: Actor, action: str) -> Claim:
+        """The actor's claim. A credential with fewer rights than its user must not give it away."""
         claim = self._claims.get(session.key)
         if claim is None or actor.user is None or claim.user.id != actor.user.id:
             raise Conflict("You have not claimed this session", details={"code": "NOT_CLAIMED"})
+        require(self._access, actor, CLAIM, action)
         return claim
 
     def _prune(self) -> float:

@@ -154,11 +154,12 @@ def _put(found: Rows, before: list[str], after: list[str]) -> None:
     for (begin, end), old, new in zip(found.lines(), before, _as_many(before, after), strict=True):
         if new == old:
             continue
-        rest = new
+        at = 0
         for index in range(begin, end - 1):
             size = len(found.rows[index])
-            found.rows[index], rest = rest[:size], rest[size:]
-        found.rows[end - 1] = rest
+            found.rows[index] = new[at : at + size]
+            at += size
+        found.rows[end - 1] = new[at:]
 
 
 def _as_many(before: list[str], after: list[str]) -> list[str]:

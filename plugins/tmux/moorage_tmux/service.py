@@ -25,6 +25,7 @@ from moorage_tmux.manage import Management
 from moorage_tmux.models import aware
 from moorage_tmux.pool import WatchPool
 from moorage_tmux.presence import Presence
+from moorage_tmux.protocol import Reply
 from moorage_tmux.recording.recordings import Recordings
 from moorage_tmux.refusals import asking, no_pane, no_session
 from moorage_tmux.rights import CLAIM
@@ -156,12 +157,10 @@ class Terminals:
         session = await self.find(name)
         with asking():
             panes = parse_panes(await self.directory.call(list_panes(session.id)))
-            commands = [f"capture-pane -p -t '{pane.id}'" for pane in panes]
-            replies = await self.directory.call(" ; ".join(commands), blocks=len(commands))
-        contents = [
-            self.guards.whole(session, pane.id, describe.content(shown(replies, index)))
-            for index, pane in enumerate(panes)
-        ]
+            contents = [
+                self.guards.whole(session, pane.id, describe.content(lines))
+                for pane, lines in zip(panes, await self._screens(session, panes), strict=True)
+            ]
         claim = self.claims.get(session.key)
         return {
             "id": session.name,
@@ -173,6 +172,22 @@ class Terminals:
             "claim": claim.public() if claim else None,
             "recording": self.recordings.notice(session.key),
         }
+
+    async def _screens(self, session: SessionInfo, panes: list[PaneInfo]) -> list[list[str]]:
+        """What stands in the panes. tmux says first how many rows that are: some may imitate the end of its answer."""
+        heights: dict[str, int] = {}
+
+        def rows(replies: list[Reply]) -> int:
+            if len(replies) == 1:
+                heights.update((pane, int(height)) for pane, height in map(str.split, shown(replies)))
+            return heights.get(panes[len(replies) - 1].id, 0)
+
+        commands = [
+            f"list-panes -s -t '{session.id}' -F '#{{pane_id}} #{{pane_height}}'",
+            *(f"capture-pane -p -t '{pane.id}'" for pane in panes),
+        ]
+        replies = await self.directory.call(" ; ".join(commands), blocks=len(commands), rows=rows)
+        return [shown(replies, index) for index in range(1, len(commands))]
 
     async def find_again(self, session: SessionInfo) -> SessionInfo:
         """A session as it is now, whatever its name was. NotFound when it has ended; Unavailable."""

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from moorage_tmux.pen import SGR, Pen
-from moorage_tmux.protocol import Reply
+from moorage_tmux.protocol import Reply, unescape
 
 MAX_BYTES = 256 * 1024
 """A snapshot's size; the oldest scrollback is left out beyond it. The visible screen always goes in."""
@@ -78,7 +78,8 @@ def command(pane: str, lines: int) -> str:
             f"{capture} -S -{lines} -E -1 -t '{pane}'",
             f"{capture} -t '{pane}'",
             f"{capture} -a -q -t '{pane}'",
-            f"capture-pane -p -P -t '{pane}'",
+            # -C: a sequence that is half there may hold line ends, and what imitates the end of a reply behind them.
+            f"capture-pane -p -P -C -t '{pane}'",
         )
     )
 
@@ -117,7 +118,7 @@ def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes, pending: bool) -
     out.extend(_setting(state, full))
     out.extend((modes, pen.sequence()))
     if pending:
-        out.append(b"\n".join(replies[4].lines))
+        out.append(unescape(b"".join(replies[4].lines)))
     return Snapshot(b"".join(out).decode("utf-8", "replace"), cols, rows)
 
 
