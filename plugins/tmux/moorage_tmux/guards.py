@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,8 @@ from moorage.api import Actor, Forbidden, HookFailed, Hub
 from moorage_tmux.hooks import OutputFilter
 from moorage_tmux.sessions import PaneInfo, SessionInfo
 
+LOG_SECONDS = 60.0
+"""From one line in the log about a pane's filter to the next."""
 HIDDEN = "[hidden: a plugin that filters this terminal's output failed]"
 """What is shown of a pane whose filter failed."""
 _NOTICE = f"\x18\x1b[0m\r\n{HIDDEN}\r\n"
@@ -107,6 +110,7 @@ class Guards:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._filtering: frozenset[str] = frozenset()
+        self._logged: dict[tuple[str, str, str], float] = {}
 
     def start(self) -> None:
         """Note who filters; see `changed`."""
@@ -118,6 +122,7 @@ class Guards:
         if plugin not in before | now:
             return False
         self._filtering = now
+        self._logged.clear()
         return True
 
     def pane(self, session: SessionInfo, pane: str) -> PaneFilter | None:
@@ -136,19 +141,25 @@ class Guards:
         if not found and not failures:
             return None
 
-        def failed(plugin: str, error: Exception) -> None:
-            self._hub.log.error(
-                "output filter failed: nothing of the pane is shown any more",
-                plugin=plugin,
-                session=session.name,
-                pane=pane,
-                exc_info=error,
-            )
-
-        guard = PaneFilter(found, failed)
+        guard = PaneFilter(found, lambda plugin, error: self._failed(session, pane, plugin, error))
         for name, failure in failures:
             guard.fail(name, failure)
         return guard
+
+    def _failed(self, session: SessionInfo, pane: str, plugin: str, error: Exception) -> None:
+        """Told to the operator, but not for each title and each capture anew."""
+        key, now = (plugin, session.key, pane), time.monotonic()
+        self._logged = {known: at for known, at in self._logged.items() if now < at + LOG_SECONDS}
+        if key in self._logged:
+            return
+        self._logged[key] = now
+        self._hub.log.error(
+            "output filter failed: nothing of the pane is shown any more",
+            plugin=plugin,
+            session=session.name,
+            pane=pane,
+            exc_info=error,
+        )
 
     def whole(self, session: SessionInfo, pane: str, text: str) -> str:
         """A complete text of a pane (a capture, history) as it may be shown."""

@@ -376,7 +376,11 @@ async def test_a_filter_that_cannot_be_made_hides_that_pane_alone(moorage_server
             assert "hello" not in said
         shown = (await ann.get("/api/sessions/raises")).json()["windows"][0]["panes"][0]["content"]
         assert shown == HIDDEN
-    assert any("plugin=ward" in record.getMessage() for record in caplog.records if "filter failed" in record.message)
+        for _ in range(3):  # Each is asked for, and each fails.
+            assert (await ann.get("/api/sessions/raises")).status_code == 200
+    told = [record.getMessage() for record in caplog.records if "filter failed" in record.message]
+    assert len(told) == 1, "and not for each capture and each title"
+    assert "plugin=ward" in told[0]
 
 
 async def test_a_veto_keeps_keys_out_and_says_why(moorage_server, tmux_server):
