@@ -15,7 +15,7 @@ from moorage_tmux.rights import CREATE, DELETE, INPUT, RENAME
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import COLS, ROWS
 from moorage_tmux.views.claimed import ClaimRefused, tells_who_claimed
-from moorage_tmux.views.sessions import SessionShape
+from moorage_tmux.views.sessions import PanePlace, SessionShape, WindowPlace
 
 MAX_BODY = 4096
 DRIVEN: dict[str, Any] = {"access": INPUT.name, "max_body": MAX_BODY, "answers": {403: ClaimRefused}}
@@ -71,29 +71,16 @@ class PaneBody(BaseModel):
     rows: PaneRows | None = None
 
 
-class PlacedPane(TypedDict):
-    """A pane and where it is in its window, in cells."""
+class PlacedPane(PanePlace):
+    """A pane and its size, in cells."""
 
-    id: str
-    index: int
-    active: bool
-    left: int
-    top: int
     cols: int
     rows: int
-    title: str
 
 
-class PlacedWindow(TypedDict):
-    """A window and its panes. Of a zoomed window only the active pane is seen."""
+class PlacedWindow(WindowPlace):
+    """A window and its panes."""
 
-    id: str
-    index: int
-    name: str
-    active: bool
-    zoomed: bool
-    cols: int
-    rows: int
     panes: list[PlacedPane]
 
 

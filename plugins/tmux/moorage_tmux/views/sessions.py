@@ -63,8 +63,8 @@ class SessionsAnswer(TypedDict):
     sessions: list[SessionShape]
 
 
-class PaneShape(TypedDict):
-    """A pane, where it is in its window (in cells), and the text that it shows."""
+class PanePlace(TypedDict):
+    """A pane, and where it begins in its window (in cells)."""
 
     id: str
     index: int
@@ -72,13 +72,18 @@ class PaneShape(TypedDict):
     left: int
     top: int
     title: str
+
+
+class PaneShape(PanePlace):
+    """The same with its size and the text that it shows."""
+
     content: str
     width: int
     height: int
 
 
-class WindowShape(TypedDict):
-    """A window with its panes. Of a zoomed window only the active pane is seen."""
+class WindowPlace(TypedDict):
+    """A window. Of a zoomed one only the active pane is seen."""
 
     id: str
     index: int
@@ -87,6 +92,11 @@ class WindowShape(TypedDict):
     zoomed: bool
     cols: int
     rows: int
+
+
+class WindowShape(WindowPlace):
+    """The same with its panes and what they show."""
+
     panes: list[PaneShape]
 
 
