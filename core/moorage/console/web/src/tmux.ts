@@ -22,9 +22,10 @@ export interface Session {
 export interface Running {
   id: string;
   startedAt: string;
+  /** Null: the server records by itself. */
   by: { id: string; name: string } | null;
   /** What is typed is recorded too. */
-  input?: boolean;
+  input: boolean;
 }
 
 export interface Viewer {

@@ -23,7 +23,7 @@ export function Card({ session, me, manage }: { session: tmux.Session; me: strin
         {session.recording && (
           <span class="taped">
             Being recorded{session.recording.by !== null && ` by ${session.recording.by.name}`}
-            {session.recording.input === true && ", typing too"}
+            {session.recording.input && ", typing too"}
           </span>
         )}
         {viewers.length > 0 && <span>Here now: {names(viewers)}</span>}

@@ -3,10 +3,10 @@ import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { now } from "../api";
 import { full } from "../time";
-import type { Claim } from "../tmux";
+import type { Claim, Running } from "../tmux";
 import type { Actions, Offers } from "./commands";
 import type { State } from "./shared";
-import type { Person, Recording } from "./types";
+import type { Person } from "./types";
 
 /** Milliseconds before the end of a lease from which on the rest is shown. */
 const SOON = 5 * 60_000;
@@ -73,7 +73,7 @@ export function Asked({ asker, onHand, onDecline }: AskedProps): JSX.Element {
   );
 }
 
-export function Recorded({ recording, onStop }: { recording: Recording; onStop: (() => void) | null }): JSX.Element {
+export function Recorded({ recording, onStop }: { recording: Running; onStop: (() => void) | null }): JSX.Element {
   const by = recording.by ? ` by ${recording.by.name}` : "";
   const since = new Date(recording.startedAt).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   return (

@@ -18,7 +18,7 @@ export interface State {
   windows: types.Window[];
   /** The window that this page looks at; null: the one that is active. */
   chosen: string | null;
-  recording: types.Recording | null;
+  recording: tmux.Running | null;
   /** Names of what the user may do: for what is offered. The server decides each time. */
   permissions: ReadonlySet<string>;
   /** Those who ask the holder, which is this user, for control. */

@@ -1,5 +1,5 @@
 // What the server tells of a shared session, checked where it arrives.
-import type { Claim } from "../tmux";
+import type { Claim, Running } from "../tmux";
 
 export interface Person {
   id: string;
@@ -28,15 +28,6 @@ export interface Window {
   panes: Pane[];
 }
 
-export interface Recording {
-  id: string;
-  startedAt: string;
-  /** Null: the server records by itself. */
-  by: Person | null;
-  /** What is typed is kept as well. */
-  input: boolean;
-}
-
 type Message = Record<string, unknown>;
 
 const text = (value: unknown): string => (typeof value === "string" ? value : "");
@@ -61,11 +52,10 @@ export function claimOf(value: unknown): Claim | null {
   return { userId: text(found["userId"]), userName: text(found["userName"]), expiresAt: text(found["expiresAt"]) };
 }
 
-export function recordingOf(value: unknown): Recording | null {
+export function recordingOf(value: unknown): Running | null {
   const found = object(value);
   if (found === null) return null;
-  const by = person(found["by"] ?? found["startedBy"]);
-  return { id: text(found["id"]), startedAt: text(found["startedAt"]), by, input: found["input"] === true };
+  return { id: text(found["id"]), startedAt: text(found["startedAt"]), by: person(found["by"]), input: found["input"] === true };
 }
 
 /** Windows of a `layout` message, or of GET /api/sessions/{name}, which calls some things by other names. */
