@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -513,6 +514,22 @@ def test_a_restarted_server_is_found_again(server, terminals, enter, faults) -> 
     bob.keyboard.type("echo typed-$((9*9))\n")
     expect(rows(bob)).to_contain_text("typed-81")
     assert [fault for fault in faults if not any(text in fault for text in NETWORK)] == []
+
+
+def test_a_plugin_that_is_off_for_a_while_is_no_session_that_ended(server, terminals, enter, faults) -> None:
+    terminals.new_session("stays")
+    bob = enter("bob", "stays")
+    take(bob)
+    server.write_config({"plugins": {"tmux": {"enabled": False}}})
+    server.process.send_signal(signal.SIGHUP)
+    expect(bob.get_by_text("The connection was lost")).to_be_visible()
+    terminals.run("rename-window", "-t", "stays", "kept")
+    server.write_config({"plugins": {"tmux": {"enabled": True}}})
+    server.process.send_signal(signal.SIGHUP)
+    expect(status(bob)).to_have_text("You type here", timeout=30_000)
+    expect(bob.get_by_role("tab")).to_contain_text("kept")
+    bob.keyboard.type("echo typed-$((9*9))\n")
+    expect(rows(bob)).to_contain_text("typed-81")
 
 
 def hover(page: Page, x: float, y: float) -> None:

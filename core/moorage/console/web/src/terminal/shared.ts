@@ -244,7 +244,9 @@ export class Shared {
       // Unless the socket told meanwhile.
       if (before === this.layouts) this.arrange(types.windowsOf(found["windows"]));
     } catch (error) {
-      if (error instanceof api.ApiError && error.status === 404) this.end(GONE);
+      // A plugin that is off or restarted has no such path either, but may have it again.
+      const details = error instanceof api.ApiError ? (error.body["details"] as Message | undefined) : undefined;
+      if (details?.["code"] === "SESSION_NOT_FOUND") this.end(GONE);
       else if (error instanceof api.ApiError && error.status === 401) this.options.onDoubt();
       else if (error instanceof api.ApiError && error.status === 403) this.end(error.message);
       // Else the connection is in doubt too, and looks again when it is back.
