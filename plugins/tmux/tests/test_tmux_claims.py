@@ -11,6 +11,7 @@ from moorage.api import Actor, Forbidden, NotFound, TaskSupervisor, UserInfo
 from moorage_tmux.background import Background
 from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.sessions import SessionInfo
+from terminals import Client
 
 ROLES = {
     "viewer": {"tmux:session:view"},
@@ -234,3 +235,31 @@ async def test_a_name_that_changes(world):
     claim = world.claims.claim(MAIN, actor(1, "operator"))
     world.claims.known_as(replace(claim.user, name="Another Name"))
     assert claim.public()["userName"] == "Another Name"
+
+
+async def test_a_claim_outlives_a_reload(moorage_server, tmux_server):
+    tmux_server.cat("main")
+    options = {"mount": ["/"], "socket_name": tmux_server.name, "claim_grace_seconds": 0.5}
+    async with moorage_server("tmux", config={"plugins": {"tmux": options}}) as server:
+        ann = await server.as_user("operator")
+
+        async def claim():
+            return (await ann.get("/api/sessions/main")).json()["claim"]
+
+        async with ann.connect("/ws/terminal/main") as socket:
+            client = Client(socket)
+            await client.next("connected")
+            await client.send(type="claim")
+            await client.next("claimed")
+            held = await claim()
+            await server.reload({"plugins": {"tmux": {"scrollback_lines": 77}}})
+            assert await client.closed() == 1012
+        assert await claim() == held
+        async with ann.connect("/ws/terminal/main") as socket:
+            client = Client(socket)
+            assert (await client.next("connected"))["claim"] == held
+            await client.send(type="sendKeys", keys="after")
+            await client.text("after")
+        async with asyncio.timeout(5):
+            while await claim() is not None:
+                await asyncio.sleep(0.05)
