@@ -175,6 +175,7 @@ class Announcements:
             if old is not None and old.name != session.name:
                 renamed = {"type": "sessionRenamed", "sessionId": old.name, "name": session.name}
                 self.tell(messages.encode(renamed), key)
+        terminals.listeners.sessions_are(self._known)
         terminals.claims.sessions_are(sessions)
         terminals.recordings.sessions_are(sessions)
         for key in self._known.keys() - before.keys():

@@ -32,14 +32,16 @@ class Listeners:
         """Whether a plugin wants to know of sessions also while nobody is connected."""
         return any(self._hub.hooks.implementers(hook) for hook in (CREATED, DESTROYED))
 
+    def sessions_are(self, sessions: dict[str, SessionInfo]) -> None:
+        """These sessions exist, by key: whoever listens from now on is told of them."""
+        self._sessions = sessions
+
     def created(self, session: SessionInfo) -> None:
         """A session is there that was not before."""
-        self._sessions[session.key] = session
         self._tell(CREATED, session=session)
 
     def destroyed(self, session: SessionInfo) -> None:
         """A session ended."""
-        self._sessions.pop(session.key, None)
         self._tell(DESTROYED, session=session)
 
     def claim_changed(self, claim: Claim, reason: str, *, ended: bool = False) -> None:

@@ -432,10 +432,13 @@ async def test_plugins_are_told_the_name_that_a_session_has_now(moorage_server, 
             await client.text("a secret")
             tmux_server.run("rename-session", "-t", "open", "closed")
             await client.next("sessionRenamed")
+            await heard(server, ("created", "open"))
             assert "a ******" in await client.text("a ******")
             await client.send(type="sendKeys", sessionId="closed", keys="x")
             await client.text("x")
-        assert server.plugin("ward").asked == [("closed", "x")]
+            assert server.plugin("ward").asked == [("closed", "x")]
+            await server.reload({"plugins": {"ward": {"word": "riddle"}}})
+            await heard(server, ("created", "closed"))
 
 
 async def test_sessions_and_claims_are_told_in_order_though_others_hang(moorage_server, tmux_server, monkeypatch):
