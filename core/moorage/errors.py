@@ -36,6 +36,10 @@ class BadRequest(MoorageError):
     status, code, default_message = 400, "BAD_REQUEST", "Bad request"
 
 
+class Unreadable(BadRequest):
+    """The body is no JSON, or no object. CHROTE calls it by the code of wrong fields."""
+
+
 class ValidationFailed(MoorageError):
     """Understood, but a field is missing or wrong. `problems` is [{"field", "message"}].
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from quart import Response, request
 
 from moorage.context import optional_request
-from moorage.errors import BadRequest, UnsupportedMediaType, ValidationFailed
+from moorage.errors import BadRequest, Unreadable, UnsupportedMediaType, ValidationFailed
 
 T = TypeVar("T", bound=BaseModel)
 MAX_DEPTH = 64
@@ -54,19 +54,19 @@ def parse_json(body: bytes | str, *, max_depth: int | None = None) -> Any:
         info = optional_request()
         max_depth = info.max_json_depth if info is not None else MAX_DEPTH
     if _depth(body, max_depth) > max_depth:
-        raise BadRequest(f"JSON is nested deeper than {max_depth} levels")
+        raise Unreadable(f"JSON is nested deeper than {max_depth} levels")
     try:
         value = json.loads(body, parse_constant=_no_constant)
     except UnicodeDecodeError:
-        raise BadRequest("The body is not valid UTF-8") from None
+        raise Unreadable("The body is not valid UTF-8") from None
     except ValueError as error:
         place = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
-        raise BadRequest(f"Malformed JSON{place}") from None
+        raise Unreadable(f"Malformed JSON{place}") from None
     if _SURROGATE.search(body if isinstance(body, bytes) else body.encode()):
         try:
             json.dumps(value, ensure_ascii=False).encode()
         except UnicodeEncodeError:
-            raise BadRequest("The body holds half of a surrogate pair, which is no text") from None
+            raise Unreadable("The body holds half of a surrogate pair, which is no text") from None
     return value
 
 
@@ -95,7 +95,7 @@ def _depth(body: bytes | str, enough: int) -> int:
 def validate(model: type[T], data: Any) -> T:
     """`data` as `model`. BadRequest when it is no object, ValidationFailed naming each wrong field."""
     if not isinstance(data, Mapping):
-        raise BadRequest("Expected a JSON object")
+        raise Unreadable("Expected a JSON object")
     try:
         return model.model_validate(data)
     except ValidationError as error:

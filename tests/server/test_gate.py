@@ -164,7 +164,7 @@ def test_bad_json(client, body, status):
     answer = client.post("/good/write", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == status, answer.text
     if status != 200:
-        assert answer.json()["error"] == "BAD_REQUEST"
+        assert answer.json()["error"] == "VALIDATION_ERROR"
 
 
 def test_too_large_by_length_and_by_chunks(client):

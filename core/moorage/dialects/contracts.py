@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from moorage.dialects.base import Dialect, members, milliseconds
-from moorage.errors import Forbidden, MoorageError, TooManyRequests, Unauthorized
+from moorage.errors import Forbidden, MoorageError, TooManyRequests, Unauthorized, Unreadable
 
 _TEXT = {"type": "string"}
 _CODE = {"type": "string", "description": "A code for programs"}
@@ -59,7 +59,8 @@ class _Chrote(Dialect):
     _lacking = ("required", "current", "action")
 
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
-        body = {"error": error.error_code, "message": error.message, "details": error.details}
+        code = "VALIDATION_ERROR" if isinstance(error, Unreadable) else error.error_code
+        body = {"error": code, "message": error.message, "details": error.details}
         # What is lacking stands at the top as well, where a permission is.
         return body | {key: error.details[key] for key in self._lacking if key in error.details}
 
