@@ -12,7 +12,7 @@ from moorage_tmux.client import TmuxError, TmuxGone
 from moorage_tmux.filters import Clipboard
 from moorage_tmux.guards import PaneFilter
 from moorage_tmux.pane import PaneStream
-from moorage_tmux.protocol import Reply
+from moorage_tmux.protocol import ProtocolError, Reply
 from moorage_tmux.viewers import Viewer
 
 if TYPE_CHECKING:
@@ -167,10 +167,9 @@ class Feed:
         self.stream.give_all()
         stream = self.stream
         try:
-            shot = snapshot.render(
-                result, pen=stream.pen(), modes=stream.modes.sequence(), pending=not stream.withholding
-            )
-        except ValueError as error:
+            shot = snapshot.render(result, pen=stream.pen(), modes=stream.modes.sequence())
+            stream.take_over(snapshot.pending(result))
+        except (ValueError, ProtocolError) as error:
             self._refuse(TmuxError(f"tmux described the pane in an unknown way: {error}"))
             return
         # While nothing is written the screen stays, but for what tmux does by itself (a respawned pane).

@@ -103,10 +103,14 @@ class PaneStream:
         """The position after everything that was given out."""
         return self._ring.end
 
-    @property
-    def withholding(self) -> bool:
-        """True while a begun sequence is kept back whole: a snapshot must not show its beginning."""
-        return self._filter.withholding
+    def take_over(self, pending: bytes) -> None:
+        """Begin in the middle of a sequence, whose beginning was before the stream's.
+
+        It passes the filter like any other: were it shown with the screen, no rest of it could be kept back. One that
+        the filter has the beginning of already is whole there.
+        """
+        if not self._filter.withholding:
+            self._filter.feed(pending)
 
     def append(self, data: bytes) -> None:
         """Take what the program wrote. Call `settle` when no more is at hand."""

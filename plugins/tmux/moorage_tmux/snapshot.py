@@ -95,8 +95,13 @@ def rows_of_next(replies: Sequence[Reply], lines: int) -> int:
     return state["pane_height"] if len(replies) == 2 else 0
 
 
-def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes, pending: bool) -> Snapshot:
-    """Draw the answer to `command`. `pen` and `modes` are what the stream knows; `pending` adds a half sequence."""
+def pending(replies: Sequence[Reply]) -> bytes:
+    """The sequence that is half there, of the answer to `command`. Its rest comes with the stream."""
+    return unescape(b"".join(replies[4].lines))
+
+
+def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes) -> Snapshot:
+    """Draw the answer to `command`, without what is pending. `pen` and `modes` are what the stream knows."""
     state = _state(replies[0])
     history = replies[1].lines if state["history_size"] else []
     screen, saved = replies[2].lines, replies[3].lines
@@ -117,8 +122,6 @@ def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes, pending: bool) -
         out.append(b"\r\n".join(_fitting(_rows(history), visible) + visible))
     out.extend(_setting(state, full))
     out.extend((modes, pen.sequence()))
-    if pending:
-        out.append(unescape(b"".join(replies[4].lines)))
     return Snapshot(b"".join(out).decode("utf-8", "replace"), cols, rows)
 
 

@@ -8,6 +8,7 @@ import functools
 import time
 from pathlib import Path
 
+import pytest
 from moorage_tmux.captures import _parse
 from terminals import api, connect, ids, session
 
@@ -146,3 +147,28 @@ async def test_a_half_sequence_that_imitates_the_end_of_an_answer(server, tmux, 
             await vic.text("the end")
             said = [each["data"] for each in vic.messages if each["type"] == "output"]
             assert not [data for data in said if data.startswith("INJECTED")], "what tmux seemed to say"
+
+
+@pytest.mark.parametrize(
+    ("half", "rest", "shown"),
+    [
+        ("\x1b]52;c;", "QUJD\x07", ""),
+        ("\x1b[", "c", ""),
+        ("\x1bP$q", "m\x1b\\", ""),
+        ("\x1b[1;3", "1m", "\x1b[1;31m"),
+        ("\x1b]8;;http://", "x.example\x1b\\", "\x1b]8;;http://x.example\x1b\\"),
+    ],
+)
+async def test_who_joins_in_the_middle_of_a_sequence_is_shown_no_more_of_it(server, tmux, request, half, rest, shown):
+    name = f"half-{abs(hash(half))}"
+    tmux.new(name)
+    tty = tmux.run("display-message", "-p", "-t", f"{name}:", "#{pane_tty}").strip()
+    await asyncio.to_thread(Path(tty).write_text, half)
+    await asyncio.sleep(0.1)
+    async with connect(server, "vic", f"/ws/terminal/{name}") as vic:
+        first = await vic.next("output", snapshot=True)
+        await asyncio.to_thread(Path(tty).write_text, rest + "the end")
+        text = first["data"] + await vic.text("the end")
+        before, _, _ = text.partition(f"{shown}the end")  # tmux answers the question, which the terminal echoes.
+        assert "the end" not in before, text
+        assert half not in before.removeprefix("\x1b[?1049l\x1bc\x1b[3J\x1b[H\x1b[2J\x1b)0\x1b[0m\x1b[1;1H"), text
