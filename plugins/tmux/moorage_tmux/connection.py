@@ -281,7 +281,10 @@ class Connection:
         if not self.own_claim(session.key):
             raise Refused("NOT_CLAIMED", "You must claim the session before resizing it")
         cols, rows = size(data)
-        (await self.terminals.watch(session)).resize(cols, rows)
+        watch = await self.terminals.watch(session)
+        if not self.may_type() or not self.own_claim(session.key):
+            raise Refused("NOT_CLAIMED", "You must claim the session before resizing it")
+        watch.resize(cols, rows)
 
     async def send_keys(self, data: dict[str, Any]) -> None:
         """Type, if the actor may at this moment."""

@@ -180,11 +180,13 @@ class Management:
         terminals = self._terminals
         require(terminals.hub.access, actor, INPUT, "change session")
         session = await terminals.find(which)
+        panes = await self._panes(session)
+        # After what had to be waited for: a claim that somebody took meanwhile counts.
         terminals.claims.check_free(session.key, actor)
         claim = terminals.claims.get(session.key)
         if claim is not None:
             terminals.claims.used(claim)
-        return session, await self._panes(session)
+        return session, panes
 
     def _check_room(self, panes: list[PaneInfo]) -> None:
         if len(panes) >= MAX_PANES:

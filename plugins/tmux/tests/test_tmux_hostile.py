@@ -7,9 +7,12 @@ import contextlib
 import functools
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from moorage.api import Forbidden
 from moorage_tmux.captures import _parse
+from moorage_tmux.manage import Management
 from terminals import api, connect, ids, session
 
 
@@ -172,3 +175,30 @@ async def test_who_joins_in_the_middle_of_a_sequence_is_shown_no_more_of_it(serv
         before, _, _ = text.partition(f"{shown}the end")  # tmux answers the question, which the terminal echoes.
         assert "the end" not in before, text
         assert half not in before.removeprefix("\x1b[?1049l\x1bc\x1b[3J\x1b[H\x1b[2J\x1b)0\x1b[0m\x1b[1;1H"), text
+
+
+async def test_a_claim_that_is_taken_while_tmux_is_asked_counts(monkeypatch):
+    taken, done = [], []
+
+    def check_free(key, actor):
+        if taken:
+            raise Forbidden("Session is claimed by another user")
+
+    async def find(name):
+        return SimpleNamespace(key="key", id="$1", name=name)
+
+    async def panes(session):
+        taken.append(session)
+        return [SimpleNamespace(id="%1", window_id="@1")]
+
+    async def run(*arguments, **options):
+        done.append(arguments)
+
+    claims = SimpleNamespace(check_free=check_free, get=lambda key: None)
+    hub = SimpleNamespace(access=SimpleNamespace(can=lambda actor, permission: True))
+    manage = Management(SimpleNamespace(hub=hub, claims=claims, find=find))
+    monkeypatch.setattr(manage, "_panes", panes)
+    monkeypatch.setattr(manage, "_run", run)
+    with pytest.raises(Forbidden):
+        await manage.delete_pane("main", None, "%1")
+    assert done == []
