@@ -1,6 +1,6 @@
 // The start: the terminals of this server, who is in them, and the way in.
 import type { JSX } from "preact";
-import { lazy, Suspense } from "preact/compat";
+import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
 import { Card } from "../home/card";
@@ -10,9 +10,7 @@ import { go } from "../router";
 import * as tmux from "../tmux";
 import "../home/home.css";
 
-const fetchDialogs = () => import("../home/dialogs");
-const NewTerminal = lazy(async () => ({ default: (await fetchDialogs()).NewTerminal }));
-const ManageTerminal = lazy(async () => ({ default: (await fetchDialogs()).ManageTerminal }));
+type Dialogs = typeof import("../home/dialogs");
 
 /** More sessions than these can be filtered. */
 const HANDFUL = 6;
@@ -38,6 +36,7 @@ export function Home({ state, refresh }: PageProps): JSX.Element {
 function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX.Element {
   const { sessions, problem, command, again } = useSessions(mount, refresh);
   const [filter, setFilter] = useState("");
+  const [dialogs, setDialogs] = useState<Dialogs | null>(null);
   const [making, setMaking] = useState(false);
   const [managed, setManaged] = useState<tmux.Session | null>(null);
   const [focused, setFocused] = useState<string | null>(null);
@@ -58,8 +57,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
     return () => clearInterval(timer);
   }, []);
   useEffect(() => {
-    // A key that opens a dialog is followed by typing into it.
-    if (mayCreate || mayManage) void fetchDialogs();
+    if (mayCreate || mayManage) void import("../home/dialogs").then(setDialogs);
   }, [mayCreate, mayManage]);
   useEffect(() => {
     // What had the focus is gone with its old name.
@@ -69,7 +67,8 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
     setFocused(null);
   }, [focused, sessions]);
   useListKeys(list, {
-    ...(mayCreate ? { n: () => setMaking(true) } : {}),
+    // Drawn before the next key comes: a key that opens a dialog is followed by typing into it.
+    ...(mayCreate ? { n: () => flushSync(() => setMaking(true)) } : {}),
     ...(filters ? { "/": () => search.current?.focus() } : {}),
   });
 
@@ -125,19 +124,23 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
           {shown.length === 1 ? "1 terminal" : `${shown.length} terminals`}
         </p>
       )}
-      <Suspense fallback={null}>
-        {making && (
-          <NewTerminal
-            mount={mount}
-            refresh={refresh}
-            onClose={() => setMaking(false)}
-            onMade={(session) => go(`/console/terminal/${encodeURIComponent(session.id)}`)}
-          />
-        )}
-        {managed !== null && (
-          <ManageTerminal mount={mount} session={managed} permissions={permissions} refresh={refresh} onClose={closeManaged} />
-        )}
-      </Suspense>
+      {dialogs !== null && making && (
+        <dialogs.NewTerminal
+          mount={mount}
+          refresh={refresh}
+          onClose={() => setMaking(false)}
+          onMade={(session) => go(`/console/terminal/${encodeURIComponent(session.id)}`)}
+        />
+      )}
+      {dialogs !== null && managed !== null && (
+        <dialogs.ManageTerminal
+          mount={mount}
+          session={managed}
+          permissions={permissions}
+          refresh={refresh}
+          onClose={closeManaged}
+        />
+      )}
     </main>
   );
 }

@@ -41,7 +41,7 @@ export function actionsOf({ shared, state, may, settings, sizing, seen, set, ope
     if (on) {
       const text = "Everybody who is here is told, and everybody who comes. What is shown is kept until somebody deletes it.";
       if ((await ask({ title: "Record this terminal?", text, yes: "Record" })) !== null) await shared.call("post", "/recording");
-    } else await shared.call("remove", "/recording");
+    } else if (await shared.call("remove", "/recording")) shared.notice("The recording is kept under Recordings.", false);
   };
   return {
     take: () => void take(),

@@ -26,7 +26,7 @@ export function Bar({ state, user, mine, typing, may, actions, commands, menu, o
         ‹<span class="unseen"> All terminals</span>
       </a>
       <h1>{state.name}</h1>
-      <Mode claim={state.claim} mine={mine} typing={typing} />
+      <Mode claim={state.claim} mine={mine} typing={typing} ended={state.ended !== null} />
       {mine && state.claim && <Lease expiresAt={state.claim.expiresAt} onKeep={actions.take} />}
       {state.recording && <Recorded recording={state.recording} onStop={may.record ? () => actions.record(false) : null} />}
       <div class="tools">

@@ -11,11 +11,18 @@ import type { Person } from "./types";
 /** Milliseconds before the end of a lease from which on the rest is shown. */
 const SOON = 5 * 60_000;
 
-export function Mode({ claim, mine, typing }: { claim: Claim | null; mine: boolean; typing: boolean }): JSX.Element {
+interface ModeProps {
+  claim: Claim | null;
+  mine: boolean;
+  typing: boolean;
+  ended: boolean;
+}
+
+export function Mode({ claim, mine, typing, ended }: ModeProps): JSX.Element {
   const others = mine ? "no connection" : claim === null ? "nobody types" : `${claim.userName || "somebody else"} types`;
   return (
     <p class={typing ? "mode typing" : "mode reading"} role="status">
-      {typing ? "You type here" : `Read-only: ${others}`}
+      {ended ? "Ended" : typing ? "You type here" : `Read-only: ${others}`}
     </p>
   );
 }
