@@ -70,12 +70,16 @@ class Client:
 
     async def next(self, kind=None, timeout=10, **wanted):
         """The next message of that kind with these values; the others are kept in `messages`."""
-        async with asyncio.timeout(timeout):
-            while True:
-                message = json.loads(await self.connection.recv())
-                self.messages.append(message)
-                if kind in (None, message["type"]) and wanted.items() <= message.items():
-                    return message
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    message = json.loads(await self.connection.recv())
+                    self.messages.append(message)
+                    if kind in (None, message["type"]) and wanted.items() <= message.items():
+                        return message
+        except TimeoutError:
+            last = [str(message)[:300] for message in self.messages[-8:]]
+            raise TimeoutError(f"no {kind} {wanted or ''}; the last that came: {last}") from None
 
     async def until(self, *wanted):
         """Until a message of each (kind, code) has come, in any order."""
