@@ -139,7 +139,7 @@ def test_a_recording_that_goes_on_is_followed(server, shared_tmux, begin, bob, s
     expect(page.get_by_text("Recording, live")).to_be_visible()
     expect(screen(page)).to_contain_text("was-2-before")
     page.get_by_role("button", name="Pause").click()
-    shared_tmux.run("send-keys", "-t", "main", "echo came-$((1+2))-later", "Enter")
+    shared_tmux.run("send-keys", "-t", "main", "sleep 1; echo came-$((1+2))-later", "Enter")
     expect(screen(page)).not_to_contain_text("came-3-later")
     shown = clock(page).text_content()
     expect(clock(page)).not_to_have_text(shown or "")
