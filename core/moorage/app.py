@@ -15,6 +15,7 @@ from moorage.accounts import Accounts
 from moorage.accounts.service import SWEEP_EVERY
 from moorage.builtin import Controls, CorePlugin
 from moorage.config import Loaded, diff, load
+from moorage.config.settings import Settings
 from moorage.db import Database
 from moorage.db.migrate import upgrade
 from moorage.db.presence import Presence
@@ -37,6 +38,9 @@ from moorage.plugins import Find, Record, State, discover
 from moorage.plugins.manager import HEALTH_TIMEOUT, OfferedHooks, PluginManager
 from moorage.plugins.states import PluginFailed
 from moorage.proxy import Proxy, Upstreams
+from moorage.runtimes import OwnRuntimes, Runtimes
+from moorage.runtimes.docker import DockerRuntime
+from moorage.runtimes.process import ProcessRuntime
 from moorage.server.accesslog import AccessLog
 from moorage.server.gate import Gate, GateSettings
 from moorage.server.head import TrustedProxies
@@ -94,6 +98,7 @@ class App:
         self.addresses: list[str] = []
         self._views = Views()
         self.proxy = Proxy()
+        self.runtimes = _runtimes(settings)
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
@@ -236,6 +241,8 @@ class App:
             db=self.db,
             hooks=OfferedHooks(self.plugins),
             upstreams=Upstreams(),
+            runtimes=OwnRuntimes(self.runtimes, record.name),
+            sealing=self.accounts.sealing(record.name),
         )
 
     def _make_gate(self, sites: Sites) -> Gate:
@@ -432,6 +439,7 @@ class App:
         self.access_log.close()
         backplane = [self.backplane.stop] if self.backplane is not None else []
         for end in (
+            self.runtimes.close,
             self.proxy.close,
             self.bus.close,
             *backplane,
@@ -446,6 +454,16 @@ class App:
                 log.error("did not end well", part=end.__qualname__, reason=error.message)
             except Exception:
                 log.exception("did not end well", part=end.__qualname__)
+
+
+def _runtimes(settings: Settings) -> Runtimes:
+    """The core's own runtimes, as far as they are switched on."""
+    runtimes, folder = Runtimes(), settings.data_dir / "runtimes"
+    if settings.runtimes.process.enabled:
+        runtimes.add(ProcessRuntime(settings.runtimes.process, folder / "process"))  # type: ignore[arg-type]
+    if settings.runtimes.docker.enabled:
+        runtimes.add(DockerRuntime(settings.runtimes.docker, folder / "docker"))  # type: ignore[arg-type]
+    return runtimes
 
 
 def _always_on() -> Any:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from moorage.observe.audit import AuditRecord
     from moorage.plugin import Health
     from moorage.routes import Route
+    from moorage.runtimes import Runtime
 
 PROJECT = "moorage"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -49,6 +50,19 @@ class Specs:
 
         :param hub: the plugin's hub.
         :returns: `HttpRoute` and `SocketRoute` objects; paths as the contract writes them.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def moorage_runtimes(self, hub: Hub) -> Iterable[Runtime]:  # type: ignore[empty-body]
+        """Runtimes of the plugin's own, beside `process` and `docker` (sync).
+
+        Called once, after the plugin's `moorage_startup`; they are opened when somebody first uses them, and closed
+        before its `moorage_shutdown`. An error, or a kind that is taken, fails the plugin.
+
+        :param hub: the plugin's hub.
+        :returns: objects that follow `Runtime`; `moorage.testing.runtimes` has the tests that they must pass.
 
         .. versionadded:: 0.1
         """

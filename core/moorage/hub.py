@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from moorage.observe.audit import Audit
     from moorage.observe.metrics import ScopedMetrics
     from moorage.proxy.targets import Upstreams
+    from moorage.runtimes import OwnRuntimes
 
 
 class HookFailed(Exception):
@@ -58,6 +59,18 @@ class HookCaller(Protocol):
         ...
 
 
+class Sealing(Protocol):
+    """Encrypts what must be read again, with a key of the plugin's own that is derived from the server's secret."""
+
+    def seal(self, text: str) -> str:
+        """`text` encrypted, in ASCII."""
+        ...
+
+    def open(self, sealed: str) -> str:
+        """What was sealed. ValueError when it was sealed under another secret, or was changed."""
+        ...
+
+
 @dataclass(slots=True)
 class Hub:
     """What the core gives to one plugin.
@@ -81,6 +94,8 @@ class Hub:
     db: Database
     hooks: HookCaller
     upstreams: Upstreams
+    runtimes: OwnRuntimes
+    sealing: Sealing
 
     def folder(self) -> Path:
         """The plugin's data folder, created if need be."""

@@ -17,7 +17,7 @@ from moorage.errors import StartError
 FILE = "secret.key"
 
 
-class WrongSecret(Exception):
+class WrongSecret(ValueError):
     """Something was sealed with another secret."""
 
 
@@ -51,6 +51,24 @@ class Seal:
     def code_digest(self, code: str) -> str:
         """HMAC-SHA256 of a code in hex, as it is stored: people choose codes, and a plain digest of one is guessed."""
         return hmac.digest(self._codes, code.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+class PluginSeal:
+    """Seals texts of one plugin, with a key that opens nobody else's."""
+
+    def __init__(self, secret: str, plugin: str) -> None:
+        self._fernet = Fernet(base64.urlsafe_b64encode(_derived(secret, b"plugin " + plugin.encode())))
+
+    def seal(self, text: str) -> str:
+        """`text` encrypted."""
+        return self._fernet.encrypt(text.encode()).decode("ascii")
+
+    def open(self, sealed: str) -> str:
+        """What was sealed. WrongSecret when it was another secret that sealed it, or it was changed."""
+        try:
+            return self._fernet.decrypt(sealed.encode()).decode()
+        except InvalidToken as error:
+            raise WrongSecret from error
 
 
 def load_secret(configured: str | None, data_dir: Path) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from time import monotonic
 
@@ -25,7 +26,7 @@ from moorage.accounts.logins import Logins
 from moorage.accounts.oauth import OAuthLogins
 from moorage.accounts.passwords import Passwords
 from moorage.accounts.registration import Registration
-from moorage.accounts.sealing import Seal, load_secret
+from moorage.accounts.sealing import PluginSeal, Seal, load_secret
 from moorage.accounts.secrets import KEY_PREFIX, MAX_TOKEN, SESSION_PREFIX, digest_bytes
 from moorage.accounts.sessions import Sessions
 from moorage.accounts.setup import Setup
@@ -77,7 +78,10 @@ class Accounts:
         self._cache = CredentialCache(ttl)
         self._looking: dict[bytes, asyncio.Event] = {}
         secret = settings.secret_key.get_secret_value() if settings.secret_key is not None else None
-        seal = Seal(load_secret(secret, data_dir))
+        secret = load_secret(secret, data_dir)
+        self.sealing = partial(PluginSeal, secret)
+        """What seals the texts of the plugin of a name."""
+        seal = Seal(secret)
         self._shared = shared = Shared(settings, db, audit, bus, access, self._cache, seal, now)
         self._passwords = Passwords(settings)
         self._attempts = Attempts(shared)

@@ -334,6 +334,49 @@ class LogSettings(Section):
     )
 
 
+class ProcessSettings(Section):
+    """`[runtimes.process]`: workloads as processes of this machine."""
+
+    enabled: bool = Field(True, description="Let plugins run programs as processes of this machine.")
+    isolation: Literal["auto", "bubblewrap", "none"] = Field(
+        "auto",
+        description='"bubblewrap" hides the machine from workloads; "auto" uses it where it is installed and works, '
+        'and says in /health where it does not; "none" gives workloads the rights of the server\'s own user.',
+    )
+    ports: Annotated[str, Field(pattern=r"^\d{1,5}-\d{1,5}$")] = Field(
+        "41820-45819", description="Ports of loopback that workloads may be given."
+    )
+
+
+class DockerSettings(Section):
+    """`[runtimes.docker]`: workloads as containers."""
+
+    enabled: bool = Field(False, description="Let plugins run containers of a Docker engine.")
+    url: Annotated[str, Field(pattern=r"^(unix:///.+|tcp://.+|https?://.+)$")] = Field(
+        "unix:///var/run/docker.sock",
+        description="The engine's address; Podman's and a rootless engine's sockets will do.",
+    )
+    network: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        "bridge", description="The network of containers, made beforehand unless it is one of Docker's own."
+    )
+    user: Annotated[str, Field(max_length=64)] = Field(
+        "", description='Who programs are inside containers: "UID:GID"; empty: the server\'s own numbers.'
+    )
+    timeout: Seconds = Field(30.0, description="Seconds that the engine may take to answer.")
+    threads: Annotated[int, Field(ge=2, le=64)] = Field(8, description="Calls to the engine at the same time.")
+
+
+class RuntimesSettings(Section):
+    """`[runtimes]`: what runs the workloads of plugins."""
+
+    on_stop: Literal["keep", "stop"] = Field(
+        "keep",
+        description='"keep": workloads go on while the server is stopped and found again; "stop": they end with it.',
+    )
+    process: ProcessSettings = Field(default_factory=ProcessSettings, description="Workloads as processes.")
+    docker: DockerSettings = Field(default_factory=DockerSettings, description="Workloads as containers.")
+
+
 class PluginSection(Section):
     """`[plugins.NAME]`: the core's keys; every other key is an option that the plugin's own model checks."""
 
@@ -376,6 +419,9 @@ class Settings(Section):
         default_factory=AccountsSettings, description="Sessions, passwords and the delay after wrong ones."
     )
     access: AccessSettings = Field(default_factory=AccessSettings, description="Roles of your own.")
+    runtimes: RuntimesSettings = Field(
+        default_factory=RuntimesSettings, description="What runs the workloads of plugins."
+    )
     log: LogSettings = Field(default_factory=LogSettings, description="What is written to stderr.")
     plugins: dict[Name, PluginSection] = Field(
         {}, description="One table per plugin; a plugin that is not enabled is not even imported."

@@ -1,0 +1,52 @@
+"""The plugin: its manifest, and the hooks by which the core calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, hookimpl
+
+from moorage_opencode import views
+from moorage_opencode.config import OpenCodeConfig
+from moorage_opencode.rights import PERMISSIONS
+from moorage_opencode.sessions import Sessions
+
+
+class OpenCodePlugin(Plugin):
+    """A coding agent per project."""
+
+    manifest = Manifest(
+        name="opencode",
+        version="0.1.0",
+        summary="Coding-agent sessions: OpenCode, files and a terminal for each project",
+        config=OpenCodeConfig,
+        permissions=PERMISSIONS,
+        models="moorage_opencode.models",
+        migrations="moorage_opencode.migrations",
+        dialect=OCTO,
+    )
+
+    sessions: Sessions
+
+    @hookimpl
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:
+        """Build the service, and the routes over it."""
+        if not isinstance(hub.config, OpenCodeConfig):
+            raise TypeError("the opencode plugin was given another plugin's settings")
+        self.sessions = Sessions(hub, hub.config)
+        return views.routes(hub, self.sessions)
+
+    @hookimpl
+    async def moorage_startup(self) -> None:
+        """Take up what runs."""
+        await self.sessions.start()
+
+    @hookimpl
+    async def moorage_shutdown(self) -> None:
+        """Let go of it; sessions go on."""
+        await self.sessions.close()
+
+    @hookimpl
+    async def moorage_health(self) -> Health:
+        """How many there are."""
+        return Health("ok")

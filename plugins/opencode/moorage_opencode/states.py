@@ -1,0 +1,34 @@
+"""The states of a session, and which may follow which."""
+
+from __future__ import annotations
+
+import enum
+
+
+class Status(enum.StrEnum):
+    """As the contract spells them."""
+
+    PENDING = "pending"
+    """Written down; nothing was asked of the runtime yet."""
+    STARTING = "starting"
+    """Its workload is being started, or is not ready yet."""
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    """By somebody's wish; its workload and files are kept."""
+    FAILED = "failed"
+    """`error_message` says why; it can be resumed, upgraded or deleted."""
+
+
+ACTIVE = (Status.PENDING, Status.STARTING, Status.RUNNING)
+"""What counts as one that runs."""
+
+FOLLOWS: dict[Status, frozenset[Status]] = {
+    Status.PENDING: frozenset({Status.STARTING, Status.STOPPING, Status.FAILED}),
+    Status.STARTING: frozenset({Status.RUNNING, Status.STOPPING, Status.FAILED}),
+    Status.RUNNING: frozenset({Status.STARTING, Status.STOPPING, Status.FAILED}),
+    Status.STOPPING: frozenset({Status.STOPPED, Status.FAILED}),
+    Status.STOPPED: frozenset({Status.STARTING, Status.PENDING}),
+    Status.FAILED: frozenset({Status.STARTING, Status.PENDING, Status.STOPPING}),
+}
+"""What may come after each."""
