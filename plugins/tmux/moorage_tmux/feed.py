@@ -51,7 +51,9 @@ class Feed:
     ) -> None:
         self.pane = pane
         self.size: tuple[int, int] | None = None  # As the last snapshot had it.
-        self.stream = PaneStream(self._emit, ring_bytes=ring_bytes, clipboard=clipboard, guard=guard)
+        self.stream = PaneStream(
+            self._emit, ring_bytes=ring_bytes, clipboard=clipboard, guard=guard, given_up=self.refresh
+        )
         self._client, self._session = client, session
         self._lines = max(1, lines)
         self._members: dict[str, dict[Member, None]] = {}

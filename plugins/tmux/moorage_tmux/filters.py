@@ -35,6 +35,7 @@ _SUSPECT = re.compile(
     rb"|[ -/]*+(?P<stray>[" + _ENDED + _STRAY + rb"])"
     rb")"
 )
+_DEVICE_STRING = re.compile(rb"\x1b[" + _STRAY + rb"]*+P")
 _BODY = re.compile(rb"(?P<mark>[<=>?]?)(?P<parameters>[0-9;:]*)(?P<middle>[ -/]*)")
 _PARTIAL = re.compile(rb"\x1b[" + _STRAY + rb"]*+(?:(?P<control>\[)[ -?" + _STRAY + rb"]*+|[ -/" + _STRAY + rb"]*+)")
 """A sequence without its last byte, and with whatever is strewn in."""
@@ -89,6 +90,16 @@ class StreamFilter:
         self._clipboard = clipboard
         self._held = b""
         self._skipping: bytes = b""
+        self._fed = 0
+        self._offset = 0
+        self._began = 0
+
+    @property
+    def unended(self) -> int | None:
+        """Where, in all that was fed, the control string begins that has not ended; None outside of one."""
+        if self._skipping in (b"", *_CUT_SHORT) and not self._held.startswith(b"\x1b]"):
+            return None
+        return self._began
 
     @property
     def withholding(self) -> bool:
@@ -97,6 +108,7 @@ class StreamFilter:
 
     def feed(self, data: bytes) -> bytes:
         """The part of `data`, and of what was held before, that may be shown now."""
+        self._offset, self._fed = self._fed - len(self._held), self._fed + len(data)
         if not self._held and not self._skipping and _ESC not in data:
             return data
         data = self._held + data
@@ -154,6 +166,7 @@ class StreamFilter:
 
     def _string(self, data: bytes, kind: bytes, begin: int, out: list[bytes]) -> int:
         """Deal with a string of that kind whose text begins there; return where to go on."""
+        self._began = self._offset + begin
         if kind != b"]":
             self._skipping = kind
             return self._skip(data, begin)
@@ -214,6 +227,17 @@ class StreamFilter:
         if code in {b"0", b"1", b"2", b"7", b"8"}:
             return False
         return b"?" in parts
+
+
+def after_given_up(pending: bytes) -> bytes:
+    """What tmux is in the middle of, of what it says is pending, when that begins with a string that it gave up.
+
+    It goes on calling the string pending, until the next sequence ends.
+    """
+    if _DEVICE_STRING.match(pending):
+        return b""  # Any escape may be the string's own. What is shown in error stays harmless: it was filtered.
+    escape = pending.find(_ESC, 1)
+    return pending[escape:] if escape > 0 else b""
 
 
 def _printable(body: bytes) -> bytes:

@@ -9,7 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 
-from moorage_tmux.filters import Clipboard, StreamFilter
+from moorage_tmux.filters import Clipboard, StreamFilter, after_given_up
 from moorage_tmux.guards import PaneFilter
 from moorage_tmux.pen import Pen, StreamModes, pen_at_end
 
@@ -19,6 +19,8 @@ INTERVAL = 0.008
 """Seconds between two messages of a busy pane; an idle one is told at once."""
 MAX_MESSAGE = 64 * 1024
 """Bytes after which a message is sent whatever the clock says."""
+GIVEN_UP = 5.2
+"""Seconds after which tmux has given up a control string that does not end: 5 from its beginning, and a little."""
 BLOCK = 16 * 1024
 MAX_REPLAY = 256 * 1024
 _C1 = re.compile("[\x80-\x9f]")
@@ -66,6 +68,7 @@ class PaneStream:
 
     `seq` counts the bytes (UTF-8) given out so far. It begins at a number of chance, so that one from an earlier
     life of the stream is not mistaken for one of this. guard: makes the filter of other plugins, or None.
+    given_up: told when tmux has given up a string that was withheld here: what it shows since then only tmux knows.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class PaneStream:
         ring_bytes: int = 2 * 1024 * 1024,
         clipboard: Clipboard = "deny",
         guard: Callable[[], PaneFilter | None] = lambda: None,
+        given_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.modes = StreamModes()
         self.received = 0
@@ -89,10 +93,15 @@ class PaneStream:
         self._guard: PaneFilter | None = None
         self._heard = 0.0
         self._hush: asyncio.TimerHandle | None = None
+        self._given_up = given_up
+        self._patience: asyncio.TimerHandle | None = None
+        self._patient_until = 0.0
         self._begin()
 
     def _begin(self) -> None:
         self._filter = StreamFilter(self._clipboard)
+        self._unended: int | None = None
+        self._stale = False  # tmux still calls pending what it gave up.
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         # A filter that failed is not given another chance: what it was to hide must not appear by accident.
         if self._guard is None or not self._guard.broken:
@@ -110,12 +119,16 @@ class PaneStream:
         the filter has the beginning of already is whole there.
         """
         if not self._filter.withholding:
-            self._filter.feed(pending)
+            self._filter.feed(after_given_up(pending) if self._stale else pending)
+            self._mind_string()
 
     def append(self, data: bytes) -> None:
         """Take what the program wrote. Call `settle` when no more is at hand."""
         self.received += len(data)
         shown = self._filter.feed(data)
+        self._mind_string()
+        if self._stale and b"\x1b" in data and not self._filter.withholding:
+            self._stale = False
         if not shown:
             return
         self.modes.feed(shown)
@@ -129,6 +142,31 @@ class PaneStream:
             self.flush()
         self._pending.append(text)
         self._size += len(shown)
+
+    def _mind_string(self) -> None:
+        """Count the seconds of a string that is open: tmux counts them from its beginning, whatever comes in it."""
+        if self._filter.unended == self._unended:
+            return
+        self._unended = self._filter.unended
+        if self._unended is not None:
+            loop = asyncio.get_running_loop()
+            self._patient_until = loop.time() + GIVEN_UP
+            # One timer for all: in a flood of random bytes strings begin and end a thousand times a second.
+            if self._patience is None:
+                self._patience = loop.call_at(self._patient_until, self._impatient)
+
+    def _impatient(self) -> None:
+        self._patience = None
+        if self._unended is None:
+            return
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._patient_until:
+            self._patience = loop.call_at(self._patient_until, self._impatient)
+            return
+        # tmux began anew too, with a plain rendition; where exactly, in what came since, it does not tell.
+        self.skip()
+        self._stale = True
+        self._given_up()
 
     def settle(self) -> None:
         """Give out what is there: now if the pane was quiet, else when its time has come."""
@@ -229,7 +267,7 @@ class PaneStream:
 
     def close(self) -> None:
         """Stop the timers."""
-        for timer in (self._timer, self._hush):
+        for timer in (self._timer, self._hush, self._patience):
             if timer is not None:
                 timer.cancel()
-        self._timer = self._hush = None
+        self._timer = self._hush = self._patience = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 
+from moorage_tmux import pane
 from moorage_tmux.pane import INTERVAL, MAX_MESSAGE, PaneStream, Ring
 from moorage_tmux.pen import Pen, StreamModes
 
@@ -86,6 +87,49 @@ async def test_what_came_after_a_position():
     before = seen.stream.seq
     seen.stream.skip()
     assert seen.stream.since(before) is None, "something was lost in between"
+
+
+async def test_patience_with_a_string_begins_with_the_string(monkeypatch):
+    monkeypatch.setattr(pane, "GIVEN_UP", 0.05)
+    loop = asyncio.get_running_loop()
+    given_up = asyncio.Event()
+    seen = Seen(given_up=given_up.set)
+    seen.stream.append(b"\x1b]0;one\x07\x1bPtwo\x1b\\\x1b]0;th")
+    await asyncio.sleep(0.03)
+    seen.stream.append(b"ree\x07\x1b]0;fo")
+    began = loop.time()
+    seen.stream.append(b"ur")
+    async with asyncio.timeout(5):
+        await given_up.wait()
+    assert loop.time() - began >= 0.04, "the third one, which ended, does not count"
+    seen.stream.append(b" five")
+    seen.stream.flush()
+    assert seen.text == "\x1b]0;one\x07\x1b]0;three\x07 five"
+    given_up.clear()
+    seen.stream.append(b"\x1b]0;six\x07")
+    await asyncio.sleep(0.1)
+    assert not given_up.is_set()
+
+
+async def test_what_was_given_up_is_not_taken_over(monkeypatch):
+    monkeypatch.setattr(pane, "GIVEN_UP", 0.01)
+    given_up = asyncio.Event()
+    for pending, rest, shown in (
+        (b"\x1b]0;old", b"text", "text"),
+        (b"\x1b_old\x1b[3", b"1mtext", "\x1b[31mtext"),
+        (b"\x1b\x00Pold\x1b[1mold", b"text", "text"),
+        (b"\x1bkold\x1b]0;new", b"er\x07text", "\x1b]0;newer\x07text"),
+    ):
+        seen = Seen(given_up=given_up.set)
+        given_up.clear()
+        seen.stream.append(b"\x1b]0;old")
+        async with asyncio.timeout(5):
+            await given_up.wait()
+        seen.stream.take_over(pending)
+        seen.stream.append(rest)
+        seen.stream.flush()
+        assert seen.text == shown
+        seen.stream.close()
 
 
 def test_small_pieces_do_not_cost_memory():
