@@ -1,7 +1,7 @@
 """Fixtures over the real parts. A part that is not installed skips its tests and says which package is missing.
 
-session-scoped: postgres, redis_server, chromium, docker_engine, identity_provider. Per test: postgres_url (a new
-database), redis_url (emptied), own_redis (may be stopped), tmux_server, free_port.
+session-scoped: postgres, redis_server, chromium, docker_engine, identity_provider, opencode_binary, opencode_sdk. Per
+test: postgres_url (a new database), redis_url (emptied), own_redis (may be stopped), tmux_server, llm, free_port.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from realparts import ports
+from realparts import opencode, ports
 from realparts.docker_engine import DockerEngine
 from realparts.identity_provider import IdentityProvider
+from realparts.llm import Llm
 from realparts.postgres import Postgres, find_bindir
 from realparts.redis_server import RedisServer
 from realparts.tmux import TmuxServer
@@ -117,3 +118,25 @@ def debian_image(docker_engine: DockerEngine) -> str:
     """The name of a minimal Debian image in the engine."""
     need(None if shutil.which("debootstrap") else "debootstrap is not installed (Debian: debootstrap)")
     return docker_engine.import_debian()
+
+
+@pytest.fixture(scope="session")
+def opencode_binary() -> Path:
+    """The path of the OpenCode program."""
+    need(opencode.missing())
+    return opencode.binary()
+
+
+@pytest.fixture(scope="session")
+def opencode_sdk() -> Path:
+    """The `node_modules` folder that has `@opencode-ai/sdk` and `ttyd` (its web client) in it, for `node`."""
+    need(opencode.missing())
+    return opencode.node_modules()
+
+
+@pytest.fixture
+def llm() -> Iterator[Llm]:
+    """A scripted provider of language models."""
+    provider = Llm()
+    yield provider
+    provider.stop()
