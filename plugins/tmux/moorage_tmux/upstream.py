@@ -14,6 +14,7 @@ from moorage_tmux.claims import Claim
 from moorage_tmux.refusals import asking
 from moorage_tmux.rights import INPUT, require
 from moorage_tmux.sessions import SessionInfo
+from moorage_tmux.tenure import Tenure
 
 if TYPE_CHECKING:
     from moorage_tmux.service import Terminals
@@ -84,14 +85,17 @@ class Upstream:
         terminals = self._terminals
         session, pane = await terminals.pane(name, spec)
 
-        def may() -> None:
-            require(terminals.hub.access, actor, INPUT, "sendKeys")
-            terminals.claims.check_free(session.key, actor)
+        with Tenure(terminals.hub.sockets, terminals.hub.name, actor) as tenure:
 
-        may()
-        watch = await terminals.watch(session)
-        with asking():
-            await terminals.type(actor, watch, pane.id, keys.to_text(text, raw=raw), may)
+            def may() -> None:
+                tenure.check()
+                require(terminals.hub.access, tenure.actor, INPUT, "sendKeys")
+                terminals.claims.check_free(session.key, tenure.actor)
+
+            may()
+            watch = await terminals.watch(session)
+            with asking():
+                await terminals.type(tenure.actor, watch, pane.id, keys.to_text(text, raw=raw), may)
         return session
 
     async def status(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import json
 
 import httpx
 import websockets
-from terminals import ISO, Client, api, connect, ids, serving, session
+from terminals import ISO, Client, api, connect, ids, serving, session, token
 
 LOCK = {"id", "name", "sessionId", "userId", "userName", "claimedAt", "expiresAt"}
 SNAKE = {"session_id", "user_id", "user_name", "claimed_at", "expires_at"}
@@ -147,6 +147,70 @@ def test_locks(server, tmux, request):
         assert ada.post(path(name, "/release")).json() == {"success": True, "sessionId": name}
         assert name not in vic.get("/api/terminal/locks").json()["locks"]
         assert vic.get("/api/sessions").json()["sessions"], "it is the same claim"
+
+
+class Paste:
+    """A long paste by a POST, into a program that stops reading in the middle until `go`."""
+
+    def __init__(self, server, tmux, name, who):
+        self.tmux, self.name = tmux, name
+        self.taken = tmux.folder / f"{name}.taken"
+        wait, begun = f"tmux -L {tmux.name} wait-for {name}-go", tmux.signal(f"{name}-begun")
+        tmux.new(name, f"stty raw -echo; head -c 1000 > /dev/null; {begun}; {wait}; exec cat > {self.taken}")
+        self.http = httpx.AsyncClient(
+            base_url=server.url, headers={"Authorization": f"Bearer {server.keys[who]}"}, timeout=20
+        )
+
+    async def __aenter__(self):
+        post = self.http.post(path(self.name, "/keys"), json={"keys": "x" * 400_000})
+        self.answer = asyncio.create_task(post)
+        await asyncio.to_thread(self.tmux.run, "wait-for", f"{self.name}-begun")
+        return self
+
+    async def __aexit__(self, *_):
+        await self.http.aclose()
+
+    async def go(self):
+        """Let the program read on; returns the answer."""
+        self.tmux.run("wait-for", "-S", f"{self.name}-go")
+        answer = await self.answer
+        assert self.taken.stat().st_size < 200_000, "the rest was not typed"
+        return answer
+
+
+async def test_a_claim_that_is_taken_over_ends_a_long_paste(server, tmux):
+    with api(server, "ann") as ann, api(server, "ada") as ada:
+        async with Paste(server, tmux, "taken-over", "ann") as paste:
+            assert (await asyncio.to_thread(ann.post, path("taken-over", "/lock"))).status_code == 200
+            over = await asyncio.to_thread(ada.post, path("taken-over", "/lock"))
+            answer = await paste.go()
+    assert answer.status_code == 403
+    assert answer.json()["lockedBy"] == over.json()["lockedBy"]
+
+
+async def test_a_role_that_is_lost_ends_a_long_paste(server, tmux):
+    await asyncio.to_thread(server.add_user, "kit")
+    server.keys["kit"] = await asyncio.to_thread(token, server, "kit")
+    with api(server, "ada") as ada:
+        async with connect(server, "kit") as kit, Paste(server, tmux, "role-lost", "kit") as paste:
+            pid = (await kit.next("connected"))["userId"]
+            changed = await asyncio.to_thread(ada.patch, f"/api/users/{pid}/role", json={"role": "viewer"})
+            assert changed.status_code == 200, changed.text
+            await kit.next("permissions", role="viewer")
+            answer = await paste.go()
+    assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+    assert "requires operator role" in answer.json()["error"]
+
+
+async def test_a_long_paste_ends_with_the_login(server, tmux):
+    await asyncio.to_thread(server.add_user, "lou")
+    server.keys["lou"] = await asyncio.to_thread(token, server, "lou")
+    async with connect(server, "lou") as lou, Paste(server, tmux, "signed-out", "lou") as paste:
+        with api(server, "lou") as client:
+            assert (await asyncio.to_thread(client.post, "/api/auth/logout")).is_success
+        assert await lou.closed() == 4001
+        answer = await paste.go()
+    assert answer.status_code == 401
 
 
 # -- the page ----------------------------------------------------------------------------------------------------------
