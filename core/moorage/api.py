@@ -28,6 +28,7 @@ from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.proxy.targets import ProxyRequest, Target, Upstream, Upstreams
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, ProxyRoute, Route, Routes, SocketRoute
 from moorage.runtimes import (
+    ContainerShape,
     Endpoint,
     Exec,
     Limits,
@@ -39,6 +40,7 @@ from moorage.runtimes import (
     WorkloadSpec,
     WorkloadState,
     WorkloadStatus,
+    container_figures,
 )
 from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
@@ -59,6 +61,7 @@ __all__ = [
     "Actor",
     "BadRequest",
     "Conflict",
+    "ContainerShape",
     "Credential",
     "DeadlineExceeded",
     "Dialect",
@@ -111,6 +114,7 @@ __all__ = [
     "WorkloadState",
     "WorkloadStatus",
     "bind_request",
+    "container_figures",
     "current_actor",
     "current_request",
     "hookimpl",

@@ -12,9 +12,11 @@ from moorage.runtimes.base import (
     WorkloadState,
     WorkloadStatus,
 )
+from moorage.runtimes.figures import ContainerShape, container_figures
 from moorage.runtimes.registry import OwnRuntimes, Runtimes, RuntimeView
 
 __all__ = [
+    "ContainerShape",
     "Endpoint",
     "Exec",
     "Limits",
@@ -28,4 +30,5 @@ __all__ = [
     "WorkloadSpec",
     "WorkloadState",
     "WorkloadStatus",
+    "container_figures",
 ]
