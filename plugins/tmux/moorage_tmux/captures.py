@@ -10,7 +10,8 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from moorage_tmux.client import Tmux, TmuxError, complaint, is_id
+from moorage_tmux.client import is_id
+from moorage_tmux.tmux import Tmux, TmuxError, TmuxSilent, complaint
 
 MAX_BYTES = 64 * 1024 * 1024
 """Bytes of one capture."""
@@ -79,7 +80,7 @@ class Captures:
             async with asyncio.timeout(self._timeout), self._turns:
                 return await self._output(self._tmux.argv(*argv))
         except TimeoutError as error:
-            raise TmuxError("tmux did not answer in time") from error
+            raise TmuxSilent from error
 
     async def _output(self, argv: list[str]) -> bytes:
         pipe = asyncio.subprocess.PIPE

@@ -9,13 +9,13 @@ from typing import Any
 from moorage.api import Actor, MoorageError, Socket, UserInfo
 
 from moorage_tmux import keys, messages
-from moorage_tmux.client import TmuxError
 from moorage_tmux.incoming import Refused, error_text, flag, parse, size, too_fast, user_id
 from moorage_tmux.pace import CLOSE_FLOOD, Pace
 from moorage_tmux.rights import INPUT, PERMISSIONS
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve
 from moorage_tmux.subscription import Subscription
+from moorage_tmux.tmux import TmuxError
 from moorage_tmux.viewers import Viewer
 from moorage_tmux.watch import SessionWatch
 

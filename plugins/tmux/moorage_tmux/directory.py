@@ -7,9 +7,10 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from moorage_tmux.background import Background
-from moorage_tmux.client import ControlClient, RowsOfNext, Tmux, TmuxError, TmuxGone
+from moorage_tmux.client import ControlClient, RowsOfNext
 from moorage_tmux.protocol import Event, Notice, Reply
 from moorage_tmux.sessions import LIST_SESSIONS, SessionInfo, find, parse_sessions
+from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone
 
 POLL_SECONDS = 2.0
 """How often a tmux server is looked for while there is none and somebody waits for one."""

@@ -8,9 +8,10 @@ from typing import Any
 from moorage.api import BadRequest, Forbidden, MoorageError, TooManyRequests, parse_json
 
 from moorage_tmux import messages
-from moorage_tmux.client import TmuxError
 from moorage_tmux.guards import InputRefused
+from moorage_tmux.refusals import told
 from moorage_tmux.sessions import COLS, ROWS
+from moorage_tmux.tmux import TmuxError
 
 
 class Refused(Exception):
@@ -105,7 +106,7 @@ def error_text(error: Refused | TmuxError | MoorageError, data: dict[str, Any]) 
         if isinstance(error, TooManyRequests):
             details["retryAfter"] = error.retry_after
     else:
-        code, text = "TMUX_ERROR", str(error)
+        code, text = "TMUX_ERROR", told(error)
     if isinstance(data.get("sessionId"), str):
         details.setdefault("sessionId", data["sessionId"])
     return messages.error(code, text, **details)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from moorage.api import Actor, Conflict
 
-from moorage_tmux.client import TmuxError, TmuxRefused, shown
+from moorage_tmux.client import shown
 from moorage_tmux.guards import titled
 from moorage_tmux.names import argument
 from moorage_tmux.refusals import no_pane, no_window, refused, unavailable
 from moorage_tmux.rights import CREATE, DELETE, INPUT, RENAME, require
 from moorage_tmux.sessions import PaneInfo, SessionInfo, find_window, list_panes, parse_panes, resolve, server_version
+from moorage_tmux.tmux import TmuxError, TmuxRefused
 
 if TYPE_CHECKING:
     from moorage_tmux.service import Terminals

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from moorage.api import CHROTE, Health, Hub, Manifest, Plugin, Route, hookimpl
 
 from moorage_tmux import hooks, sockets, views
-from moorage_tmux.client import Tmux
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.rights import PERMISSIONS
 from moorage_tmux.service import Terminals
+from moorage_tmux.tmux import Tmux
 
 OLDEST = (3, 2)
 _VERSION = re.compile(r"tmux (?:next-)?(\d+)\.(\d+)")

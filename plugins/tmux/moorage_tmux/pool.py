@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from moorage_tmux.background import Background
-from moorage_tmux.client import Tmux, TmuxGone
 from moorage_tmux.sessions import SessionInfo
+from moorage_tmux.tmux import Tmux, TmuxGone
 from moorage_tmux.watch import SessionWatch, WatchSettings
 
 

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 
+import structlog
 from moorage.api import BadRequest, Conflict, MoorageError, NotFound, Unavailable
 
-from moorage_tmux.client import TmuxError, TmuxGone, TmuxRefused
+from moorage_tmux.tmux import TmuxError, TmuxGone, TmuxRefused
+
+LOG_SECONDS = 60.0
+"""From one line in the log to the next that says the same."""
+_log = structlog.get_logger("moorage.tmux")
+_logged: dict[str, float] = {}
+
+
+def told(error: TmuxError) -> str:
+    """What users are told of an error. What is kept from them is in the log, once a minute."""
+    text, public = str(error), error.public
+    if text != public:
+        now = time.monotonic()
+        for known in [known for known, at in _logged.items() if now >= at + LOG_SECONDS]:
+            del _logged[known]
+        if text not in _logged:
+            _logged[text] = now
+            _log.warning("tmux cannot be used", reason=text)
+    return public
 
 
 def no_session() -> NotFound:
@@ -26,8 +46,8 @@ def no_pane(spec: str | None = None) -> NotFound:
 
 
 def unavailable(error: TmuxError) -> Unavailable:
-    """tmux cannot be asked: its words are for the operator and may be shown."""
-    return Unavailable(f"tmux cannot be used: {error}", code="TMUX_ERROR")
+    """tmux cannot be asked."""
+    return Unavailable(f"tmux cannot be used: {told(error)}", code="TMUX_ERROR")
 
 
 def unanswered(error: TmuxError) -> NotFound | Unavailable:
@@ -38,7 +58,7 @@ def unanswered(error: TmuxError) -> NotFound | Unavailable:
     if text.startswith("can't find pane"):
         return no_pane()
     if text.startswith("can't find"):
-        return NotFound(text)
+        return NotFound(told(error))
     return unavailable(error)
 
 
@@ -48,7 +68,7 @@ def refused(error: TmuxError) -> MoorageError:
     if isinstance(found, NotFound) or not isinstance(error, TmuxRefused):
         return found
     text = str(error)
-    return BadRequest(text) if text.startswith("invalid") else Conflict(text)
+    return BadRequest(told(error)) if text.startswith("invalid") else Conflict(told(error))
 
 
 @contextlib.contextmanager

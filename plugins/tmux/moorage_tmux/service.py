@@ -14,7 +14,7 @@ from moorage_tmux.announce import Announcements, Connection
 from moorage_tmux.background import Background
 from moorage_tmux.chrote import Chrote
 from moorage_tmux.claims import Claim, Claims
-from moorage_tmux.client import Tmux, shown
+from moorage_tmux.client import shown
 from moorage_tmux.config import TmuxConfig
 from moorage_tmux.directory import Directory
 from moorage_tmux.guards import Guards, InputRefused, titled
@@ -31,6 +31,7 @@ from moorage_tmux.refusals import asking, no_pane, no_session
 from moorage_tmux.rights import CLAIM
 from moorage_tmux.sessions import PaneInfo, SessionInfo, list_panes, parse_panes, resolve
 from moorage_tmux.store import ClaimStore
+from moorage_tmux.tmux import Tmux
 from moorage_tmux.watch import SessionWatch, WatchSettings
 
 HOLDERS_SECONDS = 2.0

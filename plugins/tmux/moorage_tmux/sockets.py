@@ -8,13 +8,14 @@ from typing import Any
 from moorage.api import MoorageError, Route, Routes, Socket
 
 from moorage_tmux import messages
-from moorage_tmux.client import Tmux, TmuxError, TmuxGone
 from moorage_tmux.connection import Connection
 from moorage_tmux.incoming import Refused, pane_spec, position, session_name
+from moorage_tmux.refusals import told
 from moorage_tmux.rights import CREATE, VIEW
 from moorage_tmux.service import Terminals
 from moorage_tmux.sessions import SessionInfo, resolve, window_size
 from moorage_tmux.subscription import Subscription
+from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone
 from moorage_tmux.watch import SessionWatch
 
 CLOSE_NOT_FOUND = 4004
@@ -138,7 +139,7 @@ class TerminalConnection(Connection):
             subscription = await self.subscribe(session, query.get("pane") or None)
         except (Refused, MoorageError, TmuxError) as error:
             missing = isinstance(error, Refused | TmuxGone) or (isinstance(error, MoorageError) and error.status == 404)
-            text = error.message if isinstance(error, Refused | MoorageError) else str(error)
+            text = error.message if isinstance(error, Refused | MoorageError) else told(error)
             self.post(messages.error("SESSION_NOT_FOUND" if missing else "TMUX_ERROR", text, sessionId=name))
             await self.socket.close(CLOSE_NOT_FOUND if missing else 1011, text)
             return False

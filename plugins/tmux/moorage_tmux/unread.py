@@ -10,7 +10,7 @@ import struct
 import termios
 from collections.abc import Awaitable, Callable
 
-from moorage_tmux.client import TmuxError
+from moorage_tmux.tmux import TmuxError
 
 ENOUGH = 64 * 1024
 """Bytes after which it is looked whether the program reads at all."""

@@ -11,7 +11,7 @@ from moorage.api import PreparedText
 
 from moorage_tmux import describe, messages
 from moorage_tmux.background import Background
-from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone, shown
+from moorage_tmux.client import ControlClient, shown
 from moorage_tmux.feed import Feed
 from moorage_tmux.filters import Clipboard
 from moorage_tmux.guards import PaneFilter, titled
@@ -27,6 +27,7 @@ from moorage_tmux.sessions import (
     window_size,
 )
 from moorage_tmux.subscription import Subscription
+from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone
 from moorage_tmux.unread import Typing
 
 LAYOUT_INTERVAL = 0.05

@@ -19,11 +19,11 @@ import pytest
 from harness import Server
 from moorage.api import TaskSupervisor
 from moorage_tmux.background import Background
-from moorage_tmux.client import Tmux
 from moorage_tmux.directory import Directory
 from moorage_tmux.pool import WatchPool
 from moorage_tmux.sessions import SessionInfo, resolve
 from moorage_tmux.subscription import Subscription
+from moorage_tmux.tmux import Tmux
 from moorage_tmux.viewers import Viewer
 from moorage_tmux.watch import SessionWatch, WatchSettings
 from terminals import ROLES, serving, token

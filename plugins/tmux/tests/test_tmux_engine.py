@@ -11,9 +11,10 @@ from dataclasses import replace
 
 import pytest
 from moorage_tmux import directory, snapshot
-from moorage_tmux.client import ControlClient, Tmux, TmuxError, TmuxGone
+from moorage_tmux.client import ControlClient
 from moorage_tmux.keys import to_text, type_into
 from moorage_tmux.sessions import resolve
+from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone
 
 
 async def until(condition, timeout=10):

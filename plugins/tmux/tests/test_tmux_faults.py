@@ -15,7 +15,7 @@ import httpx
 import pytest
 import websockets
 from moorage_tmux import keys
-from moorage_tmux.client import TmuxError
+from moorage_tmux.tmux import TmuxError
 from moorage_tmux.watch import WatchSettings
 from terminals import Client, api, connect, serving, session, token
 

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import pytest
 from moorage.api import Manifest, Plugin, TooManyRequests, hookimpl
 from moorage_tmux.captures import LAST, Captures, Rows, _wrapped
-from moorage_tmux.client import TmuxError, TmuxGone
 from moorage_tmux.guards import HIDDEN
 from moorage_tmux.history import History, Question, _put
+from moorage_tmux.tmux import TmuxError, TmuxGone
 from terminals import ISO, api, session
 
 WIDE = "漢字"

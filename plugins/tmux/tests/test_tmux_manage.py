@@ -9,8 +9,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 from moorage_tmux import names
-from moorage_tmux.client import Tmux, TmuxError, TmuxGone, TmuxRefused
 from moorage_tmux.sessions import server_version
+from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone, TmuxRefused
 from terminals import api, audited, connect, serving, session, token
 
 

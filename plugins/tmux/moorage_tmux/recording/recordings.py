@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from moorage.api import Actor, Conflict, Forbidden, MoorageError, NotFound, Unavailable, UserInfo
 
 from moorage_tmux import describe, messages
-from moorage_tmux.client import TmuxError
 from moorage_tmux.models import TmuxRecording, aware
 from moorage_tmux.recording.archive import Archive
 from moorage_tmux.recording.policy import Policy
@@ -21,6 +20,7 @@ from moorage_tmux.recording.rows import session_key
 from moorage_tmux.refusals import asking, no_session
 from moorage_tmux.rights import ERASE, RECORD, require
 from moorage_tmux.sessions import SessionInfo, active_pane
+from moorage_tmux.tmux import TmuxError
 
 if TYPE_CHECKING:
     from moorage_tmux.service import Terminals
