@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from moorage_tmux import messages, snapshot
-from moorage_tmux.client import TmuxError, TmuxGone
 from moorage_tmux.filters import Clipboard
 from moorage_tmux.guards import PaneFilter
 from moorage_tmux.pane import PaneStream
 from moorage_tmux.protocol import ProtocolError, Reply
+from moorage_tmux.refusals import told
+from moorage_tmux.tmux import TmuxError, TmuxGone, TmuxSilent
 from moorage_tmux.viewers import Viewer
 
 if TYPE_CHECKING:
@@ -156,10 +157,18 @@ class Feed:
         else:
             self._capturing = True
 
+    def _capture_again(self) -> None:
+        if self._waiting:
+            self._capture()
+
     def _captured(self, result: list[Reply] | TmuxError) -> None:
         """tmux's answer, in its place in the stream: what was appended so far is in it, what comes is not."""
         self._capturing = False
         stale, self._stale = self._stale, False
+        if isinstance(result, TmuxSilent):
+            # Whether it hangs or is slow, who watches stays: it is asked again until the watch gives the client up.
+            asyncio.get_running_loop().call_soon(self._capture_again)
+            return
         if isinstance(result, TmuxError):
             self._refuse(result)
             return
@@ -196,5 +205,6 @@ class Feed:
         if isinstance(error, TmuxGone):
             return  # The watch learns of it too: it brings the members back, or tells them.
         waiting, self._waiting = self._waiting, {}
+        text = told(error)
         for member in waiting:
-            member.lost(str(error))
+            member.lost(text)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 MAX_LINE = 4 * 1024 * 1024
+"""Bytes of a line. In a reply the rest is left out: what is pending in a pane comes in one line, however long."""
 MAX_BODY = 32 * 1024 * 1024
 
 
@@ -76,16 +77,20 @@ class Parser:
     def __init__(self) -> None:
         self.minimum = 0
         self._tail = b""
+        self._cut = False
         self._guard: bytes | None = None
         self._body: list[bytes] = []
         self._size = 0
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Yield the events that `data` completes. Raises ProtocolError when a bound is passed."""
+        if self._cut:
+            end = data.find(b"\n")
+            if end < 0:
+                return
+            data, self._cut = data[end:], False
         lines = (self._tail + data if self._tail else data).split(b"\n")
         self._tail = lines.pop()
-        if len(self._tail) > MAX_LINE:
-            raise ProtocolError("a line without end")
         for line in lines:
             if self._guard is not None:
                 reply = self._in_body(line, self._guard)
@@ -102,6 +107,10 @@ class Parser:
             elif line.startswith(b"%"):
                 name, _, text = line[1:].decode("utf-8", "replace").partition(" ")
                 yield Notice(name, text)
+        if len(self._tail) > MAX_LINE:
+            if self._guard is None:
+                raise ProtocolError("a line without end")
+            self._cut = True
 
     def _in_body(self, line: bytes, guard: bytes) -> Reply | None:
         ok = line == b"%end " + guard

@@ -16,6 +16,9 @@ from moorage_tmux.protocol import Reply, unescape
 
 MAX_BYTES = 256 * 1024
 """A snapshot's size; the oldest scrollback is left out beyond it. The visible screen always goes in."""
+MAX_PENDING = 1024 * 1024
+"""Escaped bytes of what is pending; beyond it is a string without end, which the filter withholds whole."""
+_ESCAPE_CUT = re.compile(rb"\\[0-7]{0,2}\Z")
 
 _FIELDS = (
     "pane_width",
@@ -96,8 +99,12 @@ def rows_of_next(replies: Sequence[Reply], lines: int) -> int:
 
 
 def pending(replies: Sequence[Reply]) -> bytes:
-    """The sequence that is half there, of the answer to `command`. Its rest comes with the stream."""
-    return unescape(b"".join(replies[4].lines))
+    """The sequence that is half there, of the answer to `command`. Its rest comes with the stream.
+
+    Of an endless one the beginning, which is enough to know it as one.
+    """
+    raw = b"".join(replies[4].lines)
+    return unescape(raw if len(raw) <= MAX_PENDING else _ESCAPE_CUT.sub(b"", raw[:MAX_PENDING]))
 
 
 def render(replies: Sequence[Reply], *, pen: Pen, modes: bytes) -> Snapshot:

@@ -56,6 +56,17 @@ def test_every_byte_comes_out_of_its_escape():
     assert unescape(b"".join(map(escaped, everything))) == everything
 
 
+def test_a_line_of_a_reply_is_cut_off_where_it_is_too_long():
+    parser, events = Parser(), []
+    for piece in (b"%begin 1 2 1\nfirst\n", *[b"x" * 100_000] * 100, b"x\nlast\n", b"%end 1 2 1\n%exit\n"):
+        events += parser.feed(piece)
+        assert len(parser._tail) <= MAX_LINE + 100_000
+    reply, last = events
+    assert (reply.lines[0], set(reply.lines[1]), reply.lines[2]) == (b"first", {ord("x")}, b"last")
+    assert MAX_LINE < len(reply.lines[1]) < MAX_LINE + 100_000
+    assert last == Notice("exit", "")
+
+
 def test_nonsense_is_an_error():
     with pytest.raises(ProtocolError):
         unescape(b"x\\")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import signal
 
 import pytest
+from moorage_tmux import pane
+from moorage_tmux.watch import WatchSettings
 from terminals import connect
 
 STRINGS = {"OSC": "]0;title", "DCS": "Pq", "APC": "_note", "PM": "^note", "SOS": "Xnote", "name": "kname"}
@@ -62,3 +66,44 @@ async def test_a_program_that_goes_on_in_a_string(watching, server, tmux):
     ticker.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await ticker
+
+
+async def test_a_tmux_that_hangs_meanwhile_loses_no_viewer(engine_class, tmux_server, fake_socket, monkeypatch):
+    monkeypatch.setattr(pane, "GIVEN_UP", 1.0)
+    tmux_server.cat("main")
+    pid = int(tmux_server.run("display-message", "-p", "#{pid}"))
+    engine = engine_class(tmux_server.tmux, WatchSettings(timeout=0.5))
+    socket = fake_socket()
+    try:
+        watch = (await engine.subscribe("main", socket)).watch
+        await socket.until(lambda messages: messages)
+        client = watch.client
+        tmux_server.run("send-keys", "-t", "main", "-l", "here\x1b]0;open")
+        await socket.until_text("here")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(10):
+                while client.alive:
+                    await asyncio.sleep(0.02)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        before = len(socket.messages)
+        await socket.until(lambda messages: messages[before:])
+        assert not engine.lost
+    finally:
+        await engine.close()
+
+
+async def test_who_joins_while_megabytes_are_pending(engine, tmux_server, fake_socket):
+    """tmux keeps all of an open string, and tells it in one line."""
+    filled = tmux_server.signal("filled")
+    tmux_server.new("main", f"stty raw -echo; printf 'A\\033P'; head -c 6000000 /dev/zero; {filled}; exec sleep 1000")
+    await tmux_server.wait("filled")
+    socket = fake_socket()
+    await engine.subscribe("main", socket)
+
+    def screens(messages):
+        return [message["data"] for message in messages if message.get("snapshot")]
+
+    assert "A" in (await socket.until(screens))[0]
+    await socket.until(lambda messages: screens(messages)[1:])  # For it was given up.
