@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-PARTS = ("alone", "gate", "credentials", "logins", "terminal", "viewers", "fanout", "start")
+PARTS = ("alone", "gate", "credentials", "logins", "terminal", "viewers", "fanout", "proxy", "start")
 
 
 def main() -> None:
@@ -53,6 +53,10 @@ def run(part: str, *, quick: bool) -> None:
         from bench import fanout
 
         fanout.run(seconds=2 if quick else 6, rounds=1 if quick else 3)
+    elif part == "proxy":
+        from bench import proxy
+
+        proxy.run(rounds=1 if quick else 3, seconds=1 if quick else 3)
     elif part == "start":
         from bench import start
 

@@ -3,211 +3,216 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
+from typing import Any
 
-from moorage.context import RequestInfo
-from moorage.errors import MoorageError, Unavailable, UpstreamError
-from moorage.events.tasks import together
-from moorage.proxy.headers import back, towards
-from moorage.proxy.targets import ProxyRequest, Target, Upstream
-
-if TYPE_CHECKING:
-    import aiohttp
+from moorage.errors import MoorageError, UpstreamError
+from moorage.proxy.connection import Broken, Connection
+from moorage.proxy.dial import Dialer
+from moorage.proxy.headers import Pairs, back, towards
+from moorage.proxy.pool import Pool
+from moorage.proxy.request import head
+from moorage.proxy.targets import ProxyRequest, Target
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 Resolve = Callable[[ProxyRequest], Awaitable[Target]]
 
-CONNECT_TIMEOUT = 5.0
-KEEP_SECONDS = 4.0
-"""How long an idle connection is kept: less than the five seconds after which many servers close theirs."""
-MAX_CONNECTIONS = 4096
-MAX_HEAD = 64 * 1024
-FIRST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-
-
-class ClientGone(Exception):
-    """The client left before its request was whole."""
+WATCH_AFTER = 0.02
+"""Seconds after which a request without a body is watched for its client's leaving; most are over before."""
+_REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
+_TRAILERS = "http.response.trailers"
 
 
 class Proxy:
     """Hands requests to upstreams. One for the server; its connections are opened when first needed."""
 
     def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
+        self._pool = Pool()
+        self.dialer = Dialer()
 
     async def close(self) -> None:
-        """Close all connections."""
-        session, self._session = self._session, None
-        if session is not None:
-            await session.close()
+        """Close all idle connections, and all WebSockets."""
+        self._pool.close()
+        await self.dialer.close()
 
     async def http(
         self, scope: Message, receive: Receive, send: Send, *, request: ProxyRequest, target: Target
     ) -> None:
         """One exchange. Unavailable when the upstream cannot be reached, UpstreamError when it answers wrongly."""
-        client = _Client(receive, scope["moorage.bodyless"])
+        client = _Client(receive, scope["moorage.bodyless"], _content_length(scope["headers"]))
+        trailers = _TRAILERS in (scope.get("extensions") or ())
         with target.upstream.use():
-            await together(self._exchange(client, scope, send, request, target), client.gone())
+            try:
+                client.watch()
+                asked = _head(scope, request, target, client, trailers)
+                await self._exchange(client, send, request, target, asked, trailers)
+            except Broken as error:
+                if client.left:
+                    return
+                if client.failure is not None:
+                    raise client.failure from error
+                raise UpstreamError("The service behind this address broke off or answered what is no HTTP") from error
+            except ValueError as error:
+                raise UpstreamError("The service behind this address answered what is no HTTP") from error
+            except asyncio.CancelledError:
+                if client.has_cancelled():
+                    return
+                raise
+            finally:
+                await client.end()
 
     async def _exchange(
-        self, client: _Client, scope: Message, send: Send, request: ProxyRequest, target: Target
+        self, client: _Client, send: Send, request: ProxyRequest, target: Target, asked: bytes, trailers: bool
     ) -> None:
-        import aiohttp
-
-        info: RequestInfo = scope["moorage.info"]
-        headers = towards(scope["headers"], info, target.prefix, target.headers)
-        if not client.bodyless and (length := _content_length(scope["headers"])) is not None:
-            headers.append(("content-length", length))
-        try:
-            async with await self.request(
-                request.method, target, request.query, headers, body=None if client.bodyless else client.body()
-            ) as response:
-                await self._answer(response, send, target)
-        except (aiohttp.ClientError, ConnectionError, TimeoutError, ValueError) as error:
-            if client.failure is not None:
-                raise client.failure from error
-            raise UpstreamError("The service behind this address broke off or answered what is no HTTP") from error
-
-    async def _answer(self, response: aiohttp.ClientResponse, send: Send, target: Target) -> None:
-        if not 200 <= response.status < 600:  # 101 would make the client speak to us in another protocol.
-            raise UpstreamError(f"The service behind this address answered with status {response.status}")
-        headers = back(
-            response.raw_headers, authority=target.upstream.authority, prefix=target.prefix, answer=target.answer
-        )
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        content = response.content
-        while not content.at_eof():
-            chunk = await content.readany()
-            if chunk:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    async def request(
-        self,
-        method: str,
-        target: Target,
-        query: str,
-        headers: list[tuple[str, str]],
-        *,
-        body: AsyncIterator[bytes] | None = None,
-    ) -> aiohttp.ClientResponse:
-        """The upstream's answer, its body not read yet; close it. Connecting is tried again for `target.wait` seconds.
-
-        Unavailable when nothing answers there. aiohttp's errors when the exchange fails after that.
-        """
-        import aiohttp
-
-        url = self.url(target, query)
-        session = self.session(target.upstream)
-
-        async def once() -> aiohttp.ClientResponse:
-            return await session.request(
-                method,
-                url,
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-                skip_auto_headers=_AUTOMATIC,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT),
-            )
-
-        response: aiohttp.ClientResponse = await self.connecting(once, target)
-        return response
-
-    async def connecting(self, once: Callable[[], Awaitable[Any]], target: Target) -> Any:
-        """Call `once` until a connection is there. Before that nothing was sent, so that it may be done again."""
-        import aiohttp
-
-        loop = asyncio.get_running_loop()
-        until, pause = loop.time() + target.wait, FIRST_PAUSE
+        repeatable = client.bodyless and request.method in _REPEATABLE
+        fresh = False
         while True:
+            connection, served = await self._pool.take(target, fresh=fresh)
+            client.connection = connection
+            done = False
             try:
-                return await once()
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                if loop.time() + pause > until:
-                    raise Unavailable("The service behind this address cannot be reached") from error
-            await asyncio.sleep(pause)
-            pause = min(LONGEST_PAUSE, pause * 2)
+                connection.begin(asked, head_only=request.method == "HEAD")
+                client.upload(connection)
+                await connection.head()
+                await _answer(connection, send, target, trailers)
+                done = True
+                return
+            except Broken as error:
+                # It was closed while idle, as we wrote: nothing of the request was answered.
+                if not (repeatable and served and error.unused) or client.left:
+                    raise
+                fresh = True
+            finally:
+                client.connection = None
+                self._pool.give(target.upstream, connection, reuse=done and client.complete)
 
-    def session(self, upstream: Upstream) -> aiohttp.ClientSession:
-        """The client of an upstream: one for all addresses, one for each unix socket."""
-        if upstream.path is not None:
-            if upstream.client is None:
-                upstream.client = _client(str(upstream.path))
-            return upstream.client
-        if self._session is None:
-            self._session = _client(None)
-        return self._session
 
-    @staticmethod
-    def url(target: Target, query: str) -> Any:
-        """The address, byte for byte what was asked for."""
-        from yarl import URL
-
-        query = query if target.query is None else target.query
-        path = quote(target.path, safe="/%:@!$&'()*+,;=~-._")
-        return URL(f"http://{target.upstream.authority}{path}{'?' + query if query else ''}", encoded=True)
+async def _answer(connection: Connection, send: Send, target: Target, trailers: bool) -> None:
+    if not 200 <= connection.status < 600:
+        raise UpstreamError(f"The service behind this address answered with status {connection.status}")
+    given = connection.headers
+    headers = back(given, authority=target.upstream.authority, prefix=target.prefix, answer=target.answer)
+    start: Message = {"type": "http.response.start", "status": connection.status, "headers": headers}
+    trailers = trailers and any(name == b"trailer" for name, _ in given)
+    if trailers:
+        start["trailers"] = True
+    await send(start)
+    more = True
+    while more:
+        chunk = await connection.body()
+        more = not connection.whole
+        if chunk or not more:
+            await send({"type": "http.response.body", "body": chunk, "more_body": more})
+    if trailers:
+        said = back(connection.trailers, authority="", prefix="", answer={})
+        await send({"type": _TRAILERS, "headers": said, "more_trailers": False})
 
 
 class _Client:
-    """The client's side of one exchange: its body, and whether it is still there."""
+    """The client's side of one exchange: its body, and whether it is still there.
 
-    def __init__(self, receive: Receive, bodyless: bool) -> None:
-        self._receive, self.bodyless = receive, bodyless
-        self._complete = asyncio.Event()
-        self.failure: Exception | None = None
-        if bodyless:
-            self._complete.set()
+    left: it has gone. failure: what was wrong with its body. complete: its body was sent on whole.
+    """
 
-    async def body(self) -> AsyncIterator[bytes]:
-        """The body as it comes. What goes wrong with it is kept in `failure`: the HTTP client would hide it."""
+    def __init__(self, receive: Receive, bodyless: bool, length: int | None) -> None:
+        self._receive, self.bodyless, self.length = receive, bodyless, length
+        self.connection: Connection | None = None
+        self.failure: MoorageError | None = None
+        self.left = False
+        self.complete = bodyless
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._main = asyncio.current_task()
+        self._before = self._main.cancelling() if self._main is not None else 0
+        self._cancelled = False
+
+    def watch(self) -> None:
+        """Begin to notice that the client leaves; with a body, `upload` does."""
+        if self.bodyless:
+            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, lambda: self._start(self._wait()))
+
+    def upload(self, connection: Connection) -> None:
+        """Begin to send the body, if there is one."""
+        if not self.bodyless:
+            self._start(self._send(connection))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = asyncio.get_running_loop().create_task(work)
+
+    async def end(self) -> None:
+        """Nothing of it goes on."""
+        if self._timer is not None:
+            self._timer.cancel()
+        task = self._task
+        if task is not None and not task.done():
+            task.cancel()
+            await asyncio.wait((task,))
+
+    def has_cancelled(self) -> bool:
+        """Whether a cancellation of the exchange was ours alone: the client had left before there was a connection."""
+        return self._cancelled and self._main is not None and self._main.uncancel() <= self._before
+
+    async def _send(self, connection: Connection) -> None:
+        sent, more = 0, True
         try:
-            more = True
             while more:
                 message = await self._receive()
                 if message["type"] != "http.request":
-                    raise ClientGone
+                    self._gone()
+                    return
                 more = message.get("more_body", False)
-                if chunk := message.get("body", b""):
-                    yield chunk
-        except (MoorageError, ClientGone) as error:
+                data = message.get("body", b"")
+                sent += len(data)
+                if self.length is not None:
+                    if sent > self.length or (not more and sent < self.length):
+                        raise UpstreamError("The body is not as long as it was said to be")
+                    if data:
+                        await connection.write(data)
+                elif data:
+                    await connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+            if self.length is None:
+                await connection.write(b"0\r\n\r\n")
+            self.complete = True
+        except MoorageError as error:
             self.failure = error
-            raise
-        self._complete.set()
+            connection.abort()
+            return
+        except Broken:
+            pass  # Whoever reads the answer is told the same; there may be one that came early.
+        await self._wait()
 
-    async def gone(self) -> None:
-        """Returns once the client has left."""
-        await self._complete.wait()
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
+    async def _wait(self) -> None:
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except MoorageError:
+            pass  # More of a body than may be, after the upstream had enough of it.
+        self._gone()
+
+    def _gone(self) -> None:
+        self.left = True
+        if self.connection is not None:
+            self.connection.abort()
+        elif self._main is not None:
+            self._cancelled = True
+            self._main.cancel()
 
 
-_AUTOMATIC = frozenset(("User-Agent", "Accept", "Accept-Encoding", "Content-Type"))
+def _head(scope: Message, request: ProxyRequest, target: Target, client: _Client, trailers: bool) -> bytes:
+    headers = towards(scope["headers"], scope["moorage.info"], target.prefix, target.headers)
+    if trailers and _wants_trailers(scope["headers"]):
+        headers += [("te", "trailers"), ("connection", "te")]
+    if not client.bodyless:
+        sized = client.length is not None
+        headers.append(("content-length", str(client.length)) if sized else ("transfer-encoding", "chunked"))
+    return head(request.method, target, request.query, headers)
 
 
-def _content_length(headers: list[tuple[bytes, bytes]]) -> str | None:
-    return next((value.decode("latin-1") for name, value in headers if name == b"content-length"), None)
+def _wants_trailers(headers: Pairs) -> bool:
+    return any(name == b"te" and b"trailers" in value for name, value in headers)
 
 
-def _client(unix: str | None) -> aiohttp.ClientSession:
-    import aiohttp
-
-    options: dict[str, Any] = {"limit": MAX_CONNECTIONS, "keepalive_timeout": KEEP_SECONDS}
-    connector: aiohttp.BaseConnector
-    if unix is not None:
-        connector = aiohttp.UnixConnector(unix, **options)
-    else:
-        connector = aiohttp.TCPConnector(ttl_dns_cache=60, **options)
-    return aiohttp.ClientSession(
-        connector=connector,
-        auto_decompress=False,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,
-        max_line_size=MAX_HEAD,
-        max_field_size=MAX_HEAD,
-        read_bufsize=128 * 1024,
-    )
+def _content_length(headers: Pairs) -> int | None:
+    return next((int(value) for name, value in headers if name == b"content-length"), None)

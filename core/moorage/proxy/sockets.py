@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from moorage.context import RequestInfo
 from moorage.errors import MoorageError, NotFound, Unavailable, UpstreamError
-from moorage.proxy.forward import CONNECT_TIMEOUT, Proxy
+from moorage.proxy.forward import Proxy
 from moorage.proxy.headers import towards
 from moorage.proxy.targets import Target
 
@@ -55,27 +55,12 @@ async def _open(
     import aiohttp
 
     headers = towards(socket.raw_headers, socket.info, target.prefix, target.headers)
-    session = proxy.session(target.upstream)
-
-    async def once() -> aiohttp.ClientWebSocketResponse:
-        async with asyncio.timeout(CONNECT_TIMEOUT * 2):
-            return await session.ws_connect(
-                proxy.url(target, query),
-                protocols=socket.subprotocols,
-                headers=headers,
-                autoclose=False,
-                compress=0,
-                max_msg_size=max_frame,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CONNECT_TIMEOUT),
-            )
-
     try:
-        ws: aiohttp.ClientWebSocketResponse = await proxy.connecting(once, target)
+        return await proxy.dialer.open(target, query, headers, socket.subprotocols, max_frame)
     except aiohttp.WSServerHandshakeError as error:
         raise _refusal(error.status) from error
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
         raise UpstreamError("The service behind this address does not speak WebSocket") from error
-    return ws
 
 
 def _refusal(status: int) -> MoorageError:

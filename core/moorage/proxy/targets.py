@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from moorage.errors import Unavailable
 
 if TYPE_CHECKING:
     import aiohttp
+
+    from moorage.proxy.connection import Connection
 
 _closing: set[asyncio.Task[None]] = set()
 """Clients that are being closed; the loop alone would not keep their tasks."""
@@ -42,8 +45,10 @@ class Upstream:
     def __init__(self, name: str, *, host: str = "", port: int = 0, path: Path | None = None) -> None:
         self.name, self.host, self.port, self.path = name, host, port, path
         self.closed = False
+        self.idle: deque[Connection] = deque()
+        """Connections that wait for a request; the server's pool looks after them."""
         self.client: aiohttp.ClientSession | None = None
-        """The HTTP client of a unix socket; those of addresses share one."""
+        """The WebSocket client of a unix socket; those of addresses share one."""
         self._running: set[asyncio.Task[object]] = set()
 
     @property
@@ -78,10 +83,16 @@ class Upstream:
             self.closed = True
             for task in self._running:
                 task.cancel()
+            self.close_idle()
             if self.client is not None:
                 closing = asyncio.get_running_loop().create_task(self.client.close())
                 _closing.add(closing)
                 closing.add_done_callback(_closing.discard)
+
+    def close_idle(self) -> None:
+        """Close the connections that wait for a request."""
+        while self.idle:
+            self.idle.popleft().abort()
 
 
 @dataclass(frozen=True, slots=True)
