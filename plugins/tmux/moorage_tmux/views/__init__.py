@@ -5,9 +5,9 @@ from __future__ import annotations
 from moorage.api import Route
 
 from moorage_tmux.service import Terminals
-from moorage_tmux.views import capture, control, history, management, recordings, sessions, upstream
+from moorage_tmux.views import capture, chrote_page, control, history, management, recordings, sessions
 
-PARTS = (sessions, management, control, history, capture, recordings, upstream)
+PARTS = (sessions, management, control, history, capture, recordings, chrote_page)
 
 
 def routes(terminals: Terminals) -> list[Route]:

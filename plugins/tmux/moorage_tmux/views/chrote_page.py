@@ -22,9 +22,9 @@ from quart import Response
 from typing_extensions import TypedDict
 
 from moorage_tmux import messages
+from moorage_tmux.chrote_page import ChrotePage
 from moorage_tmux.rights import VIEW
 from moorage_tmux.service import Terminals
-from moorage_tmux.upstream import Upstream
 from moorage_tmux.views.sessions import PersonShape, SessionsAnswer, SessionShape
 
 MAX_LINES = 10_000
@@ -77,7 +77,7 @@ class KeysBody(BaseModel):
     raw: StrictBool = False
 
 
-class UpstreamSession(SessionShape):
+class SizedSession(SessionShape):
     """A session, with the size of its current window."""
 
     currentWindow: int
@@ -88,7 +88,7 @@ class UpstreamSession(SessionShape):
 class OneSession(TypedDict):
     """GET …/sessions/{name}."""
 
-    session: UpstreamSession
+    session: SizedSession
 
 
 class TextAnswer(TypedDict):
@@ -189,7 +189,7 @@ def routes(terminals: Terminals) -> list[Route]:
 
 
 def _reading(terminals: Terminals) -> list[Route]:
-    table, upstream = Routes(), Upstream(terminals)
+    table, page = Routes(), ChrotePage(terminals)
     seen: dict[str, Any] = {"access": VIEW.name, "dialect": WORDS}
 
     @table.get("/api/terminal/sessions", answer=SessionsAnswer, **seen)
@@ -200,7 +200,7 @@ def _reading(terminals: Terminals) -> list[Route]:
     @table.get("/api/terminal/sessions/{name}", answer=OneSession, **seen)
     async def session(name: str) -> Response:
         """Show a session with the size of its current window."""
-        return json_response({"session": await upstream.session(name)})
+        return json_response({"session": await page.session(name)})
 
     @table.get("/api/terminal/sessions/{name}/capture", query=PaneQuery, answer=TextAnswer, **seen)
     async def capture(name: str) -> Response:
@@ -218,24 +218,24 @@ def _reading(terminals: Terminals) -> list[Route]:
     @table.get("/api/terminal/sessions/{name}/lock", answer=LockAnswer, **seen)
     async def lock_of(name: str) -> Response:
         """Show who has locked a session."""
-        return json_response(await upstream.lock(name))
+        return json_response(await page.lock(name))
 
     @table.get("/api/terminal/locks", answer=LocksAnswer, **seen)
     async def locks() -> Response:
         """Show all locks, by the names of their sessions."""
-        return json_response({"locks": await upstream.locks()})
+        return json_response({"locks": await page.locks()})
 
     @table.get("/api/terminal/status", answer=StatusAnswer, **seen)
     async def status() -> Response:
         """Say whether tmux can be asked."""
-        return json_response(await upstream.status())
+        return json_response(await page.status())
 
     return list(table)
 
 
 def _driving(terminals: Terminals) -> list[Route]:
     """Who may is decided in the service."""
-    table, upstream = Routes(), Upstream(terminals)
+    table, page = Routes(), ChrotePage(terminals)
     driven: dict[str, Any] = {"access": VIEW.name, "dialect": WORDS}
 
     @table.post(
@@ -248,7 +248,7 @@ def _driving(terminals: Terminals) -> list[Route]:
             raise BadRequest("keys field required")
         pane = None if body.pane in (None, "") else str(body.pane)
         try:
-            session = await upstream.type(name, pane, current_actor(), body.keys, raw=body.raw)
+            session = await page.type(name, pane, current_actor(), body.keys, raw=body.raw)
         except Forbidden as error:
             if "claimedBy" not in error.details:
                 raise
@@ -260,7 +260,7 @@ def _driving(terminals: Terminals) -> list[Route]:
     async def lock(name: str) -> Response:
         """Lock a session: until it is released or the lock ends, nobody else types into it."""
         try:
-            return json_response(await upstream.take(name, current_actor()))
+            return json_response(await page.take(name, current_actor()))
         except Conflict as error:
             if "lockedBy" not in error.details:
                 raise
@@ -269,7 +269,7 @@ def _driving(terminals: Terminals) -> list[Route]:
     @table.post("/api/terminal/sessions/{name}/release", answer=ReleasedAnswer, **driven)
     async def release(name: str) -> Response:
         """Unlock a session: one's own lock, or with the permission to override anybody's."""
-        await upstream.release(name, current_actor())
+        await page.release(name, current_actor())
         return json_response({"success": True, "sessionId": name})
 
     return list(table)

@@ -29,7 +29,7 @@ BOTH = {
 """Members that are written in both of the page's spellings."""
 
 
-class Upstream:
+class ChrotePage:
     """The page's questions as those of `Terminals`. NotFound, Unavailable as there."""
 
     def __init__(self, terminals: Terminals) -> None:
