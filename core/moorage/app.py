@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -98,7 +99,7 @@ class App:
         self.addresses: list[str] = []
         self._views = Views()
         self.proxy = Proxy()
-        self.runtimes = _runtimes(settings)
+        self.runtimes = _runtimes(settings, loaded.path)
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
@@ -456,11 +457,16 @@ class App:
                 log.exception("did not end well", part=end.__qualname__)
 
 
-def _runtimes(settings: Settings) -> Runtimes:
-    """The core's own runtimes, as far as they are switched on."""
+def _runtimes(settings: Settings, config: Path | None) -> Runtimes:
+    """The core's own runtimes, as far as they are switched on. config: the file, which no workload is to see."""
     runtimes, folder = Runtimes(), settings.data_dir / "runtimes"
+    hidden = (settings.data_dir, *((config,) if config else ()))
     if settings.runtimes.process.enabled:
-        runtimes.add(ProcessRuntime(settings.runtimes.process, folder / "process"))  # type: ignore[arg-type]
+        runtimes.add(
+            ProcessRuntime(
+                settings.runtimes.process, folder / "process", on_stop=settings.runtimes.on_stop, hidden=hidden
+            )
+        )
     if settings.runtimes.docker.enabled:
         runtimes.add(DockerRuntime(settings.runtimes.docker, folder / "docker"))  # type: ignore[arg-type]
     return runtimes

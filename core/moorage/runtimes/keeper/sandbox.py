@@ -1,0 +1,91 @@
+"""The sandbox of a workload: bubblewrap around a shell that waits, into which every program is put."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import time
+
+from moorage.runtimes.keeper import syscalls, tree
+
+HOLDER = ["/bin/sh", "-c", "echo; read -r _"]
+"""Says that all is in place, and ends with the keeper, whose pipe it reads."""
+READY_SECONDS = 20.0
+KILL = 9
+
+
+class SandboxFailed(Exception):
+    """It could not be set up; the text says why."""
+
+
+class Sandbox:
+    """A running sandbox.
+
+    pid: its first process, with which all in it end. bwrap: the program around it. pids: all that holds it.
+    """
+
+    def __init__(self, command: list[str]) -> None:
+        """Start it and wait until it is ready. SandboxFailed.
+
+        command: bubblewrap with its arguments, without the program to run.
+        """
+        in_read, self._hold = os.pipe2(os.O_CLOEXEC)
+        out, out_write = os.pipe2(os.O_CLOEXEC)
+        info, info_write = os.pipe2(os.O_CLOEXEC)
+        errors, errors_write = os.pipe2(os.O_CLOEXEC)
+        parent = os.getpid()
+        self.pid = 0
+        self.bwrap = os.fork()
+        if not self.bwrap:
+            try:
+                syscalls.die_with_parent(KILL)
+                if os.getppid() != parent:
+                    os._exit(1)
+                os.setsid()
+                for target, fd in enumerate((in_read, out_write, errors_write)):
+                    os.dup2(fd, target)
+                os.set_inheritable(info_write, True)
+                os.execve(
+                    command[0], [*command, "--info-fd", str(info_write), "--", *HOLDER], {"PATH": "/usr/bin:/bin"}
+                )
+            except BaseException as error:
+                os.write(2, f"{command[0]}: {error}".encode())
+            finally:
+                os._exit(127)
+        for fd in (in_read, out_write, info_write, errors_write):
+            os.close(fd)
+        try:
+            said = _read(info, errors, until=b"}")
+            ready = _read(out, errors, until=b"\n")
+            if not ready or not said:
+                raise SandboxFailed(_read(errors, errors, until=None).decode("utf-8", "replace").strip()[-400:])
+            self.pid = int(json.loads(said)["child-pid"])
+            self.pids = (self.bwrap, self.pid, *tree.children(self.pid))
+        except BaseException:
+            self.end()
+            raise
+        finally:
+            for fd in (out, info, errors):
+                os.close(fd)
+
+    def end(self) -> None:
+        """Kill all that is in it."""
+        for pid in (self.pid, self.bwrap):
+            if pid:
+                tree.send(pid, KILL)
+
+
+def _read(fd: int, errors: int, *, until: bytes | None) -> bytes:
+    """What comes until a byte, or until the end."""
+    data = b""
+    deadline = time.monotonic() + READY_SECONDS
+    while until is None or until not in data:
+        left = deadline - time.monotonic()
+        if left <= 0 or not select.select([fd], [], [], left)[0]:
+            raise SandboxFailed("it was not ready in time")
+        more = os.read(fd, 4096)
+        if not more:
+            return data if until is None else b""
+        data += more
+    return data

@@ -1,0 +1,158 @@
+"""The process runtime: its workloads, found again at start, each with its keeper and one order of calls."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import structlog
+
+from moorage.config.settings import ProcessSettings
+from moorage.errors import Conflict, NotFound, ValidationFailed
+from moorage.plugin import Health
+from moorage.runtimes.base import Exec, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
+from moorage.runtimes.process import launch
+from moorage.runtimes.process.ports import Ports
+from moorage.runtimes.process.storage import Storage
+from moorage.runtimes.process.workload import Shared, Workload
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_log = structlog.get_logger("moorage.runtimes.process")
+
+
+class ProcessRuntime:
+    """Workloads as processes. folder: where each has a folder of its own (mode 0700).
+
+    on_stop: whether workloads go on while the server is stopped. hidden: folders and files of the server that no
+    workload in a sandbox may see.
+    """
+
+    kind = "process"
+
+    def __init__(
+        self,
+        settings: ProcessSettings,
+        folder: Path,
+        *,
+        on_stop: Literal["keep", "stop"] = "keep",
+        hidden: tuple[Path, ...] = (),
+    ) -> None:
+        self._settings, self._folder, self._on_stop = settings, folder, on_stop
+        self._shared = Shared(Ports(settings.ports), hidden)
+        self._workloads: dict[str, Workload] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    # -- with the server ----------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """See `Runtime.open`."""
+        folders = await asyncio.to_thread(self._folders)
+        for folder in folders:
+            workload = await Workload.find(folder, self._shared)
+            if workload is not None:
+                self._workloads[folder.name] = workload
+
+    def _folders(self) -> list[Path]:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return sorted(path for path in self._folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
+
+    async def close(self) -> None:
+        """See `Runtime.close`."""
+        if self._on_stop == "stop":
+            running = [name for name, workload in self._workloads.items() if workload.running]
+            await asyncio.gather(*(self.stop(name) for name in running), return_exceptions=True)
+        await asyncio.gather(*(workload.let_go() for workload in self._workloads.values()))
+        self._workloads.clear()
+
+    async def health(self) -> Health:
+        """See `Runtime.health`."""
+        return Health("ok", data={"running": sum(w.running for w in self._workloads.values())})
+
+    # -- one workload -------------------------------------------------------------------------------------------
+
+    async def create(self, spec: WorkloadSpec) -> WorkloadState:
+        """See `Runtime.create`."""
+        if not NAME.fullmatch(spec.name):
+            raise ValidationFailed(f"{spec.name!r} is no name for a workload")
+        launch.check(spec)
+        async with self._lock(spec.name):
+            if spec.name in self._workloads:
+                raise Conflict(f"There is a workload {spec.name!r} already")
+            await asyncio.to_thread(launch.check_folders, spec)
+            storage = Storage(self._folder / spec.name)
+            workload = self._workloads[spec.name] = await Workload.make(storage, spec, self._shared)
+            return workload.state()
+
+    async def start(self, name: str) -> WorkloadState:
+        """See `Runtime.start`."""
+        async with self._lock(name):
+            return await self._get(name).start()
+
+    async def stop(self, name: str, seconds: float | None = None) -> WorkloadState:
+        """See `Runtime.stop`."""
+        async with self._lock(name):
+            return await self._get(name).stop(seconds)
+
+    async def remove(self, name: str) -> None:
+        """See `Runtime.remove`."""
+        async with self._lock(name):
+            workload = self._workloads.get(name)
+            if workload is not None:
+                await workload.remove()
+                self._workloads.pop(name, None)
+
+    async def inspect(self, name: str) -> WorkloadState:
+        """See `Runtime.inspect`."""
+        workload = self._workloads.get(name)
+        return workload.state() if workload is not None else WorkloadState(status=WorkloadStatus.MISSING)
+
+    async def wait(self, name: str) -> WorkloadState:
+        """See `Runtime.wait`."""
+        workload = self._get(name)
+        await workload.ended()
+        return workload.state()
+
+    async def list(self) -> dict[str, WorkloadState]:
+        """See `Runtime.list`."""
+        return {name: workload.state() for name, workload in self._workloads.items()}
+
+    async def logs(self, name: str, *, lines: int = 200) -> bytes:
+        """See `Runtime.logs`."""
+        workload = self._get(name)
+        return await asyncio.to_thread(workload.storage.tail, lines, workload.spec.limits.log_bytes)
+
+    async def stats(self, name: str) -> Stats | None:
+        """See `Runtime.stats`."""
+        return await self._get(name).stats()
+
+    async def exec(
+        self,
+        name: str,
+        command: tuple[str, ...],
+        *,
+        env: Mapping[str, str] | None = None,
+        workdir: str | None = None,
+        terminal: TerminalSize | None = None,
+    ) -> Exec:
+        """See `Runtime.exec`."""
+        return await self._get(name).exec(command, env=env or {}, workdir=workdir, terminal=terminal)
+
+    async def digest(self, image: str) -> str | None:
+        """See `Runtime.digest`: there are no images here."""
+        return None
+
+    def _get(self, name: str) -> Workload:
+        workload = self._workloads.get(name)
+        if workload is None:
+            raise NotFound(f"There is no workload {name!r}")
+        return workload
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        """The order of calls on one name. Kept while it is used, and as long as there is a workload."""
+        for other in [n for n, lock in self._locks.items() if n not in self._workloads and not lock.locked()]:
+            if other != name:
+                del self._locks[other]
+        return self._locks.setdefault(name, asyncio.Lock())

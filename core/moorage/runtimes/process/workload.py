@@ -1,0 +1,313 @@
+"""One workload of the process runtime: what is known of it, and its keeper."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from moorage.errors import Conflict, MoorageError, Unavailable, ValidationFailed
+from moorage.runtimes import keeper
+from moorage.runtimes.base import Endpoint, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
+from moorage.runtimes.process import launch
+from moorage.runtimes.process.control import Control, Gone
+from moorage.runtimes.process.executed import ProcessExec
+from moorage.runtimes.process.ports import HOST, Ports
+from moorage.runtimes.process.storage import ERRORS, Storage
+
+KEEPER = str(Path(keeper.__file__).parent)
+START_SECONDS = 50.0
+NEVER_FOUND = "It was not found again: the machine was restarted, or its keeper was killed"
+_log = structlog.get_logger("moorage.runtimes.process")
+
+
+class Shared:
+    """What all workloads of a runtime share. isolation: "bubblewrap" or "none"."""
+
+    def __init__(self, ports: Ports, hidden: tuple[Path, ...]) -> None:
+        self.ports, self.hidden = ports, hidden
+        self.isolation = "none"
+
+
+class Workload:
+    """A workload. Calls that change it are made one at a time, by the runtime's order."""
+
+    def __init__(self, storage: Storage, spec: WorkloadSpec, shared: Shared, state: dict[str, Any]) -> None:
+        self.storage, self.spec = storage, spec
+        self._shared, self._state = shared, state
+        self._watch: asyncio.Task[None] | None = None
+        self._cpu: tuple[float, float] | None = None
+
+    @classmethod
+    async def make(cls, storage: Storage, spec: WorkloadSpec, shared: Shared) -> Workload:
+        """A new one, written down. Unavailable when the disk does not take it."""
+        try:
+            await asyncio.to_thread(storage.create, spec)
+        except FileExistsError:
+            raise Conflict(f"There is a folder of a workload {spec.name!r} already") from None
+        except OSError as error:
+            raise Unavailable(f"The workload cannot be written down: {error.strerror}") from error
+        return cls(storage, spec, shared, {"status": "created"})
+
+    @classmethod
+    async def find(cls, folder: Path, shared: Shared) -> Workload | None:
+        """One from an earlier life of the server, and its keeper if it lives; None when its folder tells nothing."""
+        storage = Storage(folder)
+        try:
+            spec = await asyncio.to_thread(storage.spec)
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            _log.error("folder of a workload cannot be read", folder=folder.name, reason=repr(error))
+            return None
+        workload = cls(storage, spec, shared, storage.state())
+        if workload._state.get("status") == "running":
+            await workload._adopt()
+        return workload
+
+    # -- state --------------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """Whether its keeper lives, as far as is known."""
+        return self._watch is not None and not self._watch.done()
+
+    def state(self) -> WorkloadState:
+        """As it is now."""
+        told = self._state
+        status = WorkloadStatus.RUNNING if self.running else WorkloadStatus(told.get("status", "exited"))
+        running = status is WorkloadStatus.RUNNING
+        ports: dict[str, int] = told.get("ports", {}) if running else {}
+        return WorkloadState(
+            status=status,
+            exit_code=None if running else told.get("exit_code"),
+            reason="" if running else told.get("reason", ""),
+            started_at=_at(told.get("started_at")),
+            ended_at=None if running else _at(told.get("ended_at")),
+            unit=str(told["pid"]) if running and told.get("pid") else None,
+            endpoints={name: Endpoint(HOST, port) for name, port in ports.items()},
+            labels=self.spec.labels,
+            isolation=told.get("isolation", ""),
+        )
+
+    async def ended(self) -> None:
+        """Until it does not run."""
+        if self._watch is not None:
+            await asyncio.wait([self._watch])
+
+    async def _adopt(self) -> None:
+        """Watch the keeper that is there, or find that there is none."""
+        try:
+            control = await Control.connect(self.storage.folder)
+            answer = await control.ask({"do": "watch"})
+        except (Gone, Unavailable):
+            await self._settle()
+            return
+        self._state = answer["state"]
+        self._shared.ports.adopt(self.spec.name, self._state.get("ports", {}).values())
+        self._watch = asyncio.get_running_loop().create_task(self._follow(control), name=f"workload:{self.spec.name}")
+
+    async def _follow(self, control: Control) -> None:
+        """Until the keeper tells the end, or is gone itself."""
+        try:
+            self._state = (await control.receive())["state"]
+        except Gone:
+            await self._settle()
+        finally:
+            control.close()
+        self._shared.ports.free(self.spec.name)
+        _log.info("workload ended", workload=self.spec.name, code=self._state.get("exit_code"))
+
+    async def _settle(self) -> None:
+        """Without a keeper: what it wrote last, or that it was cut short."""
+        self._state = await asyncio.to_thread(self.storage.state)
+        if self._state.get("status") == "running":
+            self._state.update(status="exited", pid=None, keeper=None, ended_at=time.time(), reason=NEVER_FOUND)
+            try:
+                await asyncio.to_thread(self.storage.write_state, self._state)
+            except OSError as error:
+                _log.error("state of a workload cannot be written", workload=self.spec.name, reason=str(error))
+
+    async def let_go(self) -> None:
+        """Watch it no longer; it goes on."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+
+    # -- start and end ------------------------------------------------------------------------------------------
+
+    async def start(self) -> WorkloadState:
+        """See `Runtime.start`."""
+        if self.running:
+            return self.state()
+        await asyncio.to_thread(launch.check_folders, self.spec)
+        ports = self._shared.ports.take(self.spec.name, self.spec.ports)
+        try:
+            task = await asyncio.to_thread(self._task, ports)
+            answer = await self._spawn(task)
+        except BaseException:
+            self._shared.ports.free(self.spec.name)
+            raise
+        if "error" in answer:
+            self._shared.ports.free(self.spec.name)
+            raise self._failure(answer)
+        self._state, self._cpu = answer["state"], None
+        await self._adopt()
+        return self.state()
+
+    def _task(self, ports: dict[str, int]) -> dict[str, Any]:
+        spec = self.spec
+        temporary = str(self.storage.empty_temporary())
+        command, variables = launch.filled(spec, ports)
+        env = launch.environment(spec, variables, temporary=temporary, mark=secrets.token_hex(16))
+        if launch.find_program(command[0], env["PATH"]) is None:
+            raise ValidationFailed(f"The program {command[0]!r} is not there, or may not be run")
+        return {
+            "folder": str(self.storage.folder),
+            "program": {
+                "command": command,
+                "env": env,
+                "workdir": spec.workdir,
+                "limits": launch.rlimits(spec, own_users=False),
+            },
+            "limits": {"memory_bytes": spec.limits.memory_bytes, "processes": spec.limits.processes},
+            "log_bytes": spec.limits.log_bytes,
+            "stop_seconds": spec.stop_seconds,
+            "ports": ports,
+            "sandbox": None,
+            "isolation": self._shared.isolation,
+        }
+
+    async def _spawn(self, task: dict[str, Any]) -> dict[str, Any]:
+        """Start a keeper; what it says first."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        errors = os.open(self.storage.folder / ERRORS, flags, 0o600)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-I", "-S", KEEPER,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
+                cwd="/", env={"PATH": launch.PATH, "LANG": "C.UTF-8"}, start_new_session=True,
+            )  # fmt: skip
+        finally:
+            os.close(errors)
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                said, _ = await process.communicate(json.dumps(task).encode())
+        except TimeoutError:
+            raise Unavailable("The workload's keeper did not start in time") from None
+        try:
+            answer: dict[str, Any] = json.loads(said)
+        except ValueError:
+            _log.error("keeper failed", workload=self.spec.name, errors=await asyncio.to_thread(self.storage.errors))
+            raise Unavailable("The workload's keeper did not start; the server's log says more") from None
+        return answer
+
+    def _failure(self, answer: dict[str, Any]) -> MoorageError:
+        """What a keeper's or an exec's refusal means."""
+        number = int(answer.get("errno", 0))
+        why = os.strerror(number) if number else answer.get("text", "")
+        match answer["error"]:
+            case "command":
+                return ValidationFailed(f"The program could not be started: {why}")
+            case "workdir":
+                return ValidationFailed(f"The folder to start in cannot be entered: {why}")
+            case "ending":
+                return Conflict("The workload is ending")
+            case "running":
+                return Conflict("The workload is kept by somebody else")
+            case "sandbox":
+                return Unavailable(f"The sandbox could not be set up: {why}")
+        if number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC):
+            return Unavailable(f"The machine has no room for it now: {why}")
+        _log.error("keeper failed", workload=self.spec.name, answer=answer)
+        return Unavailable(f"The workload could not be started: {why}")
+
+    async def stop(self, seconds: float | None) -> WorkloadState:
+        """See `Runtime.stop`."""
+        if self.running:
+            wait = self.spec.stop_seconds if seconds is None else max(0.0, seconds)
+            await self._ask({"do": "stop", "seconds": wait})
+            await self.ended()
+        return self.state()
+
+    async def remove(self) -> None:
+        """See `Runtime.remove`."""
+        await self.stop(0)
+        await self.let_go()
+        try:
+            await asyncio.to_thread(self.storage.remove)
+        except OSError as error:
+            raise Unavailable(f"The workload's folder cannot be removed: {error.strerror}") from error
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    async def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask the keeper; None when it has ended."""
+        try:
+            control = await Control.connect(self.storage.folder)
+            try:
+                return await control.ask(request)
+            finally:
+                control.close()
+        except Gone:
+            return None
+
+    async def stats(self) -> Stats | None:
+        """See `Runtime.stats`."""
+        answer = await self._ask({"do": "stats"}) if self.running else None
+        if answer is None or "error" in answer:
+            return None
+        now, used = time.monotonic(), float(answer["cpu_seconds"])
+        before, self._cpu = self._cpu, (now, used)
+        percent = 100 * (used - before[1]) / (now - before[0]) if before and now > before[0] else 0.0
+        return Stats(
+            cpu_percent=max(0.0, percent),
+            memory_bytes=answer["memory_bytes"],
+            memory_limit=self.spec.limits.memory_bytes,
+            processes=answer["processes"],
+        )
+
+    async def exec(
+        self,
+        command: tuple[str, ...],
+        *,
+        env: Mapping[str, str],
+        workdir: str | None,
+        terminal: TerminalSize | None,
+    ) -> ProcessExec:
+        """See `Runtime.exec`."""
+        if not command:
+            raise ValidationFailed("There is no command")
+        program: dict[str, Any] = {"command": list(command), "env": dict(env)}
+        if workdir is not None:
+            program["workdir"] = workdir
+        size = [terminal.columns, terminal.rows] if terminal else None
+        if not self.running:
+            raise Conflict("The workload does not run")
+        try:
+            control = await Control.connect(self.storage.folder)
+        except Gone:
+            raise Conflict("The workload does not run") from None
+        try:
+            answer = await control.ask({"do": "exec", "program": program, "terminal": size})
+            if "error" in answer:
+                raise self._failure(answer)
+            return ProcessExec(control, control.files(), terminal=terminal is not None)
+        except Gone:
+            control.close()
+            raise Conflict("The workload has ended") from None
+        except BaseException:
+            control.close()
+            raise
+
+
+def _at(seconds: float | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
