@@ -244,6 +244,7 @@ class App:
             upstreams=Upstreams(),
             runtimes=OwnRuntimes(self.runtimes, record.name),
             sealing=self.accounts.sealing(record.name),
+            private=(self.started.settings.data_dir, *([self.loaded.path] if self.loaded.path else [])),
         )
 
     def _make_gate(self, sites: Sites) -> Gate:

@@ -77,6 +77,7 @@ class Hub:
 
     name, config: the plugin's own. data_dir: its own folder, mode 0700, made on first use by `folder()`.
     public_url: as configured, or None (then take `current_request().base_url`).
+    private: files and folders of the server's own, which no client and no workload may be led to: its data, its config.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Hub:
     upstreams: Upstreams
     runtimes: OwnRuntimes
     sealing: Sealing
+    private: tuple[Path, ...] = ()
 
     def folder(self) -> Path:
         """The plugin's data folder, created if need be."""

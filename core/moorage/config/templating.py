@@ -15,7 +15,10 @@ from moorage.config.schema import bare_types, fields, is_list, is_secret, item_m
 from moorage.config.settings import AccessSettings, PluginSection, RoleSettings, Settings
 from moorage.config.text import toml_text
 
-SHIPPED: dict[str, dict[str, Any]] = {"tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]}}
+SHIPPED: dict[str, dict[str, Any]] = {
+    "opencode": {"enabled": True},
+    "tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]},
+}
 """What the shipped file sets for plugins, beside the defaults."""
 EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "access.roles": ("builder", {"includes": "viewer", "grants": ["tmux:session:input"], "denies": []}),

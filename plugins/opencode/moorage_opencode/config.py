@@ -19,11 +19,20 @@ class OpenCodeConfig(PluginConfig):
         examples=[["/srv/projects"]],
     )
     runtime: str = Field("process", description='What runs sessions: "process", "docker", or a plugin\'s own runtime.')
+    other_runtimes: list[str] = Field(
+        [],
+        description="Runtimes that a request may name instead of `runtime`. Each keeps sessions apart in its own way: "
+        "allow none that you would not choose yourself.",
+        examples=[["docker"]],
+    )
     binary: str = Field(
         "opencode", description="The OpenCode program for the runtime `process`: a name on PATH or a path."
     )
     image: str | None = Field(
         None, description="The image for the runtime `docker`; it must have OpenCode in it.", examples=["opencode:1"]
+    )
+    other_images: list[str] = Field(
+        [], description="Images that a request may name instead of `image`.", examples=[["opencode:edge"]]
     )
     offline: bool = Field(
         True,

@@ -13,6 +13,7 @@ class OpenCodeSession(Model):
 
     pid: a UUID, because the contract's clients expect one. status: see `states.Status`. runtime: the kind that it was
     made with. sealed: what is secret of it (OpenCode's password, the client's variables), as sealed JSON.
+    operation: what is being done with it and must be brought to an end after a crash, see `states.Operation`.
     generation: counted up by each upgrade, so that nothing mistakes the old workload for the new.
     """
 
@@ -29,6 +30,7 @@ class OpenCodeSession(Model):
     unit = fields.CharField(max_length=255, null=True)
     port = fields.IntField(null=True)
     status = fields.CharField(max_length=16, db_index=True)
+    operation = fields.CharField(max_length=16, null=True)
     error_message = fields.TextField(null=True)
     sealed = fields.TextField()
     generation = fields.IntField(default=1)

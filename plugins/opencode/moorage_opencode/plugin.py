@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
-from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import OCTO, Health, Hub, Manifest, MoorageError, Plugin, Route, hookimpl
 
 from moorage_opencode import views
 from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.rights import PERMISSIONS
 from moorage_opencode.sessions import Sessions
+from moorage_opencode.workload import PROCESS
 
 
 class OpenCodePlugin(Plugin):
@@ -48,5 +50,16 @@ class OpenCodePlugin(Plugin):
 
     @hookimpl
     async def moorage_health(self) -> Health:
-        """How many there are."""
-        return Health("ok")
+        """How many there are, and whether there is an OpenCode to run more of them.
+
+        That there is none is no fault: a server that was just installed is well, and says what to do.
+        """
+        sessions = self.sessions
+        data: dict[str, Any] = {"sessions": sessions.records.counts(), "runtime": sessions.config.runtime}
+        detail = ""
+        if sessions.config.runtime == PROCESS:
+            try:
+                data["opencode"] = sessions.program.path()
+            except MoorageError as error:
+                data["opencode"], detail = None, error.message
+        return Health("ok", detail, data)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from moorage.api import Hub, Route
 
 from moorage_opencode.sessions import Sessions
+from moorage_opencode.views import admin, sessions
+
+PARTS = (sessions, admin)
 
 
-def routes(hub: Hub, sessions: Sessions) -> list[Route]:
+def routes(hub: Hub, service: Sessions) -> list[Route]:
     """All of them."""
-    return []
+    return [route for part in PARTS for route in part.routes(hub, service)]

@@ -21,6 +21,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     "unit" VARCHAR(255),
     "port" INT,
     "status" VARCHAR(16) NOT NULL,
+    "operation" VARCHAR(16),
     "error_message" TEXT,
     "sealed" TEXT NOT NULL,
     "generation" INT NOT NULL,
@@ -40,25 +41,27 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 
 
 MODELS_STATE = (
-    "eJztme1v4jYYwP8Viy/rSQyJl3InvrGW7ZiucDpy2+nWyTWJAY/EztnOUXTq/77HTkICgY"
-    "6gtgPUT9jPi/349zyx4/CjIkLKXeHR2hAaV9AYUaWY4JUO+lHhJKDQ2G1URRUShnkTI9Jk"
-    "7K/5YRXbK+swVloSV4PBhPiKgsijypUs1PG8lS5K7JGYIIIiRSVaMD2DdijFP9TVNdTXCi"
-    "2EnPuCeD8pZCJFjCM9o0hGXDPTVeguNbmrmak94cLcjE+fbZZbfstD5nVgkM+f+9dVNKYu"
-    "gaGtiyu4XTmM5PqMchic3ocwERKc1pDSREeqA2FRdGc6VNVGVnZXS6fr2IHmjHvQIBoxjR"
-    "ZE3fKAeNRGD8NQ4lOIYGH1CvqupNosEowv0gxCDCFRCiL3qnFwNiIQfyeSmQSqN1VEVDIc"
-    "+n00HMDqppRTSUyiOrAciAlUUYjGS0SJO4PmVEIkVaREHB8Xega8UcBgQXOq7FTC91ZU0U"
-    "RIK+R0YXMUcfYtoliLKQWxhEz99TeIYcX0nqq0G87xhFHfWytT5pkBrBzrZWhlfa5/tYYm"
-    "/WPsCj8KeGYcLvVM8JU149pIk1VSM7yWkSlRHvl+UtZp1caRZiZxiDkfj05I5JtCN95xAJ"
-    "msgvFg6OBRz8G4UngIUo9cxSYiqCLzAEGoyq5+akL4uVFvvW29a7Zb78DEhrmSvH2Ip87A"
-    "xI4Wz8CpPFg90SS2sIwzqOE2qlczIrdjDbdyhYA3uaYUjxdsQO6xT/lUz6DbbD9C8Y/up6"
-    "v33U8XzfYbM6GAhzzeAAeJpmFVBnQG1mw4uFTJ5jz+u2734ZsKTrlyM6D2t0SppvZPU6tF"
-    "ltnp9uLV2ri83KNcwWpnvVrdOl+zZauQuBSHBGYpkHbo/Y7CLXqeBfNHEDu9L44ZOVDqm5"
-    "8ne3HT/WKhB8tE82E4+C01z2Xi6sPwl40EEOCjy1T4yuEg3MlecCy0X6DCk5esMohzLmdR"
-    "0+uU2609ILdbOxkbVXETMe99ZRjnfc7uxaLd3Adxczfi5iZiFsBzX4bvyuH8tonLemMPvG"
-    "C1k6/VbQGMPTalqtR2vOn3insv3LDUUphT+/PD+yyHXijkFrw7LyGp+UE3kGOj+8Q3kPgL"
-    "TplazTye6+3h/zvZ6vtcmeu7r8z1wpWZSikkDqhSW0+43ReQguM57A0vff2IvwSWwZ55nM"
-    "W78UsDzz62ltif152e6ztRkXv9RPZoV1Kzcky2HHrXoDG3ue1k1z03yHqJay1tnN7u/Vh5"
-    "9296I6d783Gtxq+7Ts9oGmv1nUovNnf21SDoz77zHpku+joc9CxNofRU2hkzO+drxcREIi"
-    "0wFwtMvDzIVJyKNk9ieViW1z2fIMsndGqcXpZFGB6Y5bzna5aPOcs+URoTV7PvTC8PyPU2"
-    "/9eMH1vGzb+6k3nuL0gjGBN3viDSwwWNaIhdtkVV0Ag2JYTDTcBLaD48/Au/gZKj"
+    "eJztmW1z4jYQgP+Khi/NzaTM8BLuJt9oQnt0LnBz+NqbazqKsAWo2JJPko8wN/nvXck2tg"
+    "GnmElSYPIJe7W7Wj27ejM/aiKk3BUerQ/h4QoeRlQpJnjtEv2ocRJQeChXOkc1EoZ5FSPS"
+    "ZOwX7LCK9ZU1GCstiatBYUJ8RUHkUeVKFuq431oXJfpITBBBkaISLZiewXMoxT/U1XXU1w"
+    "othJz7gng/KWQiRYwjPaNIRlwz86rQXapyVzdde8KFvhmfPlsvt/yWh8y7BCefP/evz9GY"
+    "ugRcWxNXcDty8OT6jHJwTu9D6AgJTutIaaIjdQlhUXRnXqiqj6zsrp52d2kdzRn34IFoxD"
+    "RaEHXLA+JRGz24ocSnEMHCtit4dyXVZpCgfJZmEGIIiVIQuXceB2cjAvF3IplJoHpzjohK"
+    "3KHfR8MBjA4yKonJU+Z/TAEo8mAIMT7ohUB4QaQ0tKGxFNF0ppEWIEYUWshEA2qCXEnU7L"
+    "ww3GHq3pCcUr7qzBUwfggjCtF4iShxZ/A4lTBqcCBiFlzomQklYOBtTpUdlvC9VQbRREgr"
+    "5HRh6yHi7FtEsRZTCmIJVfHX3yAGuvSeqvQ1nOMJo75XmBLMMw6sHOtlaGV9rn+1iqbUxt"
+    "gVfhTwTDlc6pngK23GtZEmo6TGvZaRmQ488v1kCqUzJI40U4lDzNl4dEIi30wqYx0HkMlq"
+    "GA+GDh71HIxrGxMutcjNjkQEFWsmK4Sq7OinJoSfm4322/a7Vqf9DlRsmCvJ24e46wxMbG"
+    "jxDJzag20nmsQalnEGNdxG9WpG5Has4VauEPA615Ti4YINyD32KZ/qGby2Oo9Q/KP76ep9"
+    "99NZq/PGdChgQYkX20HS0rRNBnQG1ixuuFLJ5iz+u2534ZsKjrlyM6D2t0KppvpPU6ubLL"
+    "Od9MWrtXlxsUO5glZpvdq2Il+zZKuQuBSHBHrZIO3Q+5LC3bQ8CeaPIHZ6XxzjOVDqm58n"
+    "e3bT/WKhB8uk5cNw8FuqnsvE1YfhL2sJIMBHV6nwlcFeuJO14FBov0CFJwe6KohzJidR00"
+    "XKnfYOkDvtUsamaXMRMee+KozzNid3sOi0dkHcKkfcWkfMApj3VfiuDE5vmbhoNHfAC1ql"
+    "fG3bFsDYY1OqKi3H63avuHfCDUOthDnVPz28z7LphUJuwVt6CUnV97qBHBrdJ76BxF+Lqt"
+    "RqZvFcp4f/b2dr7HJlbpRfmRsbV+bVl64qiAtGp7cmPD1lKqWQOKBKbT1HlF/zNgxPgfZL"
+    "X/Lib7tVsGcWJ3EDeWng2SftCrtg0ei5vsZtcm8cyU7oSmpGjsmWo8U1tJg783ayRcs1sl"
+    "5iWk8fjm+PfKy8+ze9kdO9+Vio8euu0zMtzUJ9p9Kz9ZV95QT92XfeI/OKvg4HPUtTKD2V"
+    "tsdMz/laMzGRSAvMxQITLw8yFaei9fOO3C/LRcsnyPIR7RrHl2URhntmOW/5muVDzrJPlM"
+    "bE1ew708s9cr3N/jXjh5Zx89/5ZJ77o9cIxsSdL4j08EaLaIoy3c2moBmsSwiHm4CX0Hx4"
+    "+BeZ/Cv2"
 )
