@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from moorage.plugin import Plugin
     from moorage.testing.server import Server
 
-pytest.register_assert_rewrite("moorage.testing.conformance")
+pytest.register_assert_rewrite("moorage.testing.conformance", "moorage.testing.runtimes")
 
 
 class MakeServer(Protocol):

@@ -107,13 +107,20 @@ class Workload:
         """Watch the keeper that is there, or find that there is none."""
         try:
             control = await Control.connect(self.storage.folder)
-            answer = await control.ask({"do": "watch"})
-        except (Gone, Unavailable):
+        except Gone:
             await self._settle()
             return
-        self._state = answer["state"]
+        try:
+            self._state = (await control.ask({"do": "watch"}))["state"]
+        except BaseException as error:
+            control.close()
+            if not isinstance(error, Gone):
+                raise
+            await self._settle()
+            return
         self._shared.ports.adopt(self.spec.name, self._state.get("ports", {}).values())
         self._watch = asyncio.get_running_loop().create_task(self._follow(control), name=f"workload:{self.spec.name}")
+        self._watch.add_done_callback(lambda _: control.close())
 
     async def _follow(self, control: Control) -> None:
         """Until the keeper tells the end, or is gone itself."""
@@ -121,8 +128,6 @@ class Workload:
             self._state = (await control.receive())["state"]
         except Gone:
             await self._settle()
-        finally:
-            control.close()
         self._shared.ports.free(self.spec.name)
         _log.info("workload ended", workload=self.spec.name, code=self._state.get("exit_code"))
 

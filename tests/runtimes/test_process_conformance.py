@@ -1,0 +1,15 @@
+"""The process runtime against the suite that every runtime must pass."""
+
+from pathlib import Path
+
+from moorage.config.settings import ProcessSettings
+from moorage.runtimes import Runtime
+from moorage.runtimes.process import ProcessRuntime
+from moorage.testing.runtimes import RuntimeConformance
+
+
+class TestPlain(RuntimeConformance):
+    """Without isolation."""
+
+    def make(self, folder: Path) -> Runtime:
+        return ProcessRuntime(ProcessSettings(isolation="none"), folder)
