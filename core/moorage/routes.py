@@ -51,6 +51,7 @@ class HttpRoute:
     view: `async def view(**path_params)`, any Quart return value; `quart.request` works inside.
     max_body: bytes; None takes `[server] max_body_bytes`.
     timeout: seconds until 504; None takes `[server] request_timeout`; 0 means none (streams).
+    basic: as in `ProxyRoute`.
     The rest describes the route for OpenAPI; the view's docstring says what it does.
     body, query: the pydantic models that the view reads with `read_json` and `read_query`. forms: a form will do.
     answer: the type of a good answer's JSON (a TypedDict, a model, `dict[str, bool]` …); None for an empty one.
@@ -67,6 +68,7 @@ class HttpRoute:
     dialect: Dialect | None = None
     max_body: int | None = None
     timeout: float | None = None
+    basic: bool = False
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     forms: bool = False
@@ -104,6 +106,8 @@ class ProxyRoute:
         Unavailable) and names an upstream that was registered with `hub.upstreams`.
     timeout: seconds until the upstream must have begun to answer (504), None takes `[server] request_timeout`;
         however long the answer then takes. max_body, max_frame: bytes, as in the other routes.
+    basic: the credential may also be the password of an `Authorization: Basic`, whatever the user name, for programs
+        that can send nothing else.
     The rest is as in `HttpRoute` and `SocketRoute`.
 
     .. versionadded:: 0.1
@@ -120,6 +124,7 @@ class ProxyRoute:
     max_frame: int | None = None
     timeout: float | None = None
     close_codes: dict[int, int] = field(default_factory=dict)
+    basic: bool = False
 
 
 Route = HttpRoute | SocketRoute | ProxyRoute

@@ -29,6 +29,7 @@ from moorage.proxy import Proxy
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, ProxyRoute, SocketRoute
 from moorage.server import proxied
 from moorage.server.body import Body
+from moorage.server.credentials import challenged, shown_token
 from moorage.server.handshake import refuse
 from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
 from moorage.server.origin import SAFE, OriginPolicy
@@ -40,6 +41,7 @@ from moorage.server.sites import MatchFailed, Sites
 from moorage.server.socket import Receive, Send, Socket, SocketClosed, close_reason
 
 log = structlog.get_logger("moorage.gate")
+_ALLOWED_HEADERS = b"authorization, content-type, x-csrf-token, x-opencode-directory, x-request-id"
 
 
 class Authenticator(Protocol):
@@ -148,7 +150,7 @@ class Gate:
         reply = Reply(send, info)
         dialect: Dialect = PROBLEM
         entry: Entry | None = None
-        body: Body | None = None
+        head, body = Head(), None
         try:
             head = self._read(scope, info)
             if scope["http_version"] == "2" and not head.content_length and info.method not in SAFE:
@@ -160,9 +162,13 @@ class Gate:
             await self._authenticate(head, info, reply, entry)
             if failure is not None:
                 await self._unmatched(failure, head, info, reply)
+            elif head.preflight and info.method == "OPTIONS" and entry is not None:
+                # It has no credential, and asks us, not what is behind a proxied path.
+                await self._tell_methods(", ".join(_methods(entry)), head, reply)
             elif entry is not None and not isinstance(entry.route, SocketRoute):
                 await self._serve(entry, entry.route, params, head, info, reply, scope, body or receive)
         except MoorageError as error:
+            challenged(error, entry, head)
             if not info.address and scope["http_version"].startswith("1"):
                 # The head was refused: where this request ends is not certain, and what is behind it is not read.
                 reply.extra.append((b"connection", b"close"))
@@ -188,11 +194,15 @@ class Gate:
         allow = failure.error.headers.get("Allow")
         if info.method != "OPTIONS" or not isinstance(failure.error, MethodNotAllowed) or allow is None:
             raise failure.error
+        await self._tell_methods(allow, head, reply)
+
+    async def _tell_methods(self, allow: str, head: Head, reply: Reply) -> None:
+        """Answer OPTIONS; a preflight of an origin that is trusted learns what it may send."""
         headers = [(b"allow", allow.encode()), (b"content-length", b"0")]
         if head.preflight and head.origin.lower() in self.origins.trusted:
             headers += [
                 (b"access-control-allow-methods", allow.encode()),
-                (b"access-control-allow-headers", b"authorization, content-type, x-csrf-token, x-request-id"),
+                (b"access-control-allow-headers", _ALLOWED_HEADERS),
                 (b"access-control-max-age", b"600"),
             ]
         await reply.send({"type": "http.response.start", "status": 204, "headers": headers})
@@ -211,7 +221,7 @@ class Gate:
     ) -> None:
         credential = info.actor.credential
         # Of a credential that no browser sends on its own (a Bearer token) no page can be the cause.
-        if route.limit is LimitClass.AUTH if credential is None else credential.csrf is not None:
+        if head.ambient or (route.limit is LimitClass.AUTH if credential is None else credential.csrf is not None):
             self.origins.check(info.method, head, info, credential.csrf if credential else None)
         self._authorize(route.access, info.actor)
         if isinstance(receive, Body):
@@ -247,7 +257,7 @@ class Gate:
         reply = Reply(send, info)
         dialect: Dialect = PROBLEM
         entry: Entry | None = None
-        status = 101
+        head, status = Head(), 101
         try:
             head = self._read(scope, info)
             entry, params, failure = self._match(scope, info, WEBSOCKET, head)
@@ -278,6 +288,7 @@ class Gate:
             finally:
                 self._places.free(holder)
         except MoorageError as error:
+            challenged(error, entry, head)
             status = dialect.status(error)
             await refuse(error, dialect, entry, reply, scope, receive, send)
         except (Exception, SystemExit):
@@ -355,8 +366,7 @@ class Gate:
         exempt = entry is not None and entry.route.limit is LimitClass.EXEMPT
         actor: Actor | None = ANONYMOUS
         if head.authorization:
-            scheme, _, token = head.authorization.partition(" ")
-            token = token.strip() if scheme.lower() == "bearer" else ""
+            token = shown_token(head, entry)
             actor = (self._accounts.cached(token) or await self._prove(token, info, exempt)) if token else None
             info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
         elif head.cookie:
@@ -436,6 +446,10 @@ def _of_session(actor: Actor | None, method: Method, cookie: str, reply: Reply) 
     cleared = f"{cookie}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
     reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
     return None
+
+
+def _methods(entry: Entry) -> tuple[str, ...]:
+    return () if isinstance(entry.route, SocketRoute) else entry.route.methods
 
 
 def _without_csrf(actor: Actor) -> Actor:

@@ -53,8 +53,15 @@ class Head:
     request_id: str = ""
     user_agent: str = ""
     preflight: str = ""
+    ambient: bool = False
+    """The credential that counts is one that a browser sends on its own."""
     framed: bool = False
     """HTTP/2 ends a body by a flag: one may come without any header that says so."""
+
+    @property
+    def from_browser(self) -> bool:
+        """Whether a browser sent it, as far as it says so: it would ask its user for the password of a Basic."""
+        return bool(self.fetch_site) or self.user_agent.startswith("Mozilla/")
 
     @property
     def has_body(self) -> bool:
