@@ -469,7 +469,8 @@ def _runtimes(settings: Settings, config: Path | None) -> Runtimes:
             )
         )
     if settings.runtimes.docker.enabled:
-        runtimes.add(DockerRuntime(settings.runtimes.docker, folder / "docker"))  # type: ignore[arg-type]
+        keep = settings.runtimes.on_stop == "keep"
+        runtimes.add(DockerRuntime(settings.runtimes.docker, folder / "docker", keep=keep))
     return runtimes
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from moorage.config.values import (
     ConfigPath,
@@ -357,13 +357,29 @@ class DockerSettings(Section):
         description="The engine's address; Podman's and a rootless engine's sockets will do.",
     )
     network: Annotated[str, Field(min_length=1, max_length=128)] = Field(
-        "bridge", description="The network of containers, made beforehand unless it is one of Docker's own."
+        "bridge",
+        description="The network of containers, made beforehand unless it is one of Docker's own; never the host's.",
+    )
+    reach: Literal["published", "address"] = Field(
+        "published",
+        description='How ports are reached: "published" on 127.0.0.1, which needs the engine on the server\'s own '
+        'machine; or at the container\'s "address" on the network, for a server that is in a container itself.',
+    )
+    read_only: bool = Field(
+        True, description="Containers cannot write to their image's files, only to mounts and to /tmp, /var/tmp, /run."
     )
     user: Annotated[str, Field(max_length=64)] = Field(
         "", description='Who programs are inside containers: "UID:GID"; empty: the server\'s own numbers.'
     )
     timeout: Seconds = Field(30.0, description="Seconds that the engine may take to answer.")
     threads: Annotated[int, Field(ge=2, le=64)] = Field(8, description="Calls to the engine at the same time.")
+
+    @field_validator("network")
+    @classmethod
+    def _apart(cls, network: str) -> str:
+        if network == "host" or network.startswith(("container:", "ns:")):
+            raise ValueError("containers must have a network of their own: a bridge, or one that you made")
+        return network
 
 
 class RuntimesSettings(Section):

@@ -1,10 +1,18 @@
-"""A Docker engine of the test run's own, on a Unix socket, with a Debian base image made on the spot."""
+"""A Docker engine of the test run's own, on a Unix socket, with images made on the spot: busybox, or a Debian."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import io
 import os
+import random
 import shutil
+import signal
+import socket
+import struct
 import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -13,23 +21,52 @@ from realparts.child import Child
 CLIENT = "/usr/bin/docker"
 BASE = "debian:bookworm-slim"
 SUITE = "bookworm"
+SMALL = "busybox:test"
 
 
 class DockerEngine:
-    """`docker(...)` runs the client against it; `stop()` ends it with everything that runs in it."""
+    """`docker(...)` runs the client against it; `stop()` ends it with everything that runs in it.
+
+    It changes nothing of the machine's firewall and has a bridge of its own, so that others may run beside it: ports
+    that are published on loopback work, containers reach the machine, and nothing beyond.
+    """
 
     def __init__(self) -> None:
         # A short path: the name of a Unix socket holds 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix="moorage-docker-"))
         self.socket = self.folder / "docker.sock"
-        argv: list[str | Path] = ["dockerd", "-H", f"unix://{self.socket}", "--data-root", self.folder / "data"]
-        argv += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid"]
-        self._child = Child(argv, self.folder / "log")
+        self.bridge = Bridge()
+        self._child: Child | None = None
         try:
-            self._child.wait_until(self._ready, "Docker engine", 60)
+            self.start()
         except RuntimeError:
             self._remove()
             raise
+
+    def start(self) -> None:
+        """Start it, again after `end`. RuntimeError when it does not answer."""
+        argv: list[str | Path] = ["dockerd", "-H", f"unix://{self.socket}", "--data-root", self.folder / "data"]
+        argv += ["--exec-root", self.folder / "exec", "--pidfile", self.folder / "pid", "--shutdown-timeout", "3"]
+        argv += ["--iptables=false", "--ip-masq=false", "--bridge", self.bridge.name]
+        self._child = Child(argv, self.folder / "log")
+        self._child.wait_until(self._ready, "Docker engine", 60)
+
+    @property
+    def pid(self) -> int:
+        assert self._child is not None
+        return self._child.pid
+
+    def end(self, sig: signal.Signals = signal.SIGTERM) -> None:
+        """End the engine alone; its images and containers are kept for the next `start`."""
+        if self._child is None:
+            return
+        self._child.stop(sig, seconds=30)
+        self._child = None
+        # A killed engine leaves the containerd that it started, which would hold the folder.
+        with contextlib.suppress(OSError, ValueError):
+            left = int((self.folder / "exec/containerd/containerd.pid").read_text())
+            if str(self.folder).encode() in Path(f"/proc/{left}/cmdline").read_bytes():
+                os.kill(left, signal.SIGKILL)
 
     @staticmethod
     def missing() -> str | None:
@@ -77,20 +114,83 @@ class DockerEngine:
         shutil.rmtree(root)
         return BASE
 
+    def import_busybox(self) -> str:
+        """Import an image with a static busybox under all its names; returns the image's name."""
+        program = shutil.which("busybox")
+        if program is None:
+            raise RuntimeError("busybox is not installed (Debian: busybox-static)")
+        names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=10)
+        packed = io.BytesIO()
+        with tarfile.open(fileobj=packed, mode="w") as tar:
+            for folder in ("bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp", "var/tmp"):
+                tar.addfile(_entry(folder, tarfile.DIRTYPE))
+            tar.add(program, "bin/busybox")
+            for name in names.stdout.split():
+                if name != "busybox":
+                    tar.addfile(_entry(f"bin/{name}", tarfile.SYMTYPE, "busybox"))
+        path = self.folder / "busybox.tar"
+        path.write_bytes(packed.getvalue())
+        self.docker("import", "--change", "LABEL made.by=tests", str(path), SMALL)
+        path.unlink()
+        return SMALL
+
     def stop(self) -> None:
         """Stop every container, then the engine, and remove its folder."""
-        running = self.docker("ps", "-q", check=False).stdout.split()
-        if running:
-            self.docker("rm", "-f", *running, check=False)
-        self._child.stop(seconds=30)
+        if self._child is not None:
+            running = self.docker("ps", "-q", check=False).stdout.split()
+            if running:
+                self.docker("rm", "-f", *running, check=False)
+        self.end()
         self._remove()
 
     def _remove(self) -> None:
+        self.end(signal.SIGKILL)
+        self.bridge.remove()
         # What a killed engine left mounted would make the folder undeletable.
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in sorted((m for m in mounts if m.startswith(f"{self.folder}/")), reverse=True):
             subprocess.run(["umount", "-l", mount], check=False, capture_output=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Bridge:
+    """A network bridge with an address of its own. Source: `linux/sockios.h`; a tool for it may not be installed."""
+
+    ADD, DELETE = 0x89A0, 0x89A1
+    GET_FLAGS, SET_FLAGS, SET_ADDRESS, SET_MASK = 0x8913, 0x8914, 0x8916, 0x891C
+    UP = 1
+
+    def __init__(self) -> None:
+        self.name = f"moor{random.randrange(16**8):08x}"
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            try:
+                fcntl.ioctl(asked, self.ADD, self.name.encode() + b"\0")
+                self._address(asked, self.SET_ADDRESS, f"10.{random.randrange(64, 250)}.{random.randrange(256)}.1")
+                self._address(asked, self.SET_MASK, "255.255.255.0")
+                self._flags(asked, up=True)
+            except OSError as error:
+                raise RuntimeError(f"no network bridge can be made: {error}") from error
+
+    def remove(self) -> None:
+        """Take it down and away; harmless when it is gone."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+            self._flags(asked, up=False)
+            fcntl.ioctl(asked, self.DELETE, self.name.encode() + b"\0")
+
+    def _address(self, asked: socket.socket, what: int, address: str) -> None:
+        packed = struct.pack("HH4s8x", socket.AF_INET, 0, socket.inet_aton(address))
+        fcntl.ioctl(asked, what, struct.pack("16s16s", self.name.encode(), packed))
+
+    def _flags(self, asked: socket.socket, *, up: bool) -> None:
+        now = struct.unpack("16sh", fcntl.ioctl(asked, self.GET_FLAGS, struct.pack("16sh", self.name.encode(), 0)))[1]
+        flags = now | self.UP if up else now & ~self.UP
+        fcntl.ioctl(asked, self.SET_FLAGS, struct.pack("16sh", self.name.encode(), flags))
+
+
+def _entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
+    entry = tarfile.TarInfo(name)
+    entry.type, entry.linkname, entry.mode = kind, target, 0o1777 if name.endswith("tmp") else 0o755
+    return entry
 
 
 def debian_mirror() -> str:

@@ -104,13 +104,37 @@ def chromium() -> Path:
     return Path(str(found))
 
 
+def start_docker_engine() -> DockerEngine:
+    """A new engine; where none can run, the test is skipped."""
+    need(DockerEngine.missing())
+    try:
+        return DockerEngine()
+    except RuntimeError as error:
+        need(f"no Docker engine starts here: {str(error)[-1000:]}")
+        raise
+
+
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[DockerEngine]:
-    """A Docker engine without any image. Tests that use it are slow."""
-    need(DockerEngine.missing())
-    engine = DockerEngine()
+    """A Docker engine without any image, for the whole run. Do not end it: see `own_docker_engine`."""
+    engine = start_docker_engine()
     yield engine
     engine.stop()
+
+
+@pytest.fixture(scope="module")
+def own_docker_engine() -> Iterator[DockerEngine]:
+    """A Docker engine of the module's own: `end()` and `start()` it as you like."""
+    engine = start_docker_engine()
+    yield engine
+    engine.stop()
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_engine: DockerEngine) -> str:
+    """The name of an image with busybox in the engine."""
+    need(None if shutil.which("busybox") else "busybox is not installed (Debian: busybox-static)")
+    return docker_engine.import_busybox()
 
 
 @pytest.fixture(scope="session")
