@@ -215,7 +215,10 @@ class Connection(asyncio.Protocol):
     def _frame(self) -> None:
         """Where the answer ends, and whether the connection may go on after it."""
         length, encoding = b"", b""
-        closing = self._parser.get_http_version() != "1.1"
+        version = self._parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            raise Broken(f"the upstream speaks HTTP/{version}")
+        closing = version != "1.1"
         for name, value in self.headers:
             if name == b"content-length":
                 length = value.strip()

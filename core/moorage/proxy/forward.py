@@ -21,6 +21,7 @@ Resolve = Callable[[ProxyRequest], Awaitable[Target]]
 
 WATCH_AFTER = 0.02
 """Seconds after which a request without a body is watched for its client's leaving; most are over before."""
+DRAIN_SECONDS = 2.0
 _REPEATABLE = frozenset(("GET", "HEAD", "OPTIONS", "PUT", "DELETE"))
 _TRAILERS = "http.response.trailers"
 
@@ -76,7 +77,7 @@ class Proxy:
                 connection.begin(asked, head_only=request.method == "HEAD")
                 client.upload(connection)
                 await connection.head()
-                await _answer(connection, send, target, trailers)
+                await _answer(connection, client, send, target, trailers)
                 done = True
                 return
             except Broken as error:
@@ -89,7 +90,7 @@ class Proxy:
                 self._pool.give(target.upstream, connection, reuse=done and client.complete)
 
 
-async def _answer(connection: Connection, send: Send, target: Target, trailers: bool) -> None:
+async def _answer(connection: Connection, client: _Client, send: Send, target: Target, trailers: bool) -> None:
     if not 200 <= connection.status < 600:
         raise UpstreamError(f"The service behind this address answered with status {connection.status}")
     given = connection.headers
@@ -103,6 +104,9 @@ async def _answer(connection: Connection, send: Send, target: Target, trailers: 
     while more:
         chunk = await connection.body()
         more = not connection.whole
+        if not more and not client.complete:
+            connection.abort()
+            await client.drain()
         if chunk or not more:
             await send({"type": "http.response.body", "body": chunk, "more_body": more})
     if trailers:
@@ -127,6 +131,7 @@ class _Client:
         self._main = asyncio.current_task()
         self._before = self._main.cancelling() if self._main is not None else 0
         self._cancelled = False
+        self._drained = asyncio.Event()
 
     def watch(self) -> None:
         """Begin to notice that the client leaves; with a body, `upload` does."""
@@ -153,6 +158,14 @@ class _Client:
     def has_cancelled(self) -> bool:
         """Whether a cancellation of the exchange was ours alone: the client had left before there was a connection."""
         return self._cancelled and self._main is not None and self._main.uncancel() <= self._before
+
+    async def drain(self) -> None:
+        """The answer came before the body was whole: read on for a while, or the client sees a reset connection."""
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._drained.wait()
+        except TimeoutError:
+            pass
 
     async def _send(self, connection: Connection) -> None:
         sent, more = 0, True
@@ -185,10 +198,12 @@ class _Client:
 
     async def _wait(self) -> None:
         try:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
+            while (message := await self._receive())["type"] != "http.disconnect":
+                if not message.get("more_body", False):
+                    self._drained.set()
         except MoorageError:
             pass  # More of a body than may be, after the upstream had enough of it.
+        self._drained.set()
         self._gone()
 
     def _gone(self) -> None:
