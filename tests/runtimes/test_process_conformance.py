@@ -13,3 +13,10 @@ class TestPlain(RuntimeConformance):
 
     def make(self, folder: Path) -> Runtime:
         return ProcessRuntime(ProcessSettings(isolation="none"), folder)
+
+
+class TestIsolated(RuntimeConformance):
+    """In bubblewrap's sandbox."""
+
+    def make(self, folder: Path) -> Runtime:
+        return ProcessRuntime(ProcessSettings(isolation="bubblewrap"), folder)

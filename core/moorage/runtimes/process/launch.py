@@ -72,9 +72,12 @@ def check_folders(spec: WorkloadSpec) -> None:
         raise ValidationFailed(f"The workload's folder {spec.workdir} is not there, or is no folder")
 
 
-def find_program(name: str, path: str) -> str | None:
-    """Where a program is; None when it is not there or may not be run."""
-    return shutil.which(name, path=path)
+def find_program(name: str, *, path: str, workdir: str) -> Path:
+    """Where a program is. ValidationFailed when it is not there or may not be run."""
+    found = shutil.which(str(Path(workdir, name)) if "/" in name else name, path=path)
+    if found is None:
+        raise ValidationFailed(f"The program {name!r} is not there, or may not be run")
+    return Path(found)
 
 
 def filled(spec: WorkloadSpec, ports: Mapping[str, int]) -> tuple[list[str], dict[str, str]]:

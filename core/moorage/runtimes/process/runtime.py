@@ -11,15 +11,17 @@ from typing import Literal
 import structlog
 
 from moorage.config.settings import ProcessSettings
-from moorage.errors import Conflict, NotFound, ValidationFailed
+from moorage.errors import Conflict, MoorageError, NotFound, Unavailable, ValidationFailed
 from moorage.plugin import Health
 from moorage.runtimes.base import Exec, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
-from moorage.runtimes.process import launch
+from moorage.runtimes.process import launch, sandbox
 from moorage.runtimes.process.ports import Ports
 from moorage.runtimes.process.storage import Storage
 from moorage.runtimes.process.workload import Shared, Workload
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+TRIAL = ".trial"
+"""The folder of a workload that only shows whether there can be sandboxes."""
 _log = structlog.get_logger("moorage.runtimes.process")
 
 
@@ -44,12 +46,14 @@ class ProcessRuntime:
         self._shared = Shared(Ports(settings.ports), hidden)
         self._workloads: dict[str, Workload] = {}
         self._locks: dict[str, asyncio.Lock] = {}
+        self._without = ""
 
     # -- with the server ----------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """See `Runtime.open`."""
         folders = await asyncio.to_thread(self._folders)
+        await self._isolate()
         for folder in folders:
             workload = await Workload.find(folder, self._shared)
             if workload is not None:
@@ -58,6 +62,37 @@ class ProcessRuntime:
     def _folders(self) -> list[Path]:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return sorted(path for path in self._folder.iterdir() if path.is_dir() and NAME.fullmatch(path.name))
+
+    async def _isolate(self) -> None:
+        """Find out whether workloads can be kept apart, by really doing it. Unavailable when they must and cannot."""
+        wanted = self._settings.isolation
+        if wanted == "none":
+            self._without = "switched off: [runtimes.process] isolation"
+            return
+        self._shared.bubblewrap = sandbox.find()
+        self._without = "" if self._shared.bubblewrap else "bubblewrap is not installed"
+        if self._shared.bubblewrap:
+            self._without = await self._try()
+        if self._without:
+            self._shared.bubblewrap = None
+            if wanted == "bubblewrap":
+                raise Unavailable(f"Workloads cannot be isolated: {self._without}")
+            _log.warning("workloads are not isolated", reason=self._without)
+
+    async def _try(self) -> str:
+        """Run a program in a sandbox; why it did not work."""
+        storage = Storage(self._folder / TRIAL)
+        await asyncio.to_thread(storage.remove)
+        trial = await Workload.make(storage, WorkloadSpec(name=TRIAL, command=("true",)), self._shared)
+        try:
+            await trial.start()
+            await trial.ended()
+            state = trial.state()
+            return "" if state.exit_code == 0 else state.reason or f"a trial ended with {state.exit_code}"
+        except MoorageError as error:
+            return error.message
+        finally:
+            await trial.remove()
 
     async def close(self) -> None:
         """See `Runtime.close`."""
@@ -69,7 +104,10 @@ class ProcessRuntime:
 
     async def health(self) -> Health:
         """See `Runtime.health`."""
-        return Health("ok", data={"running": sum(w.running for w in self._workloads.values())})
+        running = sum(workload.running for workload in self._workloads.values())
+        detail = f"Workloads are not isolated: {self._without}" if self._without else ""
+        isolation = "bubblewrap" if self._shared.bubblewrap else "none"
+        return Health("ok", detail, data={"running": running, "isolation": isolation})
 
     # -- one workload -------------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ import structlog
 from moorage.errors import Conflict, MoorageError, Unavailable, ValidationFailed
 from moorage.runtimes import keeper
 from moorage.runtimes.base import Endpoint, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
-from moorage.runtimes.process import launch
+from moorage.runtimes.process import launch, sandbox
 from moorage.runtimes.process.control import Control, Gone
 from moorage.runtimes.process.executed import ProcessExec
 from moorage.runtimes.process.ports import HOST, Ports
@@ -32,11 +32,11 @@ _log = structlog.get_logger("moorage.runtimes.process")
 
 
 class Shared:
-    """What all workloads of a runtime share. isolation: "bubblewrap" or "none"."""
+    """What all workloads of a runtime share. bubblewrap: where it is, None when workloads are not kept apart."""
 
     def __init__(self, ports: Ports, hidden: tuple[Path, ...]) -> None:
         self.ports, self.hidden = ports, hidden
-        self.isolation = "none"
+        self.bubblewrap: str | None = None
 
 
 class Workload:
@@ -153,7 +153,7 @@ class Workload:
         """See `Runtime.start`."""
         if self.running:
             return self.state()
-        await asyncio.to_thread(launch.check_folders, self.spec)
+        await asyncio.to_thread(self._check)
         ports = self._shared.ports.take(self.spec.name, self.spec.ports)
         try:
             task = await asyncio.to_thread(self._task, ports)
@@ -168,27 +168,38 @@ class Workload:
         await self._adopt()
         return self.state()
 
+    def _check(self) -> None:
+        launch.check_folders(self.spec)
+        if self._shared.bubblewrap:
+            sandbox.check(self.spec, self._shared.hidden)
+
     def _task(self, ports: dict[str, int]) -> dict[str, Any]:
-        spec = self.spec
-        temporary = str(self.storage.empty_temporary())
+        spec, bubblewrap = self.spec, self._shared.bubblewrap
+        temporary = self.storage.empty_temporary()
         command, variables = launch.filled(spec, ports)
-        env = launch.environment(spec, variables, temporary=temporary, mark=secrets.token_hex(16))
-        if launch.find_program(command[0], env["PATH"]) is None:
-            raise ValidationFailed(f"The program {command[0]!r} is not there, or may not be run")
+        seen = "/tmp" if bubblewrap else str(temporary)  # noqa: S108 - it is the workload's own.
+        env = launch.environment(spec, variables, temporary=seen, mark=secrets.token_hex(16))
+        found = launch.find_program(command[0], path=env["PATH"], workdir=spec.workdir)
+        if bubblewrap and not sandbox.sees(found, spec):
+            raise ValidationFailed(
+                f"The program {command[0]!r} is at {found}, which the sandbox does not show: mount it"
+            )
         return {
             "folder": str(self.storage.folder),
             "program": {
                 "command": command,
                 "env": env,
                 "workdir": spec.workdir,
-                "limits": launch.rlimits(spec, own_users=False),
+                "limits": launch.rlimits(spec, own_users=bool(bubblewrap) and os.geteuid() != 0),
             },
             "limits": {"memory_bytes": spec.limits.memory_bytes, "processes": spec.limits.processes},
             "log_bytes": spec.limits.log_bytes,
             "stop_seconds": spec.stop_seconds,
             "ports": ports,
-            "sandbox": None,
-            "isolation": self._shared.isolation,
+            "sandbox": sandbox.arguments(bubblewrap, spec, temporary=temporary, hidden=self._shared.hidden)
+            if bubblewrap
+            else None,
+            "isolation": "bubblewrap" if bubblewrap else "none",
         }
 
     async def _spawn(self, task: dict[str, Any]) -> dict[str, Any]:
