@@ -56,7 +56,8 @@ class Keeper:
         self.sandbox: Sandbox | None = None
         self.main = 0
         self.ending = self.ended = False
-        self.state: dict[str, Any] = {"status": "running", "ports": task["ports"], "isolation": task["isolation"]}
+        self.state: dict[str, Any] = {"status": "running"}
+        self.state.update({name: task[name] for name in ("ports", "isolation", "mark")})
 
     # -- start --------------------------------------------------------------------------------------------------
 

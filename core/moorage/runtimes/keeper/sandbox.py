@@ -34,6 +34,10 @@ class Sandbox:
         out, out_write = os.pipe2(os.O_CLOEXEC)
         info, info_write = os.pipe2(os.O_CLOEXEC)
         errors, errors_write = os.pipe2(os.O_CLOEXEC)
+        # Not on its command line, which those inside can read.
+        options = os.memfd_create("options", os.MFD_CLOEXEC)
+        os.write(options, "\0".join([*command[1:], "--info-fd", str(info_write)]).encode() + b"\0")
+        os.lseek(options, 0, os.SEEK_SET)
         parent = os.getpid()
         self.pid = 0
         self.bwrap = os.fork()
@@ -43,17 +47,17 @@ class Sandbox:
                 if os.getppid() != parent:
                     os._exit(1)
                 os.setsid()
+                os.umask(0o022)
                 for target, fd in enumerate((in_read, out_write, errors_write)):
                     os.dup2(fd, target)
-                os.set_inheritable(info_write, True)
-                os.execve(
-                    command[0], [*command, "--info-fd", str(info_write), "--", *HOLDER], {"PATH": "/usr/bin:/bin"}
-                )
+                for fd in (info_write, options):
+                    os.set_inheritable(fd, True)
+                os.execve(command[0], ["bwrap", "--args", str(options), "--", *HOLDER], {"PATH": "/usr/bin:/bin"})
             except BaseException as error:
                 os.write(2, f"{command[0]}: {error}".encode())
             finally:
                 os._exit(127)
-        for fd in (in_read, out_write, info_write, errors_write):
+        for fd in (in_read, out_write, info_write, errors_write, options):
             os.close(fd)
         try:
             said = _read(info, errors, until=b"}")

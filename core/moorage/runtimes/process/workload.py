@@ -19,13 +19,14 @@ import structlog
 from moorage.errors import Conflict, MoorageError, Unavailable, ValidationFailed
 from moorage.runtimes import keeper
 from moorage.runtimes.base import Endpoint, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
-from moorage.runtimes.process import launch, sandbox
+from moorage.runtimes.process import launch, orphans, sandbox
 from moorage.runtimes.process.control import Control, Gone
 from moorage.runtimes.process.executed import ProcessExec
 from moorage.runtimes.process.ports import HOST, Ports
 from moorage.runtimes.process.storage import ERRORS, Storage
 
-KEEPER = str(Path(keeper.__file__).parent)
+KEEPER = (sys.executable, "-I", "-S", str(Path(keeper.__file__).parent))
+"""Isolated and without site-packages: it starts in a hundredth of a second, and needs none of them."""
 START_SECONDS = 50.0
 NEVER_FOUND = "It was not found again: the machine was restarted, or its keeper was killed"
 _log = structlog.get_logger("moorage.runtimes.process")
@@ -135,6 +136,8 @@ class Workload:
         """Without a keeper: what it wrote last, or that it was cut short."""
         self._state = await asyncio.to_thread(self.storage.state)
         if self._state.get("status") == "running":
+            if left := await asyncio.to_thread(orphans.end, str(self._state.get("mark"))):
+                _log.warning("processes without a keeper were ended", workload=self.spec.name, processes=left)
             self._state.update(status="exited", pid=None, keeper=None, ended_at=time.time(), reason=NEVER_FOUND)
             try:
                 await asyncio.to_thread(self.storage.write_state, self._state)
@@ -178,7 +181,8 @@ class Workload:
         temporary = self.storage.empty_temporary()
         command, variables = launch.filled(spec, ports)
         seen = "/tmp" if bubblewrap else str(temporary)  # noqa: S108 - it is the workload's own.
-        env = launch.environment(spec, variables, temporary=seen, mark=secrets.token_hex(16))
+        mark = secrets.token_hex(16)
+        env = launch.environment(spec, variables, temporary=seen, mark=mark)
         found = launch.find_program(command[0], path=env["PATH"], workdir=spec.workdir)
         if bubblewrap and not sandbox.sees(found, spec):
             raise ValidationFailed(
@@ -196,6 +200,7 @@ class Workload:
             "log_bytes": spec.limits.log_bytes,
             "stop_seconds": spec.stop_seconds,
             "ports": ports,
+            "mark": mark,
             "sandbox": sandbox.arguments(bubblewrap, spec, temporary=temporary, hidden=self._shared.hidden)
             if bubblewrap
             else None,
@@ -208,7 +213,7 @@ class Workload:
         errors = os.open(self.storage.folder / ERRORS, flags, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-I", "-S", KEEPER,
+                *KEEPER,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
                 cwd="/", env={"PATH": launch.PATH, "LANG": "C.UTF-8"}, start_new_session=True,
             )  # fmt: skip
