@@ -67,3 +67,6 @@ class OpenCodeConfig(PluginConfig):
     max_file_bytes: int = Field(
         100 * 1024 * 1024, ge=1024, description="The largest file that can be written, or read as a whole."
     )
+    max_tree_entries: int = Field(
+        20_000, ge=100, le=1_000_000, description="Files and folders that one answer with a session's tree may hold."
+    )
