@@ -7,8 +7,10 @@ from typing import Any
 
 from moorage.api import OCTO, Health, Hub, Manifest, MoorageError, Plugin, Route, hookimpl
 
+from moorage_opencode import files as session_files
 from moorage_opencode import views
 from moorage_opencode.config import OpenCodeConfig
+from moorage_opencode.files import Files
 from moorage_opencode.rights import PERMISSIONS
 from moorage_opencode.sessions import Sessions
 from moorage_opencode.workload import PROCESS
@@ -29,6 +31,7 @@ class OpenCodePlugin(Plugin):
     )
 
     sessions: Sessions
+    files: Files
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
@@ -36,7 +39,8 @@ class OpenCodePlugin(Plugin):
         if not isinstance(hub.config, OpenCodeConfig):
             raise TypeError("the opencode plugin was given another plugin's settings")
         self.sessions = Sessions(hub, hub.config)
-        return views.routes(hub, self.sessions)
+        self.files = Files(hub, hub.config)
+        return [*views.routes(hub, self.sessions), *session_files.routes(self.files, self.sessions)]
 
     @hookimpl
     async def moorage_startup(self) -> None:
@@ -46,6 +50,7 @@ class OpenCodePlugin(Plugin):
     @hookimpl
     async def moorage_shutdown(self) -> None:
         """Let go of it; sessions go on."""
+        self.files.close()
         await self.sessions.close()
 
     @hookimpl
