@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from harness import Server, running
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 CONFIG = {
@@ -58,7 +59,7 @@ def ada(server):
 
 
 def bearer(server: Server, token: str, **headers: str) -> httpx.Client:
-    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}", **headers}, timeout=20)
+    return httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token}", **headers}, timeout=WAIT)
 
 
 def cookie_of(answer: httpx.Response, name: str = "moorage_session") -> str:

@@ -11,6 +11,7 @@ from moorage.accounts.keys import MAX_PER_USER
 from moorage.accounts.models import ApiKey
 from moorage.errors import Conflict, Forbidden, NotFound, Unauthorized, ValidationFailed
 from moorage.events import Topic
+from waits import WAIT
 
 
 async def key_actor(desk, user_id, **more):
@@ -92,7 +93,7 @@ async def test_a_key_ends_on_its_day_even_if_remembered(make_desk):
         _, secret = await desk.accounts.create_key(user_id, "robot", expires_at=until, by=SYSTEM)
         assert await desk.accounts.authenticate(secret)
         desk.clock.turn(1)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT):
             while desk.accounts.cached(secret) is not None:
                 await asyncio.sleep(0.01)
         assert await desk.accounts.authenticate(secret) is None

@@ -7,6 +7,7 @@ import time
 import httpx
 import pytest
 from harness import running
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 SECRET = "introspect-for-tests-only"
@@ -52,7 +53,7 @@ def user_id(server, name):
 
 
 def rows(server, statement, *values):
-    connection = sqlite3.connect(server.data_dir / "moorage.db", timeout=20)
+    connection = sqlite3.connect(server.data_dir / "moorage.db", timeout=WAIT)
     try:
         return connection.execute(statement, values).fetchall()
     finally:

@@ -20,6 +20,7 @@ from moorage.errors import (
 )
 from moorage.events import Topic
 from moorage.observe.models import AuditEvent
+from waits import WAIT
 
 # -- registration ---------------------------------------------------------------------------------------------
 
@@ -326,7 +327,7 @@ async def test_makers_who_go_while_others_come_in_block_nobody(desk):
             work.append(accept(desk, text, await desk.actor(f"vic{number}")))
             work.append(desk.accounts.administration.delete(maker, by=SYSTEM))
             work.append(desk.accounts.invites.revoke((await desk.accounts.invites.find(text)).id, by=SYSTEM))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(WAIT):
             done = await asyncio.gather(*work, return_exceptions=True)
         odd = [one for one in done if isinstance(one, Exception) and not isinstance(one, InviteRefused)]
         assert not odd

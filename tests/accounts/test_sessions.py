@@ -12,6 +12,7 @@ from moorage.accounts.cache import CredentialCache
 from moorage.accounts.models import ApiKey, AuthAttempt, Session, User
 from moorage.errors import Unauthorized
 from moorage.events import Topic
+from waits import WAIT
 
 DAY = 86400
 
@@ -140,7 +141,7 @@ async def test_another_process_is_believed_after_the_moment(make_desk):
     with command.db.activate():
         await command.accounts.set_active(user_id, False, by=SYSTEM)
     with server.db.activate():
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + WAIT
         while server.accounts.cached(login.token) is not None and time.monotonic() < deadline:
             await asyncio.sleep(0.01)
         assert await server.accounts.authenticate(login.token) is None

@@ -13,6 +13,7 @@ from moorage.accounts.models import Session, SigningKey, User
 from moorage.accounts.shared import ClientInfo
 from moorage.accounts.tokens import MAX_JWT
 from moorage.errors import Forbidden, NotFound
+from waits import WAIT
 
 BOTH = pytest.mark.parametrize("backend", ["sqlite", "postgres"], indirect=True)
 DAY = 86400
@@ -109,7 +110,7 @@ async def test_memory_does_not_outlive_a_jwt(make_desk):
         desk.clock.turn(59.25)  # What is left of its last second are 72 milliseconds.
         assert await desk.accounts.authenticate(token)
         assert desk.accounts.cached(token)
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(WAIT):
             while desk.accounts.cached(token):
                 await asyncio.sleep(0.01)
 

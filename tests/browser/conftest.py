@@ -9,6 +9,7 @@ import pytest
 from harness import Server, running
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from realparts.tmux import TmuxServer
+from waits import PAGE
 
 PASSWORD = "correct horse battery"
 ARGUMENTS = [
@@ -20,7 +21,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=PAGE)
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,7 @@ def open_page(browser: Browser, server: Server, faults: Faults) -> Iterator[Call
 
     def open_one(path: str = "/", **options: object) -> Page:
         context = browser.new_context(**options)
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PAGE)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(f"exception: {error}"))

@@ -6,6 +6,7 @@ import re
 import time
 
 from playwright.sync_api import expect
+from waits import WAIT
 
 HOME = "Terminals"
 
@@ -16,7 +17,7 @@ def screen(page):
 
 def printed_link(server) -> str:
     """The path of the owner's link, as the operator reads it in the terminal."""
-    said, deadline = "\n".join(server.said), time.monotonic() + 10
+    said, deadline = "\n".join(server.said), time.monotonic() + WAIT
     while (found := re.search(r"http\S+?(/#setup=\S+)\s", said + "\n")) is None:
         assert time.monotonic() < deadline, said
         time.sleep(0.02)
@@ -131,7 +132,7 @@ def test_the_terminal_comes_back_after_the_connection_was_lost(server, sign_in, 
     expect(page.get_by_text("The connection was lost")).to_be_visible()
     tmux_server.run("send-keys", "-t", "main", "echo meanwhile-$((2+3))", "Enter")
     server.start()
-    expect(screen(page)).to_contain_text("meanwhile-5", timeout=30_000)
+    expect(screen(page)).to_contain_text("meanwhile-5")
     expect(page.get_by_text("The connection was lost")).to_have_count(0)
     # A server that is ending answers 503 to what the page asks meanwhile.
     expected = ("ERR_CONNECTION", "WebSocket", "503")

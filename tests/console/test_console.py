@@ -14,6 +14,7 @@ import httpx
 import pytest
 from fakedist import install, probe
 from harness import Server, free_port, running
+from waits import WAIT
 
 
 def nobody(*, setup: bool) -> dict[str, Any]:
@@ -114,7 +115,7 @@ def test_files_are_compressed_for_those_who_take_that(client: httpx.Client) -> N
 )
 def test_nothing_but_the_built_files_is_served(server: Server, path: str) -> None:
     # By hand: a client library would tidy the path up.
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as sock:
         sock.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         answer = sock.makefile("rb").read()
     status, body = answer.split(b"\r\n")[0], answer.partition(b"\r\n\r\n")[2]

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from harness import running
 from people import CONFIG
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}")
@@ -151,7 +152,7 @@ def test_a_bad_query_is_told(root, query):
 
 
 def test_bootstrap_once(tmp_path):
-    with running(tmp_path, CONFIG) as server, httpx.Client(base_url=server.url, timeout=20) as client:
+    with running(tmp_path, CONFIG) as server, httpx.Client(base_url=server.url, timeout=WAIT) as client:
         token = (server.data_dir / "run" / "setup-token").read_text().strip()
         body = {"username": "first", "password": PASSWORD}
 

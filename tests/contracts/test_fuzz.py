@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from openapi_check import Checker, documents_of, resolve
+from waits import WAIT
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Of its own dependencies, at import.
@@ -119,7 +120,7 @@ class Target:
         named: list[str] = []
         codes: list[str] = []
         key = ""
-        with httpx.Client(base_url=self.server.url, headers=self.headers["owner"], timeout=20) as client:
+        with httpx.Client(base_url=self.server.url, headers=self.headers["owner"], timeout=WAIT) as client:
             for path, body in (
                 ("/api/admin/users", self.likely() | {"role": "user"}),
                 ("/admin/invites", {}),

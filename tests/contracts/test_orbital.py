@@ -13,6 +13,7 @@ from harness import running
 from oauthlib.oauth2 import DeviceClient, LegacyApplicationClient, UnsupportedGrantTypeError
 from people import CONFIG, PASSWORD, populated
 from requests_oauthlib import OAuth2Session
+from waits import WAIT
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 USER_KEYS = {"id", "name", "email", "image", "emailVerified", "createdAt", "updatedAt"}
@@ -36,7 +37,7 @@ def people(tmp_path_factory):
 def device(people):
     """A program of its own on a machine of its own: limits count by address."""
     headers = {"X-Forwarded-For": next(ADDRESSES)}
-    with httpx.Client(base_url=people.server.url, headers=headers, timeout=20) as client:
+    with httpx.Client(base_url=people.server.url, headers=headers, timeout=WAIT) as client:
         yield client
 
 

@@ -16,6 +16,7 @@ import pytest
 from moorage.db import Database
 from moorage.errors import StartError, Unavailable
 from tortoise.exceptions import IntegrityError, TransactionManagementError
+from waits import WAIT
 
 
 @pytest.fixture
@@ -96,7 +97,7 @@ async def test_a_cancelled_transaction_leaves_nothing_behind(db: Database, harbo
             await asyncio.Event().wait()
 
     task = asyncio.create_task(work())
-    await asyncio.wait_for(inside.wait(), 5)
+    await asyncio.wait_for(inside.wait(), WAIT)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -105,7 +106,7 @@ async def test_a_cancelled_transaction_leaves_nothing_behind(db: Database, harbo
         async with db.transaction():
             await harbour.Boat.create(name="next")
 
-    await asyncio.wait_for(next_one(), 5)
+    await asyncio.wait_for(next_one(), WAIT)
     assert await harbour.Boat.all().values_list("name", flat=True) == ["next"]
 
 
@@ -123,7 +124,7 @@ async def test_transactions_cancelled_at_any_point_lose_no_connection(db: Databa
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
     # Each of these needs a connection; had the pool lost ten, or SQLite its lock, they would wait for ever.
-    await asyncio.wait_for(asyncio.gather(*(work(f"last{n}") for n in range(12))), 20)
+    await asyncio.wait_for(asyncio.gather(*(work(f"last{n}") for n in range(12))), WAIT)
     assert await harbour.Boat.filter(name__startswith="last", visits=1).count() == 12
     assert await harbour.Boat.filter(visits=0).count() == 0
 
@@ -147,7 +148,7 @@ async def test_a_begin_that_is_cancelled_or_refused_frees_the_connection(
         bulk.cancel()
         await asyncio.gather(waiting, bulk, return_exceptions=True)
         other.execute("ROLLBACK")
-        await asyncio.wait_for(add("yes"), 5)
+        await asyncio.wait_for(add("yes"), WAIT)
         # Nothing of ours is open: another process can write at once.
         other.execute("PRAGMA busy_timeout=0")
         other.execute("BEGIN IMMEDIATE")
@@ -166,8 +167,8 @@ async def test_reading_does_not_wait_for_a_writer(db: Database, harbour: Any) ->
             await done.wait()
 
     task = asyncio.create_task(write())
-    await asyncio.wait_for(inside.wait(), 5)
-    assert await asyncio.wait_for(harbour.Boat.all().values_list("name", flat=True), 5) == ["before"]
+    await asyncio.wait_for(inside.wait(), WAIT)
+    assert await asyncio.wait_for(harbour.Boat.all().values_list("name", flat=True), WAIT) == ["before"]
     done.set()
     await task
     assert await harbour.Boat.all().count() == 2
@@ -284,7 +285,7 @@ async def test_closing_ends_a_transaction_that_hangs(
 
     task = asyncio.create_task(hang())
     await inside.wait()
-    await asyncio.wait_for(lite.close(), 5)
+    await asyncio.wait_for(lite.close(), WAIT)
     assert not lite.is_open
     with pytest.raises(Unavailable):
         await lite.ping()

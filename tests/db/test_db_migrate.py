@@ -13,6 +13,7 @@ from moorage.db import Database
 from moorage.db.migrate import CORE, MigrationError, Source, sources, status, upgrade
 from moorage.errors import StartError
 from moorage.plugin import Manifest
+from waits import WAIT
 
 PLACES = {
     "sqlite": "CREATE TABLE harbour_places (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, name TEXT NOT NULL UNIQUE)",
@@ -325,7 +326,7 @@ async def test_killed_while_postgres_is_busy_with_a_statement(
     stuck = source("harbour", {"0001_init": FIRST, "0002_half": busy})
     await killed_in_the_middle(postgres_url, data_dir, stuck.migrations, marker, start_python)
     good = source("harbour", {"0001_init": FIRST, "0002_half": "CREATE TABLE harbour_half (id INT)"})
-    assert await asyncio.wait_for(upgrade(postgres_url, data_dir, [good]), 20)
+    assert await asyncio.wait_for(upgrade(postgres_url, data_dir, [good]), WAIT)
 
 
 async def test_waiting_for_another_runner_has_an_end(

@@ -15,6 +15,7 @@ from moorage.app import App
 from moorage.config import load
 from moorage.openapi.served import by_document
 from moorage.routes import SocketRoute
+from waits import WAIT
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
 PAGES = ("octo", "chrote", "octoprox", "orbital", "chat")
@@ -224,7 +225,7 @@ def test_the_examples_of_chat_begin_with_its_first_user(tmp_path):
 def setup_token(server):
     """What the link of the first start holds; it is written a moment after the server is ready."""
     file = server.data_dir / "run" / "setup-token"
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + WAIT
     while not (file.exists() and file.read_text().strip()):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -10,6 +10,7 @@ import pytest
 import structlog
 from moorage.errors import ConfigError
 from moorage.events import EventBus, RedisBackplane, Topic
+from waits import WAIT
 
 if TYPE_CHECKING:
     from realparts.redis_server import RedisServer
@@ -30,7 +31,7 @@ class Server:
         self.bus.subscribe(Topic.BACKPLANE_RESTORED, lambda data: self.restored.set())
 
     async def hears(self) -> Data:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT):
             return await self.heard.get()
 
 
@@ -73,7 +74,7 @@ async def test_a_topic_can_be_joined_while_running(redis_url: str, server: Make)
     two.bus.subscribe("late", got.put_nowait)
     one.bus.bridge(one.plane, ["late"])
     two.bus.bridge(two.plane, ["late"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         while got.empty():  # the subscription is on its way
             one.bus.publish("late", {"n": 1})
             await asyncio.sleep(0.02)
@@ -106,11 +107,11 @@ async def test_redis_goes_and_comes_back(own_redis: RedisServer, server: Make) -
     assert await two.hears() == {"n": 1}
     assert not two.restored.is_set()
     own_redis.stop()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         while one.plane.connected or two.plane.connected:
             await asyncio.sleep(0.02)
     own_redis.start()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(WAIT):
         await one.restored.wait()
         await two.restored.wait()
     one.bus.publish("a", {"n": 2})
@@ -126,7 +127,7 @@ async def test_a_server_that_starts_without_redis(own_redis: RedisServer, server
     assert await one.hears() == {"n": 1}, "the server itself goes on"
     assert not await one.plane.wait_connected(0.3)
     own_redis.start()
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(WAIT):
         await one.restored.wait()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import structlog
 from moorage.events import EventBus, MemoryBackplane, MemoryExchange, Topic
+from waits import WAIT
 
 Data = dict[str, Any]
 
@@ -76,7 +77,7 @@ async def test_async_handlers_keep_the_order_and_hold_up_nobody(bus: EventBus) -
     bus.subscribe("a", runs)
     for n in range(5):
         bus.publish("a", {"n": n})
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT):
         while len(quick) < 5:
             await asyncio.sleep(0)
     assert slow == []
@@ -177,7 +178,7 @@ async def test_closing_lets_handlers_catch_up_but_not_for_ever() -> None:
 
     stuck.subscribe("a", hangs)
     stuck.publish("a", {})
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT):
         await stuck.close(0.05)
     with pytest.raises(RuntimeError):
         stuck.subscribe("a", hangs)

@@ -9,6 +9,7 @@ import structlog
 from moorage.errors import Unavailable
 from moorage.events import TaskSupervisor
 from moorage.events.tasks import repeat
+from waits import WAIT
 
 
 async def test_results_and_failures() -> None:
@@ -107,7 +108,7 @@ async def test_what_is_repeated_says_once_that_it_cannot_be_done() -> None:
     tasks = TaskSupervisor("probe")
     with structlog.testing.capture_logs() as logged:
         tasks.spawn(repeat("probing", 0.001, work), "repeat")
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), WAIT)
         await tasks.stop(1)
     assert [entry["event"] for entry in logged] == ["not possible now", "failed", "possible again"]
 

@@ -15,6 +15,7 @@ from moorage.errors import ConfigError
 from moorage.limits import RateLimiter
 from moorage.observe.metrics import Metrics
 from moorage.routes import LimitClass
+from waits import WAIT
 
 if TYPE_CHECKING:
     from realparts.redis_server import RedisServer
@@ -193,7 +194,7 @@ async def test_without_redis_general_passes_and_logins_are_counted_here(own_redi
     assert "moorage_limits_storage_up 0.0" in text
 
     own_redis.start()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT):
         while not one.storage_up:
             await asyncio.sleep(0.05)
     assert "moorage_limits_storage_up 1.0" in metrics.render()[0].decode()

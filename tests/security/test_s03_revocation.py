@@ -9,6 +9,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import running
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 SECOND = 1.0
@@ -54,7 +55,7 @@ class Held:
             way: await websockets.connect(f"{self.server.ws_url}/good/echo", additional_headers=headers)
             for way, headers in self.ways.items()
         }
-        self.client = httpx.AsyncClient(base_url=self.server.url, timeout=20)
+        self.client = httpx.AsyncClient(base_url=self.server.url, timeout=WAIT)
         self.streams = {}
         for way, headers in self.ways.items():
             asked = self.client.build_request("GET", "/good/download?chunks=1000&pause=0.05", headers=headers)

@@ -9,6 +9,7 @@ import websockets
 from fakedist import probe
 from harness import running
 from people import CONFIG, PASSWORD, People
+from waits import WAIT
 from wire import rows
 
 IDLE, MOST = 3600, 7200
@@ -113,7 +114,7 @@ async def test_what_a_session_holds_open_closes_with_it(held, turned):
         await socket.send("who")
         assert await socket.recv() == "operator"
         await asyncio.to_thread(held.turn, **turned)
-        await asyncio.wait_for(socket.wait_closed(), 10)
+        await asyncio.wait_for(socket.wait_closed(), WAIT)
         assert socket.close_code == 4001
 
 

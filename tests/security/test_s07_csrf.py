@@ -12,6 +12,7 @@ from moorage.server.origin import SAFE
 from moorage.surfaces import account_routes
 from openapi_check import documents_of
 from people import CONFIG, People
+from waits import WAIT
 
 REFUSED = ("Cross-site request refused", "The CSRF token does not match this session")
 EVIL = [
@@ -75,7 +76,7 @@ def test_the_documents_hold_every_unsafe_account_route(unsafe):
 @pytest.mark.parametrize("headers", EVIL, ids=lambda headers: "+".join(headers.values()) or "none")
 def test_a_cookie_does_nothing_for_another_site(people, unsafe, headers):
     owner = people.make("owner")
-    with httpx.Client(base_url=people.server.url, cookies=owner.client.cookies, timeout=20) as browser:
+    with httpx.Client(base_url=people.server.url, cookies=owner.client.cookies, timeout=WAIT) as browser:
         for method, template in unsafe:
             answer = browser.request(method, filled(template), headers=headers)
             assert is_refused(answer), (method, template, answer.status_code, answer.text)
@@ -86,7 +87,7 @@ def test_a_cookie_does_nothing_for_another_site(people, unsafe, headers):
 def test_the_jwt_in_its_cookie_does_nothing_either(people, unsafe):
     owner = people.make("owner")
     token = owner.client.cookies["auth_token"]
-    with httpx.Client(base_url=people.server.url, headers={"Cookie": f"auth_token={token}"}, timeout=20) as browser:
+    with httpx.Client(base_url=people.server.url, headers={"Cookie": f"auth_token={token}"}, timeout=WAIT) as browser:
         for method, template in unsafe:
             answer = browser.request(method, filled(template), headers=EVIL[0])
             assert is_refused(answer), (method, template, answer.status_code, answer.text)
@@ -97,7 +98,7 @@ def test_a_program_with_a_token_and_no_cookie_is_let_through(people, unsafe, hea
     """A page cannot make a browser send Authorization to here: CORS does not let it."""
     key = people.server.key(people.make("viewer").name)
     bearer = {"Authorization": f"Bearer {key}", **headers}
-    with httpx.Client(base_url=people.server.url, headers=bearer, timeout=20) as program:
+    with httpx.Client(base_url=people.server.url, headers=bearer, timeout=WAIT) as program:
         for method, template in unsafe:
             answer = program.request(method, filled(template))
             assert not is_refused(answer), (method, template, answer.text)

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from harness import running
 from visitor import Visitor, error_of, provider
+from waits import WAIT
 
 WRONG_KEYS = [
     [1],
@@ -139,7 +140,7 @@ def test_of_many_answers_at_once_one_is_taken(server, visitor, identity_provider
     back = visitor.at_provider(visitor.leave("open"))
     cookie = f"oauth_flow={visitor.cookies['oauth_flow']}"
     with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(lambda _: httpx.get(back, headers={"Cookie": cookie}, timeout=30), range(12)))
+        answers = list(pool.map(lambda _: httpx.get(back, headers={"Cookie": cookie}, timeout=WAIT), range(12)))
     places = [one.headers["location"] for one in answers]
     assert sorted(places) == ["/"] + ["/?error=invalid_state"] * 11
     assert len(identity_provider.heard("/token")) == 1
@@ -153,7 +154,7 @@ def test_an_answer_for_another_provider_is_refused(visitor):
 
 def test_an_answer_after_ten_minutes_is_refused(server, visitor):
     back = visitor.at_provider(visitor.leave("open"))
-    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=20)) as base, base:
+    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=WAIT)) as base, base:
         base.execute("UPDATE core_oauth_flows SET expires_at = '2020-01-01 00:00:00+00:00'")
     assert visitor.come_back(back) == "/?error=invalid_state"
 

@@ -17,6 +17,7 @@ from harness import running
 from joserfc import jws
 from joserfc.jwk import ECKey, RSAKey
 from moorage.accounts.sealing import Seal
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 SECRET = "for-tests-only-0123456789-0123456789"
@@ -271,7 +272,7 @@ def test_a_new_login_in_the_same_browser_ends_the_old_token(server):
 
 def soon(ask, before):
     """What `ask()` answers once what the command line did has arrived."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + WAIT
     while (status := ask()) == before and time.monotonic() < deadline:
         time.sleep(0.02)
     return status

@@ -10,6 +10,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import running
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 CONFIG = {
@@ -53,7 +54,7 @@ def published(server):
 
 
 def execute(server, statement, *values):
-    with sqlite3.connect(server.data_dir / "moorage.db", timeout=20) as connection:
+    with sqlite3.connect(server.data_dir / "moorage.db", timeout=WAIT) as connection:
         rows = connection.execute(statement, values).fetchall()
     connection.close()
     return rows
@@ -68,7 +69,7 @@ def test_a_rotation_hurts_nobody_and_an_ended_key_verifies_no_more(server):
     assert (retired["kid"], retired["state"], new["state"]) == (before["kid"], "verifies", "signs")
     assert retired["verify_until"] > retired["retired_at"]
 
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + WAIT
     while published(server) != [new["kid"], before["kid"]] and time.monotonic() < deadline:
         time.sleep(0.02)
     assert published(server) == [new["kid"], before["kid"]]

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 from people import populated
+from waits import WAIT
 
 DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 
@@ -17,7 +18,7 @@ def people(tmp_path_factory):
 
 @pytest.fixture
 def post(people):
-    with httpx.Client(base_url=people.server.url, timeout=30) as client:
+    with httpx.Client(base_url=people.server.url, timeout=WAIT) as client:
         yield lambda path, **body: client.post(f"/api/auth/{path}", data=body)
 
 

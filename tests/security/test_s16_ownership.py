@@ -10,6 +10,7 @@ import pytest
 from moorage.routes import HttpRoute
 from moorage.surfaces import account_routes
 from people import populated
+from waits import WAIT
 
 # One's own by the id, others' not: what somebody else is told. Administrators have these routes for others too.
 OWNED = {
@@ -96,7 +97,7 @@ def people(tmp_path_factory):
 
 
 def rows(people, query, *values):
-    with sqlite3.connect(people.server.data_dir / "moorage.db", timeout=20) as db:
+    with sqlite3.connect(people.server.data_dir / "moorage.db", timeout=WAIT) as db:
         return db.execute(query, values).fetchall()
 
 

@@ -6,6 +6,7 @@ import sqlite3
 import httpx
 import pytest
 from people import populated
+from waits import WAIT
 
 ROUNDS = 4
 # The ways over HTTP to make somebody no active owner any more. CHROTE's never work on owners, which must hold here too.
@@ -31,7 +32,7 @@ def people(tmp_path_factory):
 
 
 def query(people, text, *values):
-    with sqlite3.connect(people.server.data_dir / "moorage.db", timeout=20) as db:
+    with sqlite3.connect(people.server.data_dir / "moorage.db", timeout=WAIT) as db:
         return db.execute(text, values).fetchall()
 
 
@@ -102,8 +103,8 @@ async def test_two_commands_at_once_leave_one_owner(people, pair):
 async def test_of_two_who_undo_each_other_at_once_one_stays(people, pair, first_way, second_way):
     first, second = pair.both
     async with (
-        httpx.AsyncClient(base_url=people.server.url, timeout=20) as one,
-        httpx.AsyncClient(base_url=people.server.url, timeout=20) as two,
+        httpx.AsyncClient(base_url=people.server.url, timeout=WAIT) as one,
+        httpx.AsyncClient(base_url=people.server.url, timeout=WAIT) as two,
     ):
         for _ in range(ROUNDS):
             pair.restore()
@@ -124,7 +125,7 @@ async def test_of_two_who_delete_each_other_at_once_one_stays(people, pair):
     for _ in range(2):
         rivals = Pair(people)
         first, second = rivals.both
-        async with httpx.AsyncClient(base_url=people.server.url, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=people.server.url, timeout=WAIT) as client:
             answers = await asyncio.gather(
                 rivals.call(client, first, second, "octo delete"), rivals.call(client, second, first, "octo delete")
             )
@@ -142,7 +143,7 @@ async def test_of_many_owners_one_stays_however_wild_it_gets(people, pair):
         made = person.client.post("/api/v1/api-keys", json={"name": "k"}).json()["data"]["api_key"]
         pair.keys[person.id] = {"Authorization": f"Bearer {made}"}
     ways = [way for way in WORKING if way != "octo delete"]
-    async with httpx.AsyncClient(base_url=people.server.url, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=people.server.url, timeout=WAIT) as client:
         calls = [
             pair.call(client, by, target, ways[(number + turn) % len(ways)])
             for number, by in enumerate(crowd)

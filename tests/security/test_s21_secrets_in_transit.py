@@ -13,6 +13,7 @@ from harness import running
 from people import CONFIG, PASSWORD
 from realparts.identity_provider import CLIENT_SECRET
 from visitor import Visitor, provider
+from waits import WAIT
 from wire import rows
 
 SECRET = "what two servers know of each other, and nobody else"
@@ -148,7 +149,7 @@ def mistakes(journey):
 @pytest.fixture(scope="module")
 def written(journey):
     """What was written anywhere: both streams, and the audit log."""
-    out, deadline = "", time.monotonic() + 10
+    out, deadline = "", time.monotonic() + WAIT
     last = journey.answers[-1].headers["x-request-id"]
     # The access log is written in batches.
     while last not in out and time.monotonic() < deadline:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import pytest
 from people import CONFIG, PASSWORD, populated
+from waits import WAIT
 from wire import exchange, rows
 
 FORGED = '{"event": "login.succeeded", "level": "critical", "forged": true}'
@@ -26,7 +27,7 @@ def people(request, tmp_path_factory):
 
 def lines(people, marker):
     """What was written until the request with this id was: access log and log, line by line."""
-    out, deadline = "", time.monotonic() + 10
+    out, deadline = "", time.monotonic() + WAIT
     while marker not in out and time.monotonic() < deadline:
         out += people.server.output()
         time.sleep(0.05)

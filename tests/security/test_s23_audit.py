@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 from harness import running
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 SECRET = "a secret between two servers, long enough"
@@ -45,7 +46,7 @@ def root(server):
 def elsewhere(server):
     """Somebody at an address of their own."""
     headers = {"X-Forwarded-For": ADDRESS, "User-Agent": "audited/1"}
-    with httpx.Client(base_url=server.url, headers=headers, timeout=20) as client:
+    with httpx.Client(base_url=server.url, headers=headers, timeout=WAIT) as client:
         yield client
 
 
@@ -276,7 +277,7 @@ def test_an_export_ends_when_the_right_does_and_holds_nothing_meanwhile(server, 
         json.dumps({"x": "y" * 4000}),
     )
     columns = "at, actor, method, action, address, user_agent, request_id, data"
-    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=20)) as connection, connection:
+    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=WAIT)) as connection, connection:
         connection.executemany(
             f"INSERT INTO core_audit_events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [row] * 8000
         )
@@ -295,7 +296,7 @@ def test_nobody_changes_it(server, ada):
     before = events(ada, action="user.created")
     for method in ("POST", "PUT", "PATCH", "DELETE"):
         assert ada.request(method, "/api/v1/audit").status_code == 405
-    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=20)) as connection:
+    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=WAIT)) as connection:
         for statement in ("UPDATE core_audit_events SET actor = 'x'", "DELETE FROM core_audit_events"):
             with pytest.raises(sqlite3.IntegrityError, match="never"):
                 connection.execute(statement)

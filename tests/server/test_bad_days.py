@@ -13,6 +13,7 @@ from moorage import lifecycle
 from moorage.config import load
 from moorage.errors import StartError
 from moorage.server import engines
+from waits import WAIT
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def make(tmp_path):
             server.kill()
 
 
-def outcome(server, timeout=20):
+def outcome(server, timeout=WAIT):
     process = server.spawn()
     said, _ = process.communicate(timeout=timeout)
     server.process = None
@@ -135,7 +136,7 @@ def test_what_a_plugin_left_running_does_not_keep_the_process(make):
 
 def test_an_access_log_that_nobody_reads_stops_nothing(make):
     server = make({"limits": {"enabled": False}}).start()
-    with httpx.Client(base_url=server.url, timeout=10) as client:
+    with httpx.Client(base_url=server.url, timeout=WAIT) as client:
         for _ in range(800):  # More than a pipe holds.
             client.get("/health")
     assert server.stop(timeout=10) == 0
@@ -147,7 +148,7 @@ def test_no_standard_output_at_all(make):
     with (server.folder / "stderr.log").open("w") as log:
         process = subprocess.Popen(["sh", "-c", command, MOORAGE], stderr=log, env=environment(**server.env))
     try:
-        server.wait_healthy(time.monotonic() + 20)
+        server.wait_healthy(time.monotonic() + WAIT)
         httpx.get(f"{server.url}/health")
         process.send_signal(signal.SIGTERM)
         assert process.wait(15) == 0
@@ -173,12 +174,12 @@ def test_a_reload_that_is_asked_for_during_the_start_is_done_after_it(make, tmp_
     server.write_config({"limits": {"general": "77/minute"}})
     server.signal(signal.SIGHUP)
     go.touch()
-    server.wait_healthy(time.monotonic() + 15)
+    server.wait_healthy(time.monotonic() + WAIT)
     wait_for(lambda: httpx.get(f"{server.url}/slow/greet").headers["x-ratelimit-limit"] == "77")
     assert server.stop() == 0
 
 
-def wait_for(done, timeout=15.0):
+def wait_for(done, timeout=WAIT):
     deadline = time.monotonic() + timeout
     while not done():
         assert time.monotonic() < deadline

@@ -16,6 +16,7 @@ import pytest
 from moorage.api import PUBLIC, Manifest, Plugin, Routes, hookimpl, json_response, parse_json
 from moorage.server import engines, hypercorn_mends
 from quart import request
+from waits import WAIT
 
 MB = 1 << 20
 LIMITS = {"max_header_bytes": 8192, "max_url_bytes": 8192, "max_frame_bytes": 65_536, "max_body_bytes": 100_000}
@@ -82,7 +83,7 @@ async def pour(writer, chunk, limit):
     """Send `chunk` over and over, as far as one lets us; the bytes that were sent."""
     sent = 0
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT):
             while sent < limit:
                 writer.write(chunk)
                 await writer.drain()
@@ -146,7 +147,7 @@ async def test_an_endless_message_costs_no_memory(server):
 async def test_a_client_that_does_not_come_to_the_point_is_left(moorage_server, monkeypatch, engine, said):
     monkeypatch.setattr(engines, "IDLE_SECONDS", 0.4)
     server = moorage_server(Pier, config={"server": {"engine": engine}})
-    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+    async with server, connected(server) as (reader, writer), asyncio.timeout(WAIT):
         writer.write(said)
         if said:
             await dribble(reader, writer)
@@ -158,7 +159,7 @@ async def test_a_client_that_does_not_come_to_the_point_is_left(moorage_server, 
 async def test_one_that_was_answered_before_is_left_too(moorage_server, monkeypatch):
     monkeypatch.setattr(engines, "IDLE_SECONDS", 0.4)
     server = moorage_server(Pier, config={"server": {"engine": "uvicorn"}})
-    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+    async with server, connected(server) as (reader, writer), asyncio.timeout(WAIT):
         writer.write(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await reader.readuntil(b"hello")).startswith(b"HTTP/1.1 200")
         writer.write(b"GET /wait HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -171,7 +172,7 @@ async def test_one_that_was_answered_before_is_left_too(moorage_server, monkeypa
 async def test_a_websocket_may_be_silent_for_long(moorage_server, monkeypatch, engine):
     monkeypatch.setattr(engines, "IDLE_SECONDS", 0.2)
     server = moorage_server(Pier, config={"server": {"engine": engine, "ws_ping_interval": 0}})
-    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+    async with server, connected(server) as (reader, writer), asyncio.timeout(WAIT):
         await upgrade(reader, writer)
         await asyncio.sleep(0.6)
         writer.write(b"\x81\x81\0\0\0\0x")
@@ -181,7 +182,7 @@ async def test_a_websocket_may_be_silent_for_long(moorage_server, monkeypatch, e
 async def test_one_that_answers_no_ping_is_left(moorage_server, monkeypatch):
     monkeypatch.setattr(hypercorn_mends, "SILENCE", 0.3)
     server = moorage_server(Pier, config={"server": {"engine": "hypercorn"}})
-    async with server, connected(server) as (reader, writer), asyncio.timeout(10):
+    async with server, connected(server) as (reader, writer), asyncio.timeout(WAIT):
         await upgrade(reader, writer)
         async with server.anonymous.connect("/ws") as other:
             assert (await reader.read(2)) == b"\x89\x00", "a ping"
@@ -207,7 +208,7 @@ async def test_a_handler_that_ends_under_a_flood_leaves_nothing(moorage_server):
         for _ in range(3):
             with suppress(ConnectionError):
                 await flood()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT):
             while len(asyncio.all_tasks()) > before:
                 await asyncio.sleep(0.05)
 
@@ -235,7 +236,7 @@ async def dribble(reader, writer):
 async def test_no_http2_in_clear_text(server, head):
     async with connected(server) as (reader, writer):
         writer.write(head)
-        answer = await asyncio.wait_for(reader.read(1000), 5)
+        answer = await asyncio.wait_for(reader.read(1000), WAIT)
         assert answer.startswith((b"HTTP/1.1 200", b"HTTP/1.1 400")), answer
 
 
@@ -264,7 +265,7 @@ class Peer:
 
     async def until(self, condition):
         """Read until something has come."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT):
             while not condition():
                 self.writer.write(self.h2.data_to_send())
                 data = await self.reader.read(65_536)
@@ -353,7 +354,7 @@ async def test_a_client_that_breaks_off_everything_is_left(peer):
         peer.ask(stream, "GET", "/wait")
         peer.h2.reset_stream(stream)
     peer.writer.write(peer.h2.data_to_send())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         events = []
         while data := await peer.reader.read(65_536):
             events += peer.h2.receive_data(data)

@@ -9,6 +9,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import running
+from waits import WAIT
 
 PASSWORD = "correct horse battery"
 
@@ -50,12 +51,12 @@ def key(server):
 
 @pytest.fixture
 def client(server, cookie):
-    with httpx.Client(base_url=server.url, headers={"Cookie": cookie}, timeout=20) as client:
+    with httpx.Client(base_url=server.url, headers={"Cookie": cookie}, timeout=WAIT) as client:
         yield client
 
 
 def raw(server, data: bytes) -> bytes:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as sock:
         sock.sendall(data)
         got = b""
         try:
@@ -308,7 +309,7 @@ async def test_a_viewer_that_never_reads_costs_a_bounded_outbox(server, cookie):
     async with ws(server, "/good/echo", Cookie=cookie) as deaf:
         deaf.transport.pause_reading()
         await deaf.send("flood")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT):
             while server.stderr.count("outbox full") == before:
                 await asyncio.sleep(0.02)
         line = json.loads([ln for ln in server.stderr.splitlines() if "outbox full" in ln][-1])
@@ -327,7 +328,7 @@ async def test_logout_closes_its_sockets_and_streams_at_once(server):
     async with (
         ws(server, "/good/echo", Cookie=mine) as socket,
         ws(server, "/good/echo", Cookie=other) as kept,
-        httpx.AsyncClient(base_url=server.url, headers={"Cookie": mine}, timeout=20) as client,
+        httpx.AsyncClient(base_url=server.url, headers={"Cookie": mine}, timeout=WAIT) as client,
     ):
         async with client.stream("GET", "/good/download?chunks=2000&pause=0.01") as stream:
             reading = stream.aiter_bytes()
@@ -351,7 +352,7 @@ async def test_a_changed_role_reaches_open_sockets(server):
         await socket.send("who")
         assert await socket.recv() == "operator"
         server.cli("users", "set-role", "zoe", "viewer")
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(WAIT):
             role = "operator"
             while role == "operator":
                 await socket.send("who")
@@ -359,7 +360,7 @@ async def test_a_changed_role_reaches_open_sockets(server):
                 await asyncio.sleep(0.05)
         assert role == "viewer"
         server.cli("users", "disable", "zoe")
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(WAIT):
             with pytest.raises(websockets.ConnectionClosed) as closed:
                 await socket.recv()
         assert closed.value.rcvd.code == 4001

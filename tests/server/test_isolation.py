@@ -8,6 +8,7 @@ import httpx
 import pytest
 from fakedist import install, probe
 from harness import Server, running
+from waits import WAIT
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -151,7 +152,7 @@ def test_a_view_that_exits_ends_nothing_but_itself(server):
     with pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"{server.url}/good/exit-late")
     with connect(f"{server.ws_url}/good/exit") as socket, pytest.raises(ConnectionClosed) as closed:
-        socket.recv(timeout=5)
+        socket.recv(timeout=WAIT)
     assert closed.value.rcvd.code == 1011
     assert httpx.get(f"{server.url}/good/greet").status_code == 200
 
@@ -177,7 +178,7 @@ def cookie_of(client):
     return "; ".join(f"{name}={value}" for name, value in client.cookies.items())
 
 
-def wait_for(done, timeout=10.0):
+def wait_for(done, timeout=WAIT):
     deadline = time.monotonic() + timeout
     while not done():
         assert time.monotonic() < deadline
@@ -185,7 +186,7 @@ def wait_for(done, timeout=10.0):
 
 
 def test_health_is_degraded_and_in_time(server):
-    answer = httpx.get(f"{server.url}/health", timeout=10)
+    answer = httpx.get(f"{server.url}/health", timeout=WAIT)
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
 
@@ -269,5 +270,5 @@ def test_a_veto_denies_and_never_grants(tmp_path):
 
 
 def test_commands_hear_of_a_plugin_that_is_not_well(server):
-    httpx.get(f"{server.url}/health", timeout=10)
+    httpx.get(f"{server.url}/health", timeout=WAIT)
     assert states(server)["good"]["state"] == "degraded"

@@ -15,6 +15,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import Server, free_port, running
+from waits import WAIT
 
 
 @pytest.fixture(params=["hypercorn", "uvicorn"])
@@ -45,7 +46,7 @@ async def test_sigterm_finishes_requests_closes_sockets_and_exits_0(server):
     server.add_user("ann")
     headers = {"Cookie": server.cookie("ann")}
     async with (
-        httpx.AsyncClient(base_url=server.url, headers=headers, timeout=20) as client,
+        httpx.AsyncClient(base_url=server.url, headers=headers, timeout=WAIT) as client,
         websockets.connect(f"{server.ws_url}/good/echo", additional_headers=headers) as sock,
     ):
         slow = asyncio.create_task(client.get("/good/wait/1.0"))
@@ -55,7 +56,7 @@ async def test_sigterm_finishes_requests_closes_sockets_and_exits_0(server):
         process = server.process
         server.signal(signal.SIGTERM)
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(sock.recv(), 5)
+            await asyncio.wait_for(sock.recv(), WAIT)
         assert closed.value.rcvd.code == 1001
         assert closed.value.rcvd.reason == "Server shutting down"
         assert (await slow).json() == {"waited": "1.0"}
@@ -162,7 +163,7 @@ def certificate(tmp_path_factory):
 
 def wait_for_health(client, process, server):
     """The first answer of a server whose health the harness cannot ask, because it speaks TLS."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + WAIT
     while time.monotonic() < deadline:
         assert process.poll() is None, server.stderr
         try:

@@ -9,6 +9,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import Server, running
+from waits import WAIT
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def server(tmp_path):
 async def reload(server: Server, until) -> None:
     """SIGHUP, then wait for its effect."""
     server.signal(signal.SIGHUP)
-    async with httpx.AsyncClient(base_url=server.url) as client, asyncio.timeout(15):
+    async with httpx.AsyncClient(base_url=server.url) as client, asyncio.timeout(WAIT):
         while not await until(client):
             await asyncio.sleep(0.02)
 
@@ -51,7 +52,7 @@ async def test_enable_disable_reconfigure_under_a_live_socket_and_a_long_downloa
         before = (await client.get("/one/greet")).json()
 
         async def download():
-            return await client.get("/one/download", params={"chunks": 150, "pause": 0.03}, timeout=30)
+            return await client.get("/one/download", params={"chunks": 150, "pause": 0.03}, timeout=WAIT)
 
         downloading = asyncio.create_task(download())
         await kept.send("a")
@@ -61,7 +62,7 @@ async def test_enable_disable_reconfigure_under_a_live_socket_and_a_long_downloa
         await reload(server, status_is("/three/greet", 200))
         assert (await client.get("/two/greet")).status_code == 404
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(removed.recv(), 5)
+            await asyncio.wait_for(removed.recv(), WAIT)
         assert closed.value.rcvd.code == 1001
         await kept.send("b")
         assert await kept.recv() == "b"
@@ -85,7 +86,7 @@ async def test_a_reconfigured_plugin_closes_its_sockets_with_1012(server):
         server.write_config({"plugins": {"two": {"greeting": "new"}}})
         server.signal(signal.SIGHUP)
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(socket.recv(), 10)
+            await asyncio.wait_for(socket.recv(), WAIT)
         assert closed.value.rcvd.code == 1012
     assert httpx.get(f"{server.url}/two/greet").json()["greeting"] == "new"
 
@@ -94,7 +95,7 @@ async def test_a_broken_configuration_changes_nothing(server):
     good = server.config_file.read_text()
     server.config_file.write_text(good + "\nthis is not toml\n")
     server.signal(signal.SIGHUP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         while "reload refused" not in server.stderr:
             await asyncio.sleep(0.02)
     assert httpx.get(f"{server.url}/two/greet").status_code == 200
@@ -103,7 +104,7 @@ async def test_a_broken_configuration_changes_nothing(server):
 async def test_a_wrong_option_keeps_the_old_plugin_running(server):
     server.write_config({"plugins": {"two": {"size": "many"}}})
     server.signal(signal.SIGHUP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         while "kept its old configuration" not in server.cli("plugins", "list", "--json").stdout:
             await asyncio.sleep(0.05)
     assert httpx.get(f"{server.url}/two/greet").json()["greeting"] == "hello"
@@ -112,7 +113,7 @@ async def test_a_wrong_option_keeps_the_old_plugin_running(server):
 async def test_a_collision_is_refused_and_named(server):
     server.write_config({"plugins": {"three": {"enabled": True, "mount": "/one"}}})
     server.signal(signal.SIGHUP)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         while "is claimed by" not in server.stderr:
             await asyncio.sleep(0.02)
     assert httpx.get(f"{server.url}/one/greet").status_code == 200

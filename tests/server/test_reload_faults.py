@@ -12,6 +12,7 @@ from harness import Server as Process
 from moorage.api import Manifest, Permission, Plugin, PluginConfig, Routes, hookimpl
 from moorage.errors import StartError
 from pydantic import Field
+from waits import WAIT
 
 
 class DockConfig(PluginConfig):
@@ -154,12 +155,12 @@ async def test_a_reload_goes_on_when_its_caller_leaves(moorage_server):
         server._config["plugins"] = {"crane": {"enabled": True}}
         server._write_config()
         asking = asyncio.create_task(owner.post("/api/core/reload", json={}))
-        await asyncio.wait_for(Crane.begun.wait(), 10)
+        await asyncio.wait_for(Crane.begun.wait(), WAIT)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
         assert await server.app.gate.wait_idle(10) == 0, "the server has noticed"
         Crane.go.set()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT):
             while (await owner.get("/crane")).status_code != 200:
                 await asyncio.sleep(0.01)
 
@@ -178,7 +179,7 @@ async def test_the_end_of_the_server_cuts_a_reload_short(moorage_server):
     await server.start()
     Crane.go.clear()
     reloading = asyncio.create_task(server.reload({**ON, "plugins": {**ON["plugins"], "dock": {"number": 2}}}))
-    await asyncio.wait_for(Crane.begun.wait(), 10)
+    await asyncio.wait_for(Crane.begun.wait(), WAIT)
     await asyncio.wait_for(server.stop(), 10)
     with pytest.raises(StartError, match="stopping"):
         await reloading
@@ -213,10 +214,10 @@ async def test_a_right_that_a_reload_takes_away_closes_sockets(moorage_server):
         async with guest.connect("/dock/ws") as closing, other.connect("/dock/ws") as staying:
             await server.reload({"access": {"roles": {"guest": {"denies": ["dock:gate:pass"]}}}})
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await asyncio.wait_for(closing.recv(), 5)
+                await asyncio.wait_for(closing.recv(), WAIT)
             assert closed.value.rcvd.code == 4003
             await staying.send("still here")
-            assert await asyncio.wait_for(staying.recv(), 5) == "still here"
+            assert await asyncio.wait_for(staying.recv(), WAIT) == "still here"
 
 
 def test_safe_mode_outlives_a_reload(tmp_path):
@@ -228,7 +229,7 @@ def test_safe_mode_outlives_a_reload(tmp_path):
         server.start("--safe-mode")
         server.write_config({"plugins": {"one": {"greeting": "mended"}}})
         server.signal(signal.SIGHUP)
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + WAIT
         while "configuration reloaded" not in server.stderr:
             assert time.monotonic() < deadline
             time.sleep(0.02)

@@ -8,6 +8,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import Server
+from waits import WAIT
 
 DRAIN = """
 @hookimpl
@@ -41,7 +42,7 @@ async def test_sockets_are_told_that_the_server_goes_away(tmp_path, engine):
             await socket.send("still here")
             assert await socket.recv() == "still here"
             with pytest.raises(websockets.ConnectionClosed) as closed:
-                await asyncio.wait_for(socket.recv(), 10)
+                await asyncio.wait_for(socket.recv(), WAIT)
             assert closed.value.rcvd.code == 1001
     finally:
         assert await asyncio.to_thread(server.stop) == 0

@@ -7,6 +7,7 @@ import websockets
 from moorage.api import AUTHENTICATED, PUBLIC, Manifest, Plugin, Routes, hookimpl
 from moorage.server import socket as socket_module
 from quart import Response
+from waits import WAIT
 from websockets.exceptions import InvalidStatus
 
 
@@ -73,7 +74,7 @@ async def test_sockets_and_streams_of_one_user_are_bounded(server):
             await other.send("bob's own")
             assert await other.recv() == "bob's own"
         await first.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT):
             while True:  # Its place is free as soon as the server has seen it go.
                 try:
                     async with ann.connect("/echo"):
@@ -104,7 +105,7 @@ async def test_a_handler_that_does_not_read_is_ended_after_its_socket_was(server
         await Buoy.waiting.wait()
         server.app.registry.close(list(server.app.registry), 4001, "Signed out")
         with pytest.raises(websockets.ConnectionClosed) as closed:
-            await asyncio.wait_for(socket.recv(), 5)
+            await asyncio.wait_for(socket.recv(), WAIT)
         assert closed.value.rcvd.code == 4001
         assert await server.app.registry.wait_closed(5) == 0
         assert Buoy.ended == ["deaf"]

@@ -6,6 +6,7 @@ import pytest
 import websockets
 from moorage.api import PUBLIC, Manifest, Plugin, PreparedText, Routes, Socket, hookimpl
 from moorage.server.frames import frame_of
+from waits import WAIT
 
 SIZES = [0, 1, 125, 126, 127, 65_535, 65_536, 200_000]
 
@@ -48,8 +49,8 @@ async def test_one_text_for_many(server):
         for size in SIZES:
             for message in ("ä" * (size // 2) + "x" * (size % 2), b"\xff" * size):
                 await first.send(message)
-                assert await asyncio.wait_for(first.recv(), 10) == message
-                assert await asyncio.wait_for(second.recv(), 10) == message
+                assert await asyncio.wait_for(first.recv(), WAIT) == message
+                assert await asyncio.wait_for(second.recv(), WAIT) == message
 
 
 async def test_one_who_does_not_read_gets_what_was_kept_in_order(server):
@@ -67,10 +68,10 @@ async def test_one_who_does_not_read_gets_what_was_kept_in_order(server):
             assert kept < 2000, "nothing bounds it"
         assert socket.pending > 0
         for number in range(kept):
-            assert (await asyncio.wait_for(slow.recv(), 10)).startswith(f"{number}:")
+            assert (await asyncio.wait_for(slow.recv(), WAIT)).startswith(f"{number}:")
         await socket.wait_drained(5)
         socket.post("after")
-        assert await asyncio.wait_for(slow.recv(), 10) == "after"
+        assert await asyncio.wait_for(slow.recv(), WAIT) == "after"
 
 
 async def test_nothing_is_written_to_one_who_has_gone(server):
@@ -81,7 +82,7 @@ async def test_nothing_is_written_to_one_who_has_gone(server):
             assert await stays.recv() == "both"
         for number in range(5):
             await stays.send(str(number))
-            assert await asyncio.wait_for(stays.recv(), 10) == str(number)
+            assert await asyncio.wait_for(stays.recv(), WAIT) == str(number)
 
 
 def test_a_text_is_framed_once():

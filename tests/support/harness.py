@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 from realparts.ports import free_port
+from waits import WAIT
 
 MOORAGE = str(Path(sys.executable).parent / "moorage")
 
@@ -110,12 +111,12 @@ class Server:
             )
         return self.process
 
-    def start(self, *args: str, timeout: float = 30) -> Server:
+    def start(self, *args: str, timeout: float = WAIT) -> Server:
         """Start and wait until it says that it is ready."""
         self.spawn(*args)
         return self.wait_started(timeout)
 
-    def wait_started(self, timeout: float = 30) -> Server:
+    def wait_started(self, timeout: float = WAIT) -> Server:
         """Wait until a spawned process says that it is ready."""
         process = self.process
         assert process is not None
@@ -155,7 +156,7 @@ class Server:
         assert self.process is not None
         self.process.send_signal(number)
 
-    def stop(self, timeout: float = 20) -> int:
+    def stop(self, timeout: float = WAIT) -> int:
         """SIGTERM, then the exit code; SIGKILL and a failure if it does not end."""
         if self.process is None:
             return 0
@@ -197,11 +198,11 @@ class Server:
         """An HTTP client, logged in with a cookie if a name is given."""
         cookies = None
         if name is not None:
-            with httpx.Client(base_url=self.url, timeout=20) as first:
+            with httpx.Client(base_url=self.url, timeout=WAIT) as first:
                 answer = first.post("/api/auth/login", json={"username": name, "password": password})
                 assert answer.status_code == 200, answer.text
                 cookies = first.cookies
-        return httpx.Client(base_url=self.url, timeout=20, cookies=cookies)
+        return httpx.Client(base_url=self.url, timeout=WAIT, cookies=cookies)
 
     def cookie(self, name: str, password: str = "correct horse battery") -> str:
         """A Cookie header's value of a fresh login."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 from jsonschema import Draft202012Validator
+from waits import WAIT
 
 METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 
@@ -94,7 +95,7 @@ class Checker:
 
 def documents_of(server: Any) -> list[dict[str, Any]]:
     """Every document that a running server gives."""
-    with httpx.Client(base_url=server.url, timeout=20) as client:
+    with httpx.Client(base_url=server.url, timeout=WAIT) as client:
         rows = client.get("/api/core/openapi").json()["documents"]
         return [client.get(row["url"]).json() for row in rows]
 

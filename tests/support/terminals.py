@@ -12,6 +12,7 @@ import httpx
 import websockets
 from harness import Server
 from openapi_check import Checker, checked, documents_of
+from waits import WAIT
 
 ISO = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
 ROLES = {"ann": "operator", "bob": "operator", "vic": "viewer", "ada": "admin"}
@@ -51,7 +52,7 @@ def api(server, who):
     if not hasattr(server, "checker"):
         server.checker = Checker(documents_of(server))
     headers = {"Authorization": f"Bearer {server.keys[who]}"}
-    return checked(httpx.Client(base_url=server.url, headers=headers, timeout=20), server, server.checker)
+    return checked(httpx.Client(base_url=server.url, headers=headers, timeout=WAIT), server, server.checker)
 
 
 def ids(server):
@@ -68,7 +69,7 @@ class Client:
     async def send(self, *texts, **message):
         await self.connection.send(texts[0] if texts else json.dumps(message))
 
-    async def next(self, kind=None, timeout=10, **wanted):
+    async def next(self, kind=None, timeout=WAIT, **wanted):
         """The next message of that kind with these values; the others are kept in `messages`."""
         try:
             async with asyncio.timeout(timeout):
@@ -95,7 +96,7 @@ class Client:
 
     async def closed(self):
         """The close code."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT):
             with contextlib.suppress(websockets.ConnectionClosed):
                 while True:
                     self.messages.append(json.loads(await self.connection.recv()))

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from harness import Server
 from realparts.identity_provider import CLIENT_ID, CLIENT_SECRET
+from waits import WAIT
 
 
 def provider(issuer: str, kind: str = "oidc", **more: Any) -> dict[str, Any]:
@@ -29,7 +30,7 @@ class Visitor(httpx.Client):
 
     def at_provider(self, url: str) -> str:
         """Log in there: the address to which the browser comes back."""
-        answer = httpx.get(url, timeout=30)
+        answer = httpx.get(url, timeout=WAIT)
         assert answer.status_code == 302, answer.text
         return answer.headers["location"]
 

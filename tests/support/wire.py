@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 from harness import Server
+from waits import WAIT
 
 
-def exchange(server: Server, data: bytes, *, end: bool = True, timeout: float = 10) -> bytes:
+def exchange(server: Server, data: bytes, *, end: bool = True, timeout: float = WAIT) -> bytes:
     """Send bytes, and read until the server ends the connection. b"" for one that was reset.
 
     end: end the sending side; otherwise what came until `timeout` seconds of silence is all.
@@ -54,10 +55,10 @@ def cookies_of(answer: httpx.Response) -> dict[str, tuple[str, dict[str, str]]]:
 def via(server: Server, address: str, **headers: str) -> httpx.Client:
     """A client that connects from another address of this machine, such as 127.0.0.2."""
     transport = httpx.HTTPTransport(local_address=address)
-    return httpx.Client(base_url=server.url, headers=headers, transport=transport, timeout=30)
+    return httpx.Client(base_url=server.url, headers=headers, transport=transport, timeout=WAIT)
 
 
 def rows(server: Server, query: str, *values: Any) -> list[tuple[Any, ...]]:
     """What the server's SQLite database answers; a change is committed."""
-    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=20)) as db, db:
+    with closing(sqlite3.connect(server.data_dir / "moorage.db", timeout=WAIT)) as db, db:
         return db.execute(query, values).fetchall()

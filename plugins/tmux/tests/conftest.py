@@ -27,6 +27,7 @@ from moorage_tmux.tmux import Tmux
 from moorage_tmux.viewers import Viewer
 from moorage_tmux.watch import SessionWatch, WatchSettings
 from terminals import ROLES, serving, token
+from waits import WAIT
 
 _numbers = itertools.count()
 
@@ -45,7 +46,7 @@ class TmuxServer:
             ["tmux", "-u", "-L", self.name, "-f", "/dev/null", *arguments],
             capture_output=True,
             input=stdin,
-            timeout=20,
+            timeout=WAIT,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "TMUX_TMPDIR": str(self.folder), "PS1": "$ "},
         )
         if check and done.returncode:
@@ -72,7 +73,7 @@ class TmuxServer:
     async def wait(self, channel: str) -> None:
         """Until somebody runs `tmux wait-for -S channel`."""
         process = await asyncio.create_subprocess_exec("tmux", "-L", self.name, "wait-for", channel)
-        assert await asyncio.wait_for(process.wait(), 30) == 0
+        assert await asyncio.wait_for(process.wait(), WAIT) == 0
 
     def signal(self, channel: str) -> str:
         """The shell command that ends `wait`."""
@@ -134,7 +135,7 @@ class FakeSocket:
         self._parsed += map(json.loads, self.texts[len(self._parsed) :])
         return self._parsed
 
-    async def until(self, condition: Callable[[list[dict[str, Any]]], Any], timeout: float = 10) -> Any:
+    async def until(self, condition: Callable[[list[dict[str, Any]]], Any], timeout: float = WAIT) -> Any:
         """Wait until the messages so far satisfy `condition`; returns what it returned."""
         async with asyncio.timeout(timeout):
             while not (result := condition(self.messages)):
@@ -142,7 +143,7 @@ class FakeSocket:
                 await self._news.wait()
         return result
 
-    async def until_text(self, text: str, timeout: float = 10) -> None:
+    async def until_text(self, text: str, timeout: float = WAIT) -> None:
         """Wait until the stream holds `text`, if only cut in two."""
         seen = 0
 

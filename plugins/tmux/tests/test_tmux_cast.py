@@ -17,6 +17,7 @@ from moorage_tmux.recording.files import CastFile, Folder, pieces
 from moorage_tmux.recording.policy import Policy
 from moorage_tmux.recording.recorder import LAG_BYTES, Recorder
 from moorage_tmux.sessions import active_pane
+from waits import WAIT
 
 AT = datetime(2026, 11, 21, 8, 0, 0, 500_000, UTC)
 ODD = 'a\x00\x1b[31m\x07"\\\r\n\t\x7f\x85\u2028é漢\U0001f600'
@@ -210,10 +211,10 @@ async def test_a_disk_that_hangs(tmux_server, engine, tmp_path, fake_socket):
     assert made.recorder.pending <= LAG_BYTES + (1 << 20)
     assert most < 6 * LAG_BYTES + 4 * (1 << 20), "the bound, and what the engine itself keeps"
     made.go_on()
-    await asyncio.wait_for(made.recorder.wait_drained(), 10)
+    await asyncio.wait_for(made.recorder.wait_drained(), WAIT)
     tmux_server.run("send-keys", "-t", "main", "-l", "after")
     await viewer.until_text("after")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         while made.recorder.viewer.lagging:
             await asyncio.sleep(0.01)
     tmux_server.run("send-keys", "-t", "main", "-l", "wards")
@@ -250,7 +251,7 @@ async def test_the_bound_of_a_file(tmux_server, engine, tmp_path, fake_socket):
     viewer = fake_socket()
     await engine.subscribe("main", viewer)
     tmux_server.run("respawn-pane", "-k", "-t", "main", "seq 1 30000; printf 'the''end'; exec sleep 1000")
-    await viewer.until_text("theend", timeout=20)
+    await viewer.until_text("theend", timeout=WAIT)
     assert made.ended == ["size"]
     events = await made.finish()
     assert [code for _, code, _ in events[-2:]] == ["m", "x"]

@@ -8,6 +8,7 @@ import json
 import httpx
 import websockets
 from terminals import ISO, Client, api, connect, ids, serving, session, token
+from waits import WAIT
 
 LOCK = {"id", "name", "sessionId", "userId", "userName", "claimedAt", "expiresAt"}
 SNAKE = {"session_id", "user_id", "user_name", "claimed_at", "expires_at"}
@@ -221,7 +222,7 @@ class Page:
 
     def __init__(self, server, login):
         self.server, self.login = server, login
-        self.http = httpx.Client(base_url=server.url, timeout=20)
+        self.http = httpx.Client(base_url=server.url, timeout=WAIT)
         self.locks = {}
 
     def sign_in(self):

@@ -12,6 +12,7 @@ from moorage_tmux.background import Background
 from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.sessions import SessionInfo
 from terminals import Client
+from waits import WAIT
 
 ROLES = {
     "viewer": {"tmux:session:view"},
@@ -62,7 +63,7 @@ class World:
         return [what for what in said if not what[0].startswith("tmux.")]
 
     async def until(self, *said):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT):
             while not set(said) <= set(self.said):
                 await asyncio.sleep(0.005)
 
@@ -260,6 +261,6 @@ async def test_a_claim_outlives_a_reload(moorage_server, tmux_server):
             assert (await client.next("connected"))["claim"] == held
             await client.send(type="sendKeys", keys="after")
             await client.text("after")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT):
             while await claim() is not None:
                 await asyncio.sleep(0.05)

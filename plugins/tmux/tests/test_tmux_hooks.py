@@ -15,6 +15,7 @@ from moorage_tmux.pane import PaneStream
 from moorage_tmux.watch import WatchSettings
 from pydantic import Field
 from terminals import Client
+from waits import WAIT
 
 
 class Hider:
@@ -95,7 +96,7 @@ async def test_what_is_held_back_comes_when_the_pane_is_quiet(stream):
     pane.append(b"a se")
     pane.settle()
     assert texts(given) == "a "
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(WAIT):
         while texts(given) != "a **":
             await asyncio.sleep(0.005)
 
@@ -330,7 +331,7 @@ def logged(caplog, what):
 
 
 async def heard(server, *wanted):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(WAIT):
         for each in wanted:
             assert await server.plugin("ward").heard.get() == each
 
@@ -471,7 +472,7 @@ async def test_what_waits_for_a_plugin_is_bounded(moorage_server, tmux_server, m
     for number in range(8):
         tmux_server.new(f"s{number}")
     async with serving(moorage_server, tmux_server, Stuck, Ward) as server:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WAIT):
             # One is being told, three wait, four were dropped; each is given up in time.
             while server.plugin("stuck").calls < 3:
                 await asyncio.sleep(0.01)

@@ -18,12 +18,13 @@ from moorage_tmux import watch as watches
 from moorage_tmux.guards import PaneFilter, titled
 from moorage_tmux.sessions import layout_sizes
 from terminals import api, connect, session
+from waits import WAIT
 
 LAYOUT_KEYS = {"id", "index", "name", "active", "zoomed", "cols", "rows", "panes"}
 PANE_KEYS = {"id", "index", "active", "left", "top", "cols", "rows", "title"}
 
 
-async def until(condition, timeout=10):
+async def until(condition, timeout=WAIT):
     """Wait for what only tmux knows."""
     async with asyncio.timeout(timeout):
         while not (result := condition()):

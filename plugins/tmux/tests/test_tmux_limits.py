@@ -9,6 +9,7 @@ import time
 import pytest
 from moorage_tmux.pace import FLOOD_SECONDS, Pace
 from terminals import connect, serving, session, token
+from waits import WAIT
 
 # -- the pace ---------------------------------------------------------------------------------------------------------
 
@@ -127,7 +128,7 @@ async def test_a_thousand_messages_a_second(limited, tmux, request):
         assert handled < 0.25 * 150 * (5 + 3) + 10, "a quarter of the burst and of the rate is keys"
         assert sorted(times)[len(times) // 2] < 50, "bob does not notice"
         seen.clear()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT):
             while not any(message["type"] == "sessions" for message in seen):
                 await ann.send(type="listSessions")
                 await asyncio.sleep(0.2)

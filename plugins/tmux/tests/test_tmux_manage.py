@@ -12,6 +12,7 @@ from moorage_tmux import names
 from moorage_tmux.sessions import server_version
 from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone, TmuxRefused
 from terminals import api, audited, connect, serving, session, token
+from waits import WAIT
 
 
 def path(name, *more):
@@ -333,10 +334,10 @@ async def test_a_tmux_server_is_started_without_our_secrets_and_outlives_us(tmux
             for _ in range(2):
                 # With the last session the server ends, and the next one starts another.
                 await asyncio.to_thread(ask, "POST", "/api/sessions", name="first")
-                assert (await ada.next("sessionCreated", timeout=5))["session"]["name"] == "first"
+                assert (await ada.next("sessionCreated", timeout=WAIT))["session"]["name"] == "first"
                 assert (await ada.next("sessions"))["sessions"][0]["name"] == "first"
                 await asyncio.to_thread(ask, "DELETE", path("first"))
-                assert (await ada.next("sessionDestroyed", timeout=5))["sessionId"] == "first"
+                assert (await ada.next("sessionDestroyed", timeout=WAIT))["sessionId"] == "first"
             for _ in range(12):
                 # Asked again in the moment in which our client's pipe is closed, and its end is not known yet.
                 await asyncio.to_thread(ask, "POST", "/api/sessions", name="first")

@@ -17,6 +17,7 @@ from urllib.parse import unquote
 
 import pytest
 from terminals import ISO, api, audited, connect, ids, serving, session, token
+from waits import WAIT
 
 DOWNLOAD = re.compile(r"""attachment; filename="([^"]+)"; filename\*=UTF-8''(\S+)""")
 
@@ -126,7 +127,7 @@ def download(client, pid, form="v3"):
     return answer.text
 
 
-async def until(condition, timeout=30):
+async def until(condition, timeout=WAIT):
     """Wait until an answer of the server is as wanted; returns it."""
     async with asyncio.timeout(timeout):
         while not (found := await asyncio.to_thread(condition)):
@@ -263,7 +264,7 @@ async def test_a_disk_that_takes_no_more(server, tmux, request):
             resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (5_000_000, limits[1]))
             try:
                 tmux.run("send-keys", "-t", name, "seq 1 1000000; echo the''end", "Enter")
-                assert (await vic.next("recording", timeout=30))["recording"] is None
+                assert (await vic.next("recording", timeout=WAIT))["recording"] is None
                 await vic.text("theend")
             finally:
                 resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, limits)
@@ -409,7 +410,7 @@ async def test_bounds(own, tmux_server):
             async with connect(server, "ann", "/ws/terminal/main") as client:
                 await client.next("output")
                 tmux_server.run("send-keys", "-t", "main", f"seq 1 50000; echo the''end{number}", "Enter")
-                assert (await client.next("recording", timeout=30, recording=None))["sessionId"] == "main"
+                assert (await client.next("recording", timeout=WAIT, recording=None))["sessionId"] == "main"
                 await client.text(f"theend{number}")
             ended = ann.get(f"/api/recordings/{made[-1]}").json()
             assert (ended["endReason"], 90_000 < ended["size"] <= 200_000) == ("size", True)

@@ -11,11 +11,12 @@ import time
 import pytest
 from moorage_tmux.recording.files import CastFile, Folder, StillWritten, identity
 from terminals import Client, api, serving, token
+from waits import WAIT
 
 
 def until(ask):
     """What `ask` gives, once that is something."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + WAIT
     while not (found := ask()):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -62,7 +63,7 @@ async def test_a_reload_ends_a_recording_and_breaks_none(moorage_server, tmux_se
             first = await Client(socket).next("recording")
         for scrollback in (100, 200, 300):
             await server.reload({"plugins": {"tmux": {"scrollback_lines": scrollback}}})
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(WAIT):
             while len(ended := [each for each in await all_of_them() if each["endedAt"]]) < 3:
                 await asyncio.sleep(0.05)
         assert first["recording"]["id"] == ended[-1]["id"]

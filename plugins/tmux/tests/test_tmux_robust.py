@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from moorage_tmux.sessions import server_version
+from waits import WAIT
 
 CONF = """
 set -g base-index 1
@@ -29,7 +30,7 @@ bind-key -n C-x kill-server
 """
 
 
-async def eventually(condition, timeout=10):
+async def eventually(condition, timeout=WAIT):
     """Wait for what only tmux knows."""
     async with asyncio.timeout(timeout):
         while not (result := condition()):

@@ -8,6 +8,7 @@ import time
 import httpx
 import pytest
 from terminals import ISO, api, audited, connect, ids, serving, session, token
+from waits import WAIT
 
 # -- HTTP ---------------------------------------------------------------------------------------------------------
 
@@ -121,7 +122,7 @@ async def test_leases_heartbeats_and_shutdown(tmux_server, tmp_path):
             await ann.send(type="claim", sessionId="main")
             await ann.next("claimed")
         with api(server, "ann") as client:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(WAIT):
                 while (await asyncio.to_thread(client.get, "/api/sessions/main")).json()["claim"] is not None:
                     await asyncio.sleep(0.05)
         async with connect(server, "ann") as ann:
@@ -155,7 +156,7 @@ def test_a_claim_outlives_the_server_but_not_its_session(database, tmux_server, 
             return
         made = [("tmux.claimed", f"tmux_session:{name}", "127.0.0.1") for name in ("main", "other")]
         ended = ("tmux.claim_destroyed", "tmux_session:other", "")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + WAIT
         while (rows := audited(server))[:2] == made and ended not in rows and time.monotonic() < deadline:
             time.sleep(0.05)
         assert rows[:2] == made

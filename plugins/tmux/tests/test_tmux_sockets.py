@@ -7,6 +7,7 @@ import json
 
 import pytest
 from terminals import ISO, api, connect, ids, session, token
+from waits import WAIT
 
 # -- /ws/terminal/{id} ----------------------------------------------------------------------------------------------
 
@@ -289,7 +290,7 @@ async def test_a_client_that_never_reads(server, tmux, request):
         await ann.send(type="sendKeys", sessionId=name, keys="echo more'over'\n")
         seen = ""
         while "moreover" not in seen:
-            seen = seen[-100:] + (await stuck.next("output", timeout=20))["data"]
+            seen = seen[-100:] + (await stuck.next("output", timeout=WAIT))["data"]
         got = sum(len(message.get("data", "")) for message in stuck.messages)
         assert got < 4_500_000, "what it did not read was not kept for it"
         assert sum(bool(message.get("snapshot")) for message in stuck.messages) >= 2

@@ -8,6 +8,7 @@ import random
 from moorage_tmux import pane
 from moorage_tmux.pane import INTERVAL, MAX_MESSAGE, PaneStream, Ring
 from moorage_tmux.pen import Pen, StreamModes
+from waits import WAIT
 
 
 class Seen:
@@ -54,7 +55,7 @@ async def test_quiet_is_told_at_once_and_a_burst_together():
         seen.stream.append(b"y")
         seen.stream.settle()
     assert seen.text == "x" or loop.time() - began > INTERVAL
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT):
         while len(seen.text) < 201:
             await asyncio.sleep(INTERVAL)
     assert len(seen.messages) < 10 or loop.time() - began > 1

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from moorage_tmux.viewers import MAX_KEPT, Viewer
+from waits import WAIT
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def stuck(fake_socket):
 
 
 async def recovered(said):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT):
         while "recovered" not in said:
             await asyncio.sleep(0.01)
 

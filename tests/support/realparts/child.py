@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from waits import WAIT
+
 
 class Child:
     """One process of ours. Its output goes to `log`; `text()` reads it."""
@@ -46,7 +48,7 @@ class Child:
         """What it has written so far."""
         return self.log.read_text(errors="replace")
 
-    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    def wait_until(self, ready: Callable[[], bool], what: str, seconds: float = WAIT) -> None:
         """Poll `ready` until it is true; fail with the process's output when it ends or time runs out."""
         deadline = time.monotonic() + seconds
         while not ready():

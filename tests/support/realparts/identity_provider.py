@@ -50,18 +50,18 @@ class IdentityProvider:
 
     def tell(self, **more: Any) -> None:
         """Forget what it was told, and its codes and log; then: person, claims, header, sign, metadata, faults …"""
-        httpx.post(f"{self.issuer}/control", json=more, timeout=5).raise_for_status()
+        httpx.post(f"{self.issuer}/control", json=more).raise_for_status()
 
     def heard(self, path: str) -> list[dict[str, Any]]:
         """What was sent to a path: its query or form, and whether the client proved itself how."""
-        return [one for one in httpx.get(f"{self.issuer}/control", timeout=5).json() if one["path"] == path]
+        return [one for one in httpx.get(f"{self.issuer}/control").json() if one["path"] == path]
 
     def stop(self) -> None:
         self._child.stop()
 
     def _ready(self) -> bool:
         try:
-            return httpx.get(f"{self.issuer}/jwks", timeout=5).status_code == 200
+            return httpx.get(f"{self.issuer}/jwks").status_code == 200
         except httpx.TransportError:
             return False
 

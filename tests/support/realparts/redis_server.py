@@ -6,6 +6,8 @@ import shutil
 import socket
 from pathlib import Path
 
+from waits import WAIT
+
 from realparts.child import Child
 from realparts.ports import free_port
 
@@ -42,7 +44,7 @@ class RedisServer:
 
     def command(self, *words: str) -> str:
         """Send one inline command; returns the first line of the answer."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=WAIT) as connection:
             connection.sendall((" ".join(words) + "\r\n").encode())
             return connection.makefile("rb").readline().decode().strip()
 

@@ -10,6 +10,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from waits import WAIT
+
 
 class TmuxServer:
     """`tmux -L NAME -f /dev/null`; the server itself starts with the first session."""
@@ -31,7 +33,9 @@ class TmuxServer:
     def run(self, *args: str, check: bool = True) -> str:
         """Run one tmux command; returns its output. RuntimeError with tmux's words when it fails."""
         argv = ["tmux", "-L", self.socket_name, "-f", "/dev/null", *args]
-        done = subprocess.run(argv, capture_output=True, text=True, env=self.env, timeout=20, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            argv, capture_output=True, text=True, env=self.env, timeout=WAIT, stdin=subprocess.DEVNULL
+        )
         if check and done.returncode:
             raise RuntimeError(f"tmux {' '.join(args)}: {done.stderr.strip()}")
         return done.stdout.rstrip("\n")
@@ -45,7 +49,7 @@ class TmuxServer:
         """The visible screen as plain text."""
         return self.run("capture-pane", "-p", "-t", target)
 
-    def wait_for(self, target: str, text: str, seconds: float = 10) -> str:
+    def wait_for(self, target: str, text: str, seconds: float = WAIT) -> str:
         """Poll the screen until it shows `text`; returns it."""
         deadline = time.monotonic() + seconds
         while text not in (screen := self.capture(target)):
