@@ -17,6 +17,7 @@ from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone, TmuxRefused, TmuxSilent
 
 MAX_QUEUE = 4096
 MAX_BUFFER = 8 * 1024 * 1024
+FAULT = "this server could not take what tmux told"
 
 
 Callback = Callable[[list[Reply] | TmuxError], None]
@@ -57,7 +58,8 @@ class ControlClient:
 
     target: a session's id (`$3`), or None for the one that was used last. flags: as in `attach-session -f`.
     on_event is called with each Output and Notice, on_batch after each chunk, on_exit once when the client ends,
-    with the reason that tmux gave. None of them may raise or wait.
+    with the reason that tmux gave. None of them may wait. What raises is logged, and ends the client: events behind it
+    are lost, and a reply that is missed would shift all that follow.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class ControlClient:
         self._watchdog: asyncio.TimerHandle | None = None
         self._stderr = b""
         self._reason = ""
+        self._given_up = False
         self._ended = asyncio.Event()
         self._ready: asyncio.Future[None] | None = None
 
@@ -89,7 +92,9 @@ class ControlClient:
     def alive(self) -> bool:
         """True from a successful start until the process ends, is told to, or takes no more commands."""
         # The pipe closes first: uvloop refuses to write into it before the end of the process is known.
-        return self._stdin is not None and not self._stdin.is_closing() and not self._ended.is_set()
+        if self._stdin is None or self._stdin.is_closing():
+            return False
+        return not self._given_up and not self._ended.is_set()
 
     @property
     def pid(self) -> int | None:
@@ -157,8 +162,13 @@ class ControlClient:
                 if not future.done():
                     future.set_exception(result)
                 return
-            if seen is not None:
-                seen(result)
+            try:
+                if seen is not None:
+                    seen(result)
+            except Exception:
+                if not future.done():
+                    future.set_exception(TmuxError(FAULT))
+                raise
             if not future.done():
                 future.set_result(result)
 
@@ -196,6 +206,8 @@ class ControlClient:
         if fd == 2:
             self._stderr = (self._stderr + data)[:4096]
             return
+        if self._given_up:
+            return
         try:
             for event in self.parser.feed(data):
                 if isinstance(event, Output):
@@ -204,10 +216,14 @@ class ControlClient:
                     self._replied(event)
                 else:
                     self._noticed(event)
+            if self._on_batch is not None:
+                self._on_batch()
         except ProtocolError as error:
             self._abort(f"tmux spoke nonsense: {error}")
-        if self._on_batch is not None:
-            self._on_batch()
+        except Exception as error:
+            told = {"message": "A tmux client is given up: what it told could not be taken", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(told)
+            self._abort(FAULT)
 
     def exited(self) -> None:
         """The process ended. Called more than once."""
@@ -267,6 +283,7 @@ class ControlClient:
 
     def _abort(self, reason: str) -> None:
         """Give the client up: its owner is told by `on_exit` once the process is dead."""
+        self._given_up = True
         self._reason = reason
         if self._transport is not None and not self._ended.is_set():
             try:

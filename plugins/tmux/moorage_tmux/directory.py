@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import weakref
 from collections.abc import AsyncIterator, Callable
 
 from moorage_tmux.background import Background
@@ -51,6 +52,7 @@ class Directory:
         self._timeout, self._linger = timeout, linger
         self._own_pids, self._on_change = own_pids, on_change
         self._client: ControlClient | None = None
+        self._ending: weakref.WeakSet[ControlClient] = weakref.WeakSet()
         self._quiet = asyncio.Lock()
         self._connecting: asyncio.Task[ControlClient] | None = None
         self._holders: set[object] = set()
@@ -117,7 +119,8 @@ class Directory:
             await asyncio.wait((self._connecting,))
         client, self._client = self._client, None
         if client is not None:
-            await client.stop()
+            self._ending.add(client)
+        await asyncio.gather(*(client.stop() for client in self._ending))
 
     def _pids(self) -> set[int]:
         own = self._own_pids()
@@ -224,6 +227,7 @@ class Directory:
         client, self._client = self._client, None
         self._known = None
         if client is not None:
+            self._ending.add(client)
             self._background.spawn(client.stop(), "directory-end")
 
     def _cancel_timer(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import Awaitable, Callable
 
 from moorage_tmux.background import Background
@@ -26,6 +27,7 @@ class WatchPool:
         self._watches: dict[str, SessionWatch] = {}
         self._starting: dict[str, asyncio.Task[SessionWatch]] = {}
         self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._ending: weakref.WeakSet[SessionWatch] = weakref.WeakSet()
         self._closed = False
 
     def __len__(self) -> int:
@@ -64,7 +66,9 @@ class WatchPool:
             timer.cancel()
         self._timers.clear()
         await asyncio.gather(*self._starting.values(), return_exceptions=True)
-        await asyncio.gather(*(watch.stop("Server shutting down") for watch in self.watches()))
+        # Also those that end already: nobody else waits until their processes have gone.
+        watches = {*self.watches(), *self._ending}
+        await asyncio.gather(*(watch.stop("Server shutting down") for watch in watches))
 
     async def _start(self, session: SessionInfo) -> SessionWatch:
         if self._closed:
@@ -97,9 +101,14 @@ class WatchPool:
 
     def _expire(self, watch: SessionWatch) -> None:
         self._timers.pop(watch.session.key, None)
-        if not watch.subscriptions and not watch.ended:
+        if watch.subscriptions or watch.ended:
+            return
+        if watch.in_use:
+            self._idle(watch)
+        else:
             self._background.spawn(watch.stop(), "watch-end")
 
     def _forget(self, watch: SessionWatch) -> None:
         if self._watches.get(watch.session.key) is watch:
             del self._watches[watch.session.key]
+            self._ending.add(watch)

@@ -39,6 +39,8 @@ MANY = 25
 MAX_INTERVAL = 1.0
 ATTEMPTS = (0.05, 0.5, 2.0)
 """Seconds before each try to attach again to a session that lives on."""
+CALM = 10.0
+"""Seconds after which a client that ends is no sign that the next one would end as well."""
 _LAYOUT = frozenset(
     (
         "layout-change",
@@ -90,6 +92,8 @@ class SessionWatch:
         self._lives, self._on_idle, self._on_end = lives, on_idle, on_end
         self._client = self._new_client()
         self._attached = False
+        self._questions = 0
+        self._revived = -CALM
         self._feeds: dict[str, Feed] = {}
         self._busy: set[Feed] = set()
         self._typing: dict[str, Typing] = {}
@@ -123,6 +127,11 @@ class SessionWatch:
         """The control client of the moment."""
         return self._client
 
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody without a subscription is at it: asks for the panes so as to subscribe, or types."""
+        return self._questions > 0 or any(typing.locked() for typing in self._typing.values())
+
     async def start(self) -> None:
         """Attach. TmuxError when that fails, or the id is another session's by now."""
         await self._client.start()
@@ -133,6 +142,10 @@ class SessionWatch:
         if who != f"{server}:{created}":
             await self._client.stop()
             raise TmuxGone("the session has ended")
+        if not self._client.alive:
+            # It ended behind its answer. Nobody is told of that any more, so nobody would attach again.
+            await self._client.stop()
+            raise TmuxGone("the tmux client has ended")
         self._attached = True
 
     async def stop(self, reason: str = "Session ended") -> None:
@@ -143,7 +156,12 @@ class SessionWatch:
     async def panes(self) -> list[PaneInfo]:
         """All panes now. TmuxError."""
         command = list_panes(self.session.id)
-        return parse_panes(await self._client.call(command, seen=lambda replies: self._arrange(parse_panes(replies))))
+        self._questions += 1
+        try:
+            replies = await self._client.call(command, seen=lambda replies: self._arrange(parse_panes(replies)))
+        finally:
+            self._questions -= 1
+        return parse_panes(replies)
 
     def layout_message(self) -> str:
         """Where the windows and panes are, as far as was told."""
@@ -330,7 +348,10 @@ class SessionWatch:
 
         A tmux that hangs is no end: as long as somebody watches, it is tried again.
         """
-        delays = itertools.chain(ATTEMPTS, itertools.repeat(ATTEMPTS[-1]))
+        loop = asyncio.get_running_loop()
+        # One that ends time and again, as by an error of ours, is not started time and again at once.
+        at_once = ATTEMPTS if loop.time() >= self._revived + CALM else ()
+        delays = itertools.chain(at_once, itertools.repeat(ATTEMPTS[-1]))
         refused = 0
         for delay in delays:
             await asyncio.sleep(delay)
@@ -350,6 +371,7 @@ class SessionWatch:
                 continue
             if self.ended:
                 break
+            self._revived = loop.time()
             if self._size is not None:
                 self.resize(*self._size)  # New windows are made in the client's size.
             for feed in self._feeds.values():

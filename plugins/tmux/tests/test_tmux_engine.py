@@ -15,9 +15,10 @@ from moorage_tmux.client import ControlClient
 from moorage_tmux.keys import to_text, type_into
 from moorage_tmux.sessions import resolve
 from moorage_tmux.tmux import Tmux, TmuxError, TmuxGone
+from waits import WAIT
 
 
-async def until(condition, timeout=10):
+async def until(condition, timeout=WAIT):
     """Wait for what only tmux knows."""
     async with asyncio.timeout(timeout):
         while not (result := condition()):
@@ -406,6 +407,75 @@ async def test_nothing_runs_when_nobody_watches(tmux_server, fake_socket, engine
     await joined(engine, again)
 
 
+async def test_a_watch_does_not_end_before_the_eyes_of_who_is_about_to_subscribe(tmux_server, fake_socket, engine):
+    tmux_server.cat("main")
+    engine.pool._settings = replace(engine.pool._settings, linger=0.05)
+    watch = await engine.watch("main")
+    asking = asyncio.create_task(watch.panes())
+    await asyncio.sleep(0)
+    engine.pool._expire(watch)
+    pane = (await asking)[0]
+    assert not watch.ended
+    async with watch.typing(pane.id):
+        engine.pool._expire(watch)
+        assert await watch.panes()
+    await until(lambda: watch.ended)
+
+
+async def test_a_client_that_ends_behind_its_answer_is_not_kept(tmux_server, fake_socket, engine, monkeypatch):
+    tmux_server.cat("main")
+    session = await engine.directory.find("main")
+    answered = ControlClient.call
+
+    async def call(self, command, **options):
+        replies = await answered(self, command, **options)
+        os.kill(self.pid, signal.SIGKILL)
+        await until(lambda: not self.alive)
+        return replies
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ControlClient, "call", call)
+        with pytest.raises(TmuxGone):
+            await engine.pool.acquire(session)
+    await joined(engine, fake_socket())
+
+
+async def test_what_raises_in_the_reader_is_told_and_costs_no_more_than_the_client(
+    tmux_server, fake_socket, engine, monkeypatch
+):
+    tmux_server.cat("main")
+    socket, faults = fake_socket(), []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context["exception"]))
+    subscription = await joined(engine, socket)
+    watch = subscription.watch
+    client, stream = watch.client, watch.feed(subscription.pane).stream
+    append, fault = stream.append, RuntimeError("a fault")
+
+    def fail(data):
+        monkeypatch.setattr(stream, "append", append)
+        raise fault
+
+    monkeypatch.setattr(stream, "append", fail)
+    tmux_server.run("send-keys", "-t", "main", "-l", "typed")
+    await socket.until(lambda messages: sum(bool(message.get("snapshot")) for message in messages) == 2)
+    assert faults == [fault]
+    assert "typed" in outputs(socket)[-1]["data"]
+    assert watch.client is not client
+    await type_into(watch, subscription.pane, "more")
+    await socket.until_text("more")
+
+    # Whoever waits for the answer that could not be taken is told.
+    def refuse(panes):
+        raise fault
+
+    with monkeypatch.context() as patched:
+        patched.setattr(watch, "_arrange", refuse)
+        with pytest.raises(TmuxError):
+            await watch.panes()
+    assert faults == [fault, fault]
+    await socket.until(lambda messages: sum(bool(message.get("snapshot")) for message in messages) == 3)
+
+
 async def test_changes_are_told_while_somebody_listens(tmux_server, engine):
     engine.directory.hold("test")
     await until(lambda: engine.changes == [[]])
@@ -452,7 +522,7 @@ async def test_a_tmux_that_hangs_is_given_up(tmux_server):
     try:
         with pytest.raises(TmuxError, match="in time"):
             await client.call("list-sessions")
-        assert "stopped answering" in await asyncio.wait_for(ended, 10)
+        assert "stopped answering" in await asyncio.wait_for(ended, WAIT)
         assert not client.alive
     finally:
         os.kill(server, signal.SIGCONT)
