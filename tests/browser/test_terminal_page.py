@@ -13,6 +13,7 @@ import pytest
 from harness import Server, running
 from playwright.sync_api import Page, expect
 from realparts.tmux import TmuxServer
+from waits import PAGE
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
 WIDE = {"viewport": {"width": 1200, "height": 800}}
@@ -72,7 +73,7 @@ def enter(browser, server, logins, faults) -> Iterator[Enter]:
         name: str, session: str, *, origin: str = server.url, frames: list[str] | None = None, **options: object
     ) -> Page:
         context = browser.new_context(**{**WIDE, **options})
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(PAGE)
         context.add_cookies([{**cookie, "url": origin} for cookie in logins[name]])
         contexts.append(context)
         page = context.new_page()
@@ -367,8 +368,13 @@ def test_a_paste_of_several_lines_is_asked_about(terminals, enter, faults) -> No
     expect(rows(bob)).to_contain_text("one line")
     bob.evaluate(paste, "first\nsecond\n")
     expect(bob.get_by_role("dialog", name="Paste 2 lines?")).to_contain_text("first")
+    # The moment it is gone, the terminal has the focus again: what comes next may come at once.
+    bob.evaluate("""() => new MutationObserver(() => {
+        if (!document.querySelector("dialog")) window.focused ??= document.activeElement.tagName;
+    }).observe(document.body, { childList: true, subtree: true })""")
     bob.keyboard.press("Escape")
     expect(bob.get_by_role("dialog")).to_have_count(0)
+    assert bob.evaluate("window.focused") == "TEXTAREA"
     assert "first" not in terminals.capture("paste")
     bob.evaluate(paste, "first\nsecond\n")
     bob.get_by_role("button", name="Paste").click()
@@ -480,7 +486,7 @@ def test_a_cut_connection_resumes_every_pane_without_drawing_it_anew(cable, term
         terminals.run("send-keys", "-t", f"cut:0.{pane}", command, "Enter")
     frames.clear()
     cable.mend()
-    expect(rows(bob, 0)).to_contain_text("one-2", timeout=30_000)
+    expect(rows(bob, 0)).to_contain_text("one-2")
     expect(rows(bob, 1)).to_contain_text("two-4")
     assert sum('"resumed":true' in frame for frame in frames) == 2, frames
     assert not any('"snapshot":true' in frame for frame in frames), frames
@@ -507,7 +513,7 @@ def test_a_restarted_server_is_found_again(server, terminals, enter, faults) -> 
     expect(bob.get_by_role("dialog")).to_have_count(0)
     terminals.run("send-keys", "-t", "again", "clear; echo after-$((3+3))", "Enter")
     server.start()
-    expect(rows(bob)).to_contain_text("after-6", timeout=30_000)
+    expect(rows(bob)).to_contain_text("after-6")
     assert same_screen(bob)
     # The claim is a lease in the database: it is still bob's.
     expect(status(bob)).to_have_text("You type here")
@@ -526,7 +532,7 @@ def test_a_plugin_that_is_off_for_a_while_is_no_session_that_ended(server, termi
     terminals.run("rename-window", "-t", "stays", "kept")
     server.write_config({"plugins": {"tmux": {"enabled": True}}})
     server.process.send_signal(signal.SIGHUP)
-    expect(status(bob)).to_have_text("You type here", timeout=30_000)
+    expect(status(bob)).to_have_text("You type here")
     expect(bob.get_by_role("tab")).to_contain_text("kept")
     bob.keyboard.type("echo typed-$((9*9))\n")
     expect(rows(bob)).to_contain_text("typed-81")

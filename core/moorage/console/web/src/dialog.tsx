@@ -17,8 +17,11 @@ export function Dialog({ title, kind, onClose, children }: DialogProps): JSX.Ele
   // At once: the next key is for the dialog already.
   useLayoutEffect(() => {
     const before = document.activeElement;
-    element.current?.showModal();
+    const dialog = element.current;
+    dialog?.showModal();
     return () => {
+      // Closed first: what lies below takes no focus until then, and the next key would be nobody's.
+      dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();
     };
   }, []);
