@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sqlite3
+import sys
 import time
 from pathlib import Path
 
 import httpx
 import pytest
 import websockets
-from moorage_tmux import keys
+from moorage_tmux import keys, unread
 from moorage_tmux.tmux import TmuxError
 from moorage_tmux.watch import WatchSettings
 from terminals import Client, api, connect, serving, session, token
+from waits import WAIT
 
 
 def rss(pid):
@@ -111,7 +114,7 @@ async def test_tmux_hangs_and_comes_back(tmux_server, tmp_path):
                 await asyncio.sleep(3)
             finally:
                 os.kill(tmux_pid, signal.SIGCONT)
-            await one.next("output", snapshot=True, timeout=15)
+            await one.next("output", snapshot=True, timeout=WAIT)
             await one.send(type="sendKeys", keys="again")
             await one.text("again")
             await ann.text("again")
@@ -330,7 +333,7 @@ async def test_sockets_that_come_and_go_leave_nothing(count, server, tmux, reque
         before = resources(server, tmux)
         await asyncio.gather(*map(visit, range(count)))
         await nobody_left(client, names)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT):
         while (after := resources(server, tmux)) > before:
             await asyncio.sleep(0.1)
     assert after <= before
@@ -338,7 +341,7 @@ async def test_sockets_that_come_and_go_leave_nothing(count, server, tmux, reque
 
 async def nobody_left(client, names):
     """Until no session has viewers."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(WAIT):
         while True:
             sessions = (await asyncio.to_thread(client.get, "/api/sessions")).json()["sessions"]
             if not any(entry["viewers"] for entry in sessions if entry["id"] in names):
@@ -411,9 +414,21 @@ async def test_a_claim_made_by_http_goes_with_the_role(server, tmux, request):
         assert (await bob.next("released", sessionId=name))["reason"] == "withdrawn"
 
 
+UP_TO_A_STOP = """
+import os
+size = 0
+while not (data := os.read(0, 65536)).endswith(b"."):
+    size += len(data)
+print("read", size + len(data) - 1)
+"""
+"""Says how much came before a full stop."""
+
+
 async def test_a_paste_ends_where_the_claim_does(server, tmux, request):
-    target = tmux.folder / "pasted-in-part"
-    command = f"stty raw -echo; printf ready; tmux -L {tmux.name} wait-for read; exec cat > {target}"
+    reader = tmux.folder / "reader.py"
+    reader.write_text(UP_TO_A_STOP)
+    waits = f"tmux -L {tmux.name} wait-for read"
+    command = f"stty raw -echo; printf ready; {waits}; {sys.executable} {reader}; exec sleep 1000"
     name = session(tmux, request, command)
     async with connect(server, "ann") as ann, connect(server, "ada") as ada:
         await ann.send(type="subscribe", sessionId=name)
@@ -421,11 +436,19 @@ async def test_a_paste_ends_where_the_claim_does(server, tmux, request):
         await ann.send(type="claim", sessionId=name)
         await ada.next("claimed")
         await ann.send(type="sendKeys", sessionId=name, keys="x" * 900_000)
+        # Or ada could be the first of the two.
+        tty = tmux.run("display-message", "-p", "-t", name, "#{pane_tty}").strip()
+        async with asyncio.timeout(WAIT):
+            while not unread.waiting(tty):
+                await asyncio.sleep(0.01)
         await ada.send(type="claim", sessionId=name)
         await ada.next("released", reason="overridden")
         tmux.run("wait-for", "-S", "read")
         assert (await ann.next("error"))["code"] == "CLAIM_REQUIRED"
-        assert target.stat().st_size < 900_000
+        # What ann could still send is before it.
+        await ada.send(type="sendKeys", sessionId=name, keys=".")
+        said = re.search(r"read (\d+)", await ann.text("\n"))
+        assert 0 < int(said[1]) < 900_000
 
 
 # -- the database -----------------------------------------------------------------------------------------------------
@@ -438,7 +461,7 @@ async def test_a_claim_that_cannot_be_stored_does_not_hold(tmux_server, tmp_path
         server.keys = {"ann": await asyncio.to_thread(token, server, "ann")}
 
         def trigger(statement):
-            with contextlib.closing(sqlite3.connect(f"{server.data_dir}/moorage.db", timeout=20)) as database:
+            with contextlib.closing(sqlite3.connect(f"{server.data_dir}/moorage.db", timeout=WAIT)) as database:
                 database.execute(statement)
                 database.commit()
 
@@ -464,7 +487,7 @@ async def test_a_claim_that_cannot_be_stored_does_not_hold(tmux_server, tmp_path
             await ann.send(type="release", sessionId="main")
             assert (await ann.next("error"))["code"] == "STORE_ERROR"
             trigger("DROP TRIGGER full_DELETE")
-            async with asyncio.timeout(15):
+            async with asyncio.timeout(WAIT):
                 while stored(server):
                     await asyncio.sleep(0.1)
 
