@@ -14,6 +14,7 @@ from moorage.observe import figures as module
 from moorage.observe.figures import Figures
 from moorage.observe.loop import LoopLag
 from moorage.observe.metrics import Metrics
+from owntime import own_time
 from structlog.testing import capture_logs
 
 
@@ -65,6 +66,7 @@ def figures(monkeypatch: pytest.MonkeyPatch, asked: list[int]) -> Figures:
     return Figures(TaskSupervisor("test"), server)
 
 
+@own_time
 async def test_viewers_share_one_sampler_that_sleeps_without_them(figures: Figures, asked: list[int]) -> None:
     viewers = [figures.open() for _ in range(5)]
     assert asked == []
@@ -84,6 +86,7 @@ async def test_viewers_share_one_sampler_that_sleeps_without_them(figures: Figur
     await again.aclose()  # type: ignore[attr-defined]
 
 
+@own_time
 async def test_a_slow_viewer_is_given_the_newest(figures: Figures, asked: list[int]) -> None:
     viewer = figures.open()
     await anext(viewer)
@@ -92,6 +95,7 @@ async def test_a_slow_viewer_is_given_the_newest(figures: Figures, asked: list[i
     await viewer.aclose()  # type: ignore[attr-defined]
 
 
+@own_time
 async def test_silence_is_filled_with_comments(figures: Figures, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "EVERY", 60)
     monkeypatch.setattr(module, "KEEPALIVE", 0.02)

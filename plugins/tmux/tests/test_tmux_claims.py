@@ -11,6 +11,7 @@ from moorage.api import Actor, Forbidden, NotFound, TaskSupervisor, UserInfo
 from moorage_tmux.background import Background
 from moorage_tmux.claims import Claim, Claims
 from moorage_tmux.sessions import SessionInfo
+from owntime import own_time
 from terminals import Client
 from waits import WAIT
 
@@ -115,6 +116,7 @@ async def test_a_take_over_is_told_and_recorded(world):
     assert world.stored[MAIN.key][0] == 2
 
 
+@own_time
 async def test_typing_renews_and_is_not_told_each_time():
     world = World(lease=0.3)
     claim = world.claims.claim(MAIN, actor(1, "operator"))
@@ -131,6 +133,7 @@ async def test_typing_renews_and_is_not_told_each_time():
     assert world.stored == {}
 
 
+@own_time
 async def test_a_warning_comes_once_per_lease():
     world = World(lease=0.3, warning=0.2)
     world.claims.claim(MAIN, actor(1, "operator"))
@@ -140,6 +143,7 @@ async def test_a_warning_comes_once_per_lease():
     assert world.told().count(("expiring", 0)) == 2
 
 
+@own_time
 async def test_the_last_connection_begins_the_grace():
     world = World(grace=0.1)
     for _ in range(2):
@@ -186,6 +190,7 @@ async def test_a_claim_is_handed_over(world):
         world.claims.release(MAIN, actor(1, "operator"))
 
 
+@own_time
 async def test_handed_to_one_who_has_just_left_it_does_not_stay_with_them():
     world = World(grace=0.1)
     claim = world.claims.claim(MAIN, actor(1, "operator"))
@@ -193,6 +198,7 @@ async def test_handed_to_one_who_has_just_left_it_does_not_stay_with_them():
     await world.until(("disconnected", "operator2"))
 
 
+@own_time
 async def test_who_acts_within_the_grace_is_there():
     world = World(grace=0.1)
     world.claims.connected(1)
@@ -223,6 +229,7 @@ async def test_a_clock_that_is_set_moves_the_end_for_people_alone(world):
         assert world.stored[MAIN.key][1] == claim.expires_at
 
 
+@own_time
 async def test_what_was_stored_holds_no_longer_than_a_lease():
     world = World(lease=0.1)
     now = datetime.now(UTC)
