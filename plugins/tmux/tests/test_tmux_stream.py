@@ -100,7 +100,7 @@ async def test_patience_with_a_string_begins_with_the_string(monkeypatch):
     seen.stream.append(b"ree\x07\x1b]0;fo")
     began = loop.time()
     seen.stream.append(b"ur")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(WAIT):
         await given_up.wait()
     assert loop.time() - began >= 0.04, "the third one, which ended, does not count"
     seen.stream.append(b" five")
@@ -124,7 +124,7 @@ async def test_what_was_given_up_is_not_taken_over(monkeypatch):
         seen = Seen(given_up=given_up.set)
         given_up.clear()
         seen.stream.append(b"\x1b]0;old")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(WAIT):
             await given_up.wait()
         seen.stream.take_over(pending)
         seen.stream.append(rest)

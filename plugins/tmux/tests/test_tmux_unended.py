@@ -11,6 +11,7 @@ import pytest
 from moorage_tmux import pane
 from moorage_tmux.watch import WatchSettings
 from terminals import connect
+from waits import WAIT
 
 STRINGS = {"OSC": "]0;title", "DCS": "Pq", "APC": "_note", "PM": "^note", "SOS": "Xnote", "name": "kname"}
 
@@ -82,7 +83,7 @@ async def test_a_tmux_that_hangs_meanwhile_loses_no_viewer(engine_class, tmux_se
         await socket.until_text("here")
         os.kill(pid, signal.SIGSTOP)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(WAIT):
                 while client.alive:
                     await asyncio.sleep(0.02)
         finally:
