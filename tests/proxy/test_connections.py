@@ -12,6 +12,7 @@ from moorage.access import ANONYMOUS
 from moorage.context import RequestInfo
 from moorage.proxy import Proxy, ProxyRequest, Target, Upstreams
 from relay import Place
+from waits import WAIT
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
@@ -82,7 +83,7 @@ async def test_a_late_second_answer_is_nobodys_either(place: Place, client: http
     place.upstream.talk = talk
     assert (await client.get("/box/it/")).text == "ok"
     late.set()
-    await asyncio.wait_for(place.upstream.closed.wait(), 30)
+    await asyncio.wait_for(place.upstream.closed.wait(), WAIT)
     assert (await client.get("/box/it/")).text == "ok"
 
 
@@ -200,7 +201,7 @@ async def test_an_answer_before_the_body_was_sent(place: Place, client: httpx.As
 
     place.upstream.talk = talk
     asked = asyncio.create_task(client.post("/box/it/", content=body()))
-    await asyncio.wait_for(place.upstream.closed.wait(), 30)
+    await asyncio.wait_for(place.upstream.closed.wait(), WAIT)
     go.set()
     answer = await asked
     assert (answer.status_code, answer.text) == (413, "no!")
@@ -222,7 +223,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body(place: Place, clie
     writer.write(f"POST /box/it/ HTTP/1.1\r\nHost: x\r\n{cookie}{bearer}Content-Length: 100\r\n\r\nhalf".encode())
     await writer.drain()
     writer.close()
-    await asyncio.wait_for(place.upstream.closed.wait(), 30)
+    await asyncio.wait_for(place.upstream.closed.wait(), WAIT)
     assert len(place.upstream.bodies[0]) < 100
 
 

@@ -13,6 +13,7 @@ import httpx
 import pytest
 import websockets
 from relay import Place
+from waits import WAIT
 
 
 async def test_a_request_goes_on_as_it_came(place: Place, client: httpx.AsyncClient) -> None:
@@ -153,10 +154,10 @@ async def test_a_stream_is_handed_on_at_once_and_ends_with_its_reader(place: Pla
     place.upstream.talk = talk
     async with client.stream("GET", "/box/it/events") as answer:
         parts = answer.aiter_raw()
-        assert await asyncio.wait_for(anext(parts), 5) == b"data: 1\n"
+        assert await asyncio.wait_for(anext(parts), WAIT) == b"data: 1\n"
         go.set()
-        assert await asyncio.wait_for(anext(parts), 5) == b"data: 2\n"
-    await asyncio.wait_for(place.upstream.closed.wait(), 5)
+        assert await asyncio.wait_for(anext(parts), WAIT) == b"data: 2\n"
+    await asyncio.wait_for(place.upstream.closed.wait(), WAIT)
 
 
 async def test_refusals_come_in_the_dialect_and_reach_nobody(place: Place, client: httpx.AsyncClient) -> None:
@@ -212,7 +213,7 @@ async def test_an_upstream_that_is_silent_or_breaks_off(place: Place, client: ht
 
     place.upstream.talk = silent
     assert (await client.get("/box/it/")).status_code == 504
-    await asyncio.wait_for(place.upstream.closed.wait(), 5)
+    await asyncio.wait_for(place.upstream.closed.wait(), WAIT)
     place.upstream.talk = cut
     with pytest.raises(httpx.RemoteProtocolError):
         await client.get("/box/it/")
@@ -233,7 +234,7 @@ async def test_a_closed_upstream_breaks_its_streams(place: Place, client: httpx.
         assert await anext(parts) == b"open"
         place.plugin.hub.upstreams.remove("it")
         with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError, StopAsyncIteration)):
-            await asyncio.wait_for(anext(parts), 5)
+            await asyncio.wait_for(anext(parts), WAIT)
 
 
 async def test_a_unix_socket(place: Place, client: httpx.AsyncClient, tmp_path: Path) -> None:
@@ -303,9 +304,9 @@ async def test_a_socket_is_bridged(place: Place, client: httpx.AsyncClient) -> N
         assert socket.subprotocol == "tty"
         for message in ("text", b"bytes", "", "x" * 70_000):
             await socket.send(message)
-            assert await asyncio.wait_for(socket.recv(), 5) == message
+            assert await asyncio.wait_for(socket.recv(), WAIT) == message
         await socket.send("bye")
-        await asyncio.wait_for(socket.wait_closed(), 5)
+        await asyncio.wait_for(socket.wait_closed(), WAIT)
         assert (socket.close_code, socket.close_reason) == (4321, "enough")
         assert b"authorization" not in place.upstream.heads[-1].lower()
         assert b"moorage_session" not in place.upstream.heads[-1]
@@ -322,10 +323,10 @@ async def test_the_close_code_of_the_client_goes_on(place: Place, client: httpx.
         place.plugin.hub.upstreams.register("ws", port=server.sockets[0].getsockname()[1])
         async with websockets.connect(address(place), additional_headers=credentials(client)) as socket:
             await socket.close(4555, "mine")
-        assert await asyncio.wait_for(codes.get(), 5) == 4555
+        assert await asyncio.wait_for(codes.get(), WAIT) == 4555
         async with websockets.connect(address(place), additional_headers=credentials(client)) as socket:
             socket.transport.abort()
-        assert await asyncio.wait_for(codes.get(), 5) == 1001
+        assert await asyncio.wait_for(codes.get(), WAIT) == 1001
 
 
 async def test_sockets_that_are_refused(place: Place, client: httpx.AsyncClient) -> None:
