@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import secrets
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -212,18 +213,11 @@ class Workload:
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         errors = os.open(self.storage.folder / ERRORS, flags, 0o600)
         try:
-            process = await asyncio.create_subprocess_exec(
-                *KEEPER,
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors,
-                cwd="/", env={"PATH": launch.PATH, "LANG": "C.UTF-8"}, start_new_session=True,
-            )  # fmt: skip
+            said = await asyncio.to_thread(_run_keeper, json.dumps(task).encode(), errors)
+        except subprocess.TimeoutExpired:
+            raise Unavailable("The workload's keeper did not start in time") from None
         finally:
             os.close(errors)
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                said, _ = await process.communicate(json.dumps(task).encode())
-        except TimeoutError:
-            raise Unavailable("The workload's keeper did not start in time") from None
         try:
             answer: dict[str, Any] = json.loads(said)
         except ValueError:
@@ -327,6 +321,28 @@ class Workload:
             raise Conflict("The workload has ended") from None
         except BaseException:
             control.close()
+            raise
+
+
+def _run_keeper(task: bytes, errors: int) -> bytes:
+    """Start a keeper; what it says until it closes its output. Blocks.
+
+    Not by the event loop: uvloop's processes inherit what is open in the server, its listening sockets too.
+    """
+    with subprocess.Popen(
+        KEEPER,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        cwd="/",
+        env={"PATH": launch.PATH, "LANG": "C.UTF-8"},
+        start_new_session=True,
+        close_fds=True,
+    ) as process:
+        try:
+            return process.communicate(task, timeout=START_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
             raise
 
 
