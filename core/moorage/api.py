@@ -26,7 +26,18 @@ from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.proxy.targets import ProxyRequest, Target, Upstream, Upstreams
-from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, ProxyRoute, Route, Routes, SocketRoute
+from moorage.routes import (
+    ALL_METHODS,
+    AUTHENTICATED,
+    PUBLIC,
+    Access,
+    HttpRoute,
+    LimitClass,
+    ProxyRoute,
+    Route,
+    Routes,
+    SocketRoute,
+)
 from moorage.runtimes import (
     ContainerShape,
     Endpoint,
@@ -47,6 +58,7 @@ from moorage.server.socket import Socket, SocketClosed
 from moorage.web import json_response, parse_json, read_json, read_query
 
 __all__ = [
+    "ALL_METHODS",
     "ANONYMOUS",
     "API_VERSION",
     "AUTHENTICATED",

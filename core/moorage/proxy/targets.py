@@ -59,6 +59,11 @@ class Upstream:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
+    @property
+    def in_use(self) -> bool:
+        """Whether anything runs through it right now: a request, a stream, a WebSocket."""
+        return bool(self._running)
+
     @contextmanager
     def use(self) -> Iterator[None]:
         """Around an exchange: it is broken off when the upstream is closed. Unavailable when that has happened."""

@@ -64,7 +64,9 @@ class Entry:
 
     def idle(self, seconds: float) -> bool:
         """Whether it runs, and nobody used it for so long."""
-        return self.running and not self.holds and (datetime.now(UTC) - self.used_at).total_seconds() > seconds
+        if not self.running or self.holds or (self.live.upstream is not None and self.live.upstream.in_use):
+            return False
+        return (datetime.now(UTC) - self.used_at).total_seconds() > seconds
 
     def unwatch(self) -> None:
         """Its end is expected from now on."""

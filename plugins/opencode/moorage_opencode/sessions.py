@@ -411,6 +411,9 @@ class Sessions:
         while True:
             await asyncio.sleep(min(WRITE_EVERY, limit / 2) if limit else WRITE_EVERY)
             try:
+                for entry in self.records:
+                    if entry.live.upstream is not None and entry.live.upstream.in_use:
+                        self.touch(entry.live)  # By an open stream, or a request that takes long.
                 await self._write_used()
                 for entry in self.records:
                     if limit and entry.idle(limit) and not await self._busy(entry):

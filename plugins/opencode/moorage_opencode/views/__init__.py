@@ -5,9 +5,9 @@ from __future__ import annotations
 from moorage.api import Hub, Route
 
 from moorage_opencode.sessions import Sessions
-from moorage_opencode.views import admin, sessions
+from moorage_opencode.views import admin, code, sessions
 
-PARTS = (sessions, admin)
+PARTS = (sessions, code, admin)
 
 
 def routes(hub: Hub, service: Sessions) -> list[Route]:
