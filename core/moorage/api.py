@@ -25,7 +25,7 @@ from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
-from moorage.proxy.targets import ProxyRequest, Target, Upstream, Upstreams
+from moorage.proxy.targets import ProxyRequest, Redirect, Target, Upstream, Upstreams
 from moorage.routes import (
     ALL_METHODS,
     AUTHENTICATED,
@@ -99,6 +99,7 @@ __all__ = [
     "PreparedText",
     "ProxyRequest",
     "ProxyRoute",
+    "Redirect",
     "RequestInfo",
     "Route",
     "Routes",

@@ -285,6 +285,7 @@ class App:
                 mounts=[Mount(None, None, "")],
                 routes=core.routes,
                 everywhere=core.plugin.everywhere(core.hub) if isinstance(core.plugin, CorePlugin) and core.hub else (),
+                apart=core.plugin.apart(core.hub) if isinstance(core.plugin, CorePlugin) and core.hub else (),
                 permissions=frozenset(p.name for p in CorePlugin.manifest.permissions),
             )
         ]

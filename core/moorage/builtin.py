@@ -22,7 +22,7 @@ from moorage.openapi import Published
 from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.server.sites import Sites
-from moorage.surfaces import account_routes
+from moorage.surfaces import account_routes, apart
 from moorage.surfaces.common import from_this_machine
 from moorage.surfaces.octo import metrics as octo_metrics
 from moorage.surfaces.octoprox import health as octoprox_health
@@ -125,6 +125,10 @@ class CorePlugin(Plugin):
         """The account surfaces of the five contracts, and what two of them say of the server itself."""
         system = [*octo_metrics.routes(self.controls.figures), *octoprox_health.routes(self.controls.health)]
         return [*account_routes(hub), *system]
+
+    def apart(self, hub: Hub) -> list[Route]:
+        """The way in at hosts apart, and all that is the core's there."""
+        return apart.routes(hub)
 
 
 def system_routes(hub: Hub, controls: Controls) -> list[Route]:

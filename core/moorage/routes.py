@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from moorage.dialects import Dialect
-    from moorage.proxy.targets import ProxyRequest, Target
+    from moorage.proxy.targets import ProxyRequest, Redirect, Target
     from moorage.server.socket import Socket
 
 View = Callable[..., Awaitable[Any]]
 SocketHandler = Callable[["Socket"], Awaitable[None]]
-Resolve = Callable[["ProxyRequest"], Awaitable["Target"]]
+Resolve = Callable[["ProxyRequest"], Awaitable["Target | Redirect"]]
 ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -103,11 +103,14 @@ class ProxyRoute:
 
     Bodies are streamed both ways, what the upstream sends is handed on at once, the client's credentials stay here.
     resolve: `async def resolve(request: ProxyRequest) -> Target`; it checks the object (NotFound, Forbidden,
-        Unavailable) and names an upstream that was registered with `hub.upstreams`.
+        Unavailable) and names an upstream that was registered with `hub.upstreams`, or gives a `Redirect` instead.
     timeout: seconds until the upstream must have begun to answer (504), None takes `[server] request_timeout`;
         however long the answer then takes. max_body, max_frame: bytes, as in the other routes.
     basic: the credential may also be the password of an `Authorization: Basic`, whatever the user name, for programs
         that can send nothing else.
+    apart: `"*.pages.example.org"`: served at each host of that kind instead of the plugin's mounts, and nothing else of
+        the server is served there. For pages that others make: a host is an origin of its own to a browser. Who comes
+        there is known by a pass of that host (`hub.accounts.passes`), never by a login.
     The rest is as in `HttpRoute` and `SocketRoute`.
 
     .. versionadded:: 0.1
@@ -125,6 +128,7 @@ class ProxyRoute:
     timeout: float | None = None
     close_codes: dict[int, int] = field(default_factory=dict)
     basic: bool = False
+    apart: str | None = None
 
 
 Route = HttpRoute | SocketRoute | ProxyRoute

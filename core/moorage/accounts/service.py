@@ -24,6 +24,7 @@ from moorage.accounts.invites import Invites
 from moorage.accounts.keys import Keys
 from moorage.accounts.logins import Logins
 from moorage.accounts.oauth import OAuthLogins
+from moorage.accounts.passes import Passes
 from moorage.accounts.passwords import Passwords
 from moorage.accounts.registration import Registration
 from moorage.accounts.sealing import PluginSeal, Seal, load_secret
@@ -99,6 +100,7 @@ class Accounts:
         self.tokens = Tokens(shared, self._sessions, issuer)
         self.introspection = Introspection(shared, self._sessions, self._keys, self.tokens)
         self.oauth = OAuthLogins(shared, self._users, self._sessions, self.invites, trusted_origins=trusted_origins)
+        self.passes = Passes(self.revalidate, ttl)
         self._cleaned = monotonic()
         topics = (Topic.USER_CHANGED, Topic.USER_DELETED, Topic.CREDENTIAL_REVOKED, Topic.BACKPLANE_RESTORED)
         self._unsubscribe = [bus.subscribe(topic, self._forget) for topic in topics]
@@ -338,6 +340,7 @@ class Accounts:
 
     def _forget(self, data: dict[str, object]) -> None:
         self._cache.clear()
+        self.passes.forget()
 
 
 def _shown_as(fresh: Actor, row: Credential, shown: Credential, now: datetime) -> Actor | None:

@@ -120,6 +120,13 @@ class Target:
     answer: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Instead of a target: the client is sent elsewhere, by a GET (status 303). location: an address, in ASCII."""
+
+    location: str
+
+
 class Upstreams:
     """The registered upstreams of one plugin. No request can reach what is not in here."""
 

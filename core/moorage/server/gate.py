@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 import structlog
 
 from moorage.access import ANONYMOUS, Actor, Method
+from moorage.accounts import passes
 from moorage.context import RequestInfo, bind_request
 from moorage.dialects import PROBLEM, Dialect
 from moorage.errors import (
@@ -49,6 +50,9 @@ class Authenticator(Protocol):
 
     def cached(self, token: str) -> Actor | None: ...
     async def authenticate(self, token: str) -> Actor | None: ...
+
+    @property
+    def passes(self) -> passes.Passes: ...
 
 
 class Limiter(Protocol):
@@ -365,7 +369,9 @@ class Gate:
             ]
         exempt = entry is not None and entry.route.limit is LimitClass.EXEMPT
         actor: Actor | None = ANONYMOUS
-        if head.authorization:
+        if entry is not None and entry.apart:
+            info.actor = await self._by_pass(head, info)
+        elif head.authorization:
             token = shown_token(head, entry)
             actor = (self._accounts.cached(token) or await self._prove(token, info, exempt)) if token else None
             info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
@@ -376,6 +382,15 @@ class Gate:
         if actor is None and entry is not None and entry.route.access is not PUBLIC:
             # A Bearer that is shown decides: there is no falling back to the cookie.
             raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
+
+    async def _by_pass(self, head: Head, info: RequestInfo) -> Actor:
+        """Who came to a host apart: its own cookie says so, and no login counts there."""
+        head.ambient = True
+        prefix = self.settings.hidden_prefix if info.scheme == "https" else ""
+        if token := cookie_value(head.cookie, prefix + passes.COOKIE):
+            known = self._accounts.passes
+            return known.cached(token, info.host) or await known.find(token, info.host) or ANONYMOUS
+        return ANONYMOUS
 
     async def _by_cookie(self, cookies: str, info: RequestInfo, reply: Reply, exempt: bool) -> Actor:
         """Who the browser is: its session's cookie says so, or else the JWT's of Octo's clients."""

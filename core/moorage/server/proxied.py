@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from moorage.context import RequestInfo
-from moorage.proxy import Proxy, ProxyRequest
+from moorage.errors import NotFound
+from moorage.proxy import Proxy, ProxyRequest, Redirect
 from moorage.proxy.sockets import bridge
 from moorage.routes import ProxyRoute
 from moorage.server.router import Entry
@@ -20,13 +21,23 @@ async def serve(
     """Resolve a request and hand it on."""
     info: RequestInfo = scope["moorage.info"]
     request = _request(entry, info, params, info.method, scope["query_string"].decode("latin-1"), scope["headers"])
-    await proxy.http(scope, receive, send, request=request, target=await route.resolve(request))
+    target = await route.resolve(request)
+    if isinstance(target, Redirect):
+        headers = [(b"location", target.location.encode("latin-1")), (b"content-length", b"0")]
+        headers += [(b"referrer-policy", b"no-referrer"), (b"cache-control", b"no-store")]
+        await send({"type": "http.response.start", "status": 303, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return
+    await proxy.http(scope, receive, send, request=request, target=target)
 
 
 async def connect(proxy: Proxy, entry: Entry, route: ProxyRoute, socket: Socket, max_frame: int) -> None:
     """Resolve a WebSocket and hand it on."""
     request = _request(entry, socket.info, socket.params, "GET", socket.raw_query, socket.raw_headers)
-    await bridge(proxy, socket, await route.resolve(request), query=request.query, max_frame=max_frame)
+    target = await route.resolve(request)
+    if isinstance(target, Redirect):
+        raise NotFound
+    await bridge(proxy, socket, target, query=request.query, max_frame=max_frame)
 
 
 def _request(

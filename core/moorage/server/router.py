@@ -25,6 +25,8 @@ class Entry:
     prefix: str
     template: str
     names: tuple[str, ...]
+    apart: bool = False
+    """At a host apart: who asks is known by a pass."""
     counters: dict[Any, Any] = field(default_factory=dict)
     """Metric children by status, kept here so that the hot path does no label lookup."""
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 from moorage.dialects import PROBLEM, Dialect
 from moorage.errors import MoorageError, NotFound, Unavailable
-from moorage.routes import Access, Route
+from moorage.routes import Access, ProxyRoute, Route
 from moorage.server.router import Collision, Entry, RouteTable, WrongMethod, bind
 
 _MOUNT = re.compile(r"^(?://(?P<host>[A-Za-z0-9.-]+))?(?::(?P<port>\d{1,5}))?(?P<path>/.*)?$")
+_DOMAIN = re.compile(r"^[a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?$")
 CORE = "core"
 
 
@@ -49,6 +50,7 @@ class Mounted:
 
     routes: what it serves; None when they are not known because the plugin failed.
     everywhere: routes present at every mount of everybody (the core's account surfaces).
+    apart: routes present at every host apart (the core's way in).
     failed: the public reason while the plugin cannot answer; its mounts then say 503.
     """
 
@@ -57,6 +59,7 @@ class Mounted:
     mounts: Sequence[Mount]
     routes: Iterable[Route] | None
     everywhere: Iterable[Route] = ()
+    apart: Iterable[Route] = ()
     failed: str | None = None
     permissions: frozenset[str] = frozenset()
 
@@ -103,6 +106,7 @@ class Sites:
 
     def __init__(self, owners: Sequence[Mounted]) -> None:
         self._sites: dict[tuple[int | None, str | None], _Site] = {}
+        self._apart: dict[str, _Site] = {}
         self._problems: list[str] = []
         self._build(owners)
         self._named = any(host for _, host in self._sites)
@@ -133,6 +137,8 @@ class Sites:
 
     def _site(self, port: int | None, host: str) -> _Site:
         sites = self._sites
+        if self._apart and (apart := self._apart.get(_hostname(host).partition(".")[2])) is not None:
+            return apart
         if len(sites) == 1:
             return sites[None, None]
         if not self._named:
@@ -159,6 +165,12 @@ class Sites:
             for key, prefixes in mounts.items():
                 for prefix in sorted(prefixes):
                     self._bind(owner, Mount(*key, prefix), routes)
+        for owner in owners:
+            self._bind_apart(owner)
+        for owner in owners:
+            for domain, site in self._apart.items():
+                for route in owner.apart:
+                    self._add(owner, route, site, Mount(None, f"*.{domain}", ""), apart=True)
 
     def _mount(self, owner: Mounted, mount: Mount) -> None:
         site = self._sites[mount.port, mount.host]
@@ -171,18 +183,35 @@ class Sites:
             self._bind(owner, mount, owner.routes or ())
 
     def _bind(self, owner: Mounted, mount: Mount, routes: Iterable[Route]) -> None:
-        table = self._sites[mount.port, mount.host].table
         for route in routes:
-            try:
-                entry = bind(route, owner=owner.name, dialect=owner.dialect, prefix=mount.prefix)
-            except ValueError as error:
-                self._problems.append(f"plugin {owner.name}: {error}")
+            if not isinstance(route, ProxyRoute) or route.apart is None:
+                self._add(owner, route, self._sites[mount.port, mount.host], mount)
+
+    def _add(self, owner: Mounted, route: Route, site: _Site, mount: Mount, *, apart: bool = False) -> None:
+        try:
+            entry = bind(route, owner=owner.name, dialect=owner.dialect, prefix=mount.prefix)
+        except ValueError as error:
+            self._problems.append(f"plugin {owner.name}: {error}")
+            return
+        entry.apart = apart
+        self._check_access(owner, route)
+        try:
+            site.table.add(entry)
+        except Collision as collision:
+            self._problems.append(_collision(collision, mount))
+
+    def _bind_apart(self, owner: Mounted) -> None:
+        """At hosts apart: the routes that say so, and the core's way in."""
+        for route in owner.routes or ():
+            if not isinstance(route, ProxyRoute) or route.apart is None:
                 continue
-            self._check_access(owner, route)
-            try:
-                table.add(entry)
-            except Collision as collision:
-                self._problems.append(_collision(collision, mount))
+            star, _, domain = route.apart.lower().partition(".")
+            if star != "*" or not _DOMAIN.match(domain):
+                self._problems.append(f"plugin {owner.name}: apart = {route.apart!r} is not of the form *.example.org")
+                continue
+            if any(host and (host == domain or host.endswith("." + domain)) for _, host in self._sites):
+                self._problems.append(f"plugin {owner.name}: a mount is at {domain}, whose hosts are apart")
+            self._add(owner, route, self._apart.setdefault(domain, _Site()), Mount(None, route.apart, ""), apart=True)
 
     def _check_access(self, owner: Mounted, route: Route) -> None:
         if route.access is None:

@@ -91,7 +91,7 @@ def with_session(response: Response, accounts: Accounts, login: Login, *, lastin
     """
     _with_cookie(response, accounts.settings.cookie_name, login.token, login.expires_at, lasting=lasting)
     jwt = accounts.settings.jwt_cookie_name
-    return _with_cookie(response, jwt, "", None) if _cookie_name(jwt) in request.cookies else response
+    return _with_cookie(response, jwt, "", None) if cookie_name(jwt) in request.cookies else response
 
 
 def without_session(response: Response, accounts: Accounts) -> Response:
@@ -141,7 +141,7 @@ def _with_cookie(response: Response, name: str, value: str, ends: datetime | Non
     secure = current_request().scheme == "https"
     seconds = 0.0 if ends is None else (ends - datetime.now(UTC)).total_seconds()
     response.set_cookie(
-        _cookie_name(name),
+        cookie_name(name),
         value,
         max_age=max(0, round(seconds)) if lasting else None,
         path="/",
@@ -152,6 +152,6 @@ def _with_cookie(response: Response, name: str, value: str, ends: datetime | Non
     return response
 
 
-def _cookie_name(name: str) -> str:
+def cookie_name(name: str) -> str:
     """The cookie as the browser in hand knows it."""
     return HOST_PREFIX + name if current_request().scheme == "https" else name
