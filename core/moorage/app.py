@@ -33,7 +33,7 @@ from moorage.observe.audit import Audit
 from moorage.observe.figures import Figures, memory_of_process
 from moorage.observe.health import HealthMonitor
 from moorage.observe.loop import LoopLag
-from moorage.observe.metrics import Metrics
+from moorage.observe.metrics import Metrics, ScopedMetrics
 from moorage.plugin import Health, PluginConfig
 from moorage.plugins import Find, Record, State, discover
 from moorage.plugins.manager import HEALTH_TIMEOUT, OfferedHooks, PluginManager
@@ -52,6 +52,7 @@ from moorage.status import write_status
 
 log = structlog.get_logger("moorage.app")
 REVALIDATE_SECONDS = 0.75
+COUNT_SECONDS = 15.0
 
 CLOSE_GOING_AWAY = 1001
 
@@ -71,7 +72,8 @@ class App:
         self.bus = EventBus()
         self.registry = SocketRegistry()
         self.tasks = TaskSupervisor("app")
-        self.plugins = PluginManager(self._make_hub, self.changed, self._plugins_changed, find)
+        self.runtimes = _runtimes(settings, loaded.path, self.metrics.scoped("runtimes"))
+        self.plugins = PluginManager(self._make_hub, self.changed, self._plugins_changed, self.runtimes, find)
         self.access = Access(settings.access.roles, veto=self.plugins.veto)
         self.registry.allowed = self._still_allowed
         self.db = Database(
@@ -99,13 +101,13 @@ class App:
         self.addresses: list[str] = []
         self._views = Views()
         self.proxy = Proxy()
-        self.runtimes = _runtimes(settings, loaded.path)
         self._reloading = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
         # A little longer than a plugin's own time, so that it is the plugin's state that tells of a time-out.
         self.health = HealthMonitor(timeout=HEALTH_TIMEOUT + 0.5)
         self.health.add("database", self._database_health, required=True)
+        self.health.add("runtimes", self.runtimes.component)
         self.metrics.gauge("sockets_open", "WebSockets and streams that are open.").set_function(
             lambda: float(len(self.registry))
         )
@@ -134,6 +136,7 @@ class App:
         self.gate = self._make_gate(sites)
         self.tasks.spawn(repeat("revalidation", REVALIDATE_SECONDS, self._revalidate), "revalidate")
         self.tasks.spawn(repeat("housekeeping", SWEEP_EVERY, self.accounts.sweep), "sweep")
+        self.tasks.spawn(repeat("counting of workloads", COUNT_SECONDS, self.runtimes.measure), "workloads")
         self.tasks.spawn(self.access_log.run(), "access-log")
         self.tasks.spawn(self.loop_lag.run(), "loop-lag")
         self.ready = True
@@ -459,9 +462,9 @@ class App:
                 log.exception("did not end well", part=end.__qualname__)
 
 
-def _runtimes(settings: Settings, config: Path | None) -> Runtimes:
+def _runtimes(settings: Settings, config: Path | None, metrics: ScopedMetrics) -> Runtimes:
     """The core's own runtimes, as far as they are switched on. config: the file, which no workload is to see."""
-    runtimes, folder = Runtimes(), settings.data_dir / "runtimes"
+    runtimes, folder = Runtimes(metrics), settings.data_dir / "runtimes"
     hidden = (settings.data_dir, *((config,) if config else ()))
     if settings.runtimes.process.enabled:
         runtimes.add(

@@ -16,6 +16,7 @@ from moorage.plugins.dispatch import Dispatcher
 from moorage.plugins.loader import in_thread, load
 from moorage.plugins.states import PluginFailed, Record, State
 from moorage.routes import HttpRoute, ProxyRoute, SocketRoute
+from moorage.runtimes import Runtimes
 
 log = structlog.get_logger("moorage.plugins")
 HEALTH_TIMEOUT = 2.0
@@ -30,11 +31,12 @@ class PluginManager:
         make_hub: Callable[[Record], Hub],
         on_change: Callable[[], None],
         on_state: Callable[[Mapping[str, State]], None],
+        runtimes: Runtimes,
         find: Find = discover,
     ) -> None:
         self.dispatcher = Dispatcher()
         self.records: dict[str, Record] = {}
-        self._make_hub, self._find = make_hub, find
+        self._make_hub, self._find, self._runtimes = make_hub, find, runtimes
         self._on_change, self._on_state = on_change, on_state
         self._vetoers: list[tuple[str, Plugin]] = []
         self._seen: dict[str, tuple[int, State]] = {}
@@ -107,12 +109,34 @@ class PluginManager:
                 if other is None or not other.running:
                     raise PluginFailed(record.name, "requirements", f"plugin {name!r} does not run", State.BLOCKED)
             await self.dispatcher.await_one("moorage_startup", plugin, timeout, hub=record.hub)
-            record.state, record.reason, record.started = State.STARTED, "", True
+            record.started = True
+            self._take_runtimes(record, plugin)
+            record.state, record.reason = State.STARTED, ""
             log.info("plugin started", plugin=record.name, version=record.version)
         except PluginFailed as failure:
+            await self._end_runtimes(record)
+            await self._end(record, "moorage_shutdown", timeout)
+            record.started = False
             self._failed(record, failure)
             if record.hub is not None:
                 await record.hub.tasks.stop()
+
+    def _take_runtimes(self, record: Record, plugin: Plugin) -> None:
+        """Make the runtimes that a plugin brings known. PluginFailed."""
+        for runtime in self.dispatcher.call_one("moorage_runtimes", plugin, hub=record.hub) or ():
+            try:
+                self._runtimes.add(runtime, record.name)
+            except ValueError as error:
+                raise PluginFailed(record.name, "runtimes", str(error)) from error
+            record.runtimes = [*record.runtimes, runtime]
+
+    async def _end_runtimes(self, record: Record) -> None:
+        for runtime in record.runtimes:
+            try:
+                await self._runtimes.remove(runtime)
+            except Exception:
+                log.exception("runtime did not end well", plugin=record.name, runtime=runtime.kind)
+        record.runtimes = ()
 
     def _failed(self, record: Record, failure: PluginFailed) -> None:
         record.fail(failure)
@@ -149,7 +173,8 @@ class PluginManager:
         await self._end(record, "moorage_drain", timeout)
 
     async def stop(self, record: Record, timeout: float) -> None:
-        """Stop a plugin and its tasks, and forget its hooks. Errors are logged."""
+        """Stop a plugin, its runtimes and its tasks, and forget its hooks. Errors are logged."""
+        await self._end_runtimes(record)
         await self._end(record, "moorage_shutdown", timeout)
         if record.hub is not None:
             await record.hub.tasks.stop(timeout)

@@ -13,6 +13,7 @@ from moorage.routes import Route
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
+    from moorage.runtimes import Runtime
 
 
 class State(enum.StrEnum):
@@ -53,6 +54,7 @@ class Record:
     order: int = 0
     started: bool = False
     """True once `moorage_startup` succeeded: what was never started is not shut down."""
+    runtimes: Sequence[Runtime] = ()
     kept: bool = False
     """True when a reload wanted other settings, and they did not do: it goes on with its old ones."""
 
