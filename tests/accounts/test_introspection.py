@@ -22,8 +22,7 @@ DEVICE_GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("open"), CONFIG) as server:
-        for name, role in (("root", "owner"), ("ann", "operator")):
-            server.add_user(name, role=role)
+        server.add_users({"root": "owner", "ann": "operator"})
         yield server
 
 

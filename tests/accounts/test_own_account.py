@@ -14,8 +14,7 @@ CONFIG = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("own"), CONFIG) as server:
-        for name, role in (("root", "owner"), ("ada", "admin"), ("ann", "operator"), ("bob", "operator")):
-            server.add_user(name, role=role)
+        server.add_users({"root": "owner", "ada": "admin", "ann": "operator", "bob": "operator"})
         yield server
 
 

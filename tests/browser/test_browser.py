@@ -67,8 +67,7 @@ def test_signing_in_with_the_keyboard_alone_and_out_again(server, open_page, fau
 
 def test_two_people_share_a_terminal(server, sign_in, tmux_server, faults) -> None:
     tmux_server.new_session("main")
-    server.add_user("ada", "admin")
-    server.add_user("bob", "operator")
+    server.add_users({"ada": "admin", "bob": "operator"})
     ada, bob = sign_in("ada"), sign_in("bob", "/console/terminal/main", viewport={"width": 390, "height": 700})
     ada.get_by_role("link", name="main").click()
     expect(screen(ada)).to_contain_text("$")

@@ -27,8 +27,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, shared_tmux: TmuxServer) ->
     """One for all tests here; ada is an administrator, bob an operator, vic a viewer."""
     plugin = {"enabled": True, "mount": "/tmux", "socket_name": shared_tmux.socket_name}
     with running(tmp_path_factory.mktemp("replay"), {"plugins": {"tmux": plugin}}) as server:
-        for name, role in (("ada", "admin"), ("bob", "operator"), ("vic", "viewer")):
-            server.add_user(name, role)
+        server.add_users({"ada": "admin", "bob": "operator", "vic": "viewer"})
         yield server
 
 

@@ -43,8 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, terminals: TmuxServer) -> I
     }
     folder = tmp_path_factory.mktemp("server")
     with running(folder, {"plugins": {"tmux": plugin}}) as server:
-        for name, role in (("ada", "admin"), ("bob", "operator"), ("vic", "viewer")):
-            server.add_user(name, role)
+        server.add_users({"ada": "admin", "bob": "operator", "vic": "viewer"})
         yield server
 
 

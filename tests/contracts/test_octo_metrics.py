@@ -13,8 +13,7 @@ CONFIG = {"accounts": {"argon2_memory_kib": 256, "argon2_time": 1}}
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("metrics"), CONFIG) as server:
-        for name, role in (("root", "owner"), ("ada", "admin"), ("eve", "admin"), ("ann", "operator")):
-            server.add_user(name, role)
+        server.add_users({"root": "owner", "ada": "admin", "eve": "admin", "ann": "operator"})
         yield server
 
 

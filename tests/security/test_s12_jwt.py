@@ -35,8 +35,7 @@ def server(tmp_path_factory):
     site = tmp_path_factory.mktemp("site")
     probe(site, "good")
     with running(tmp_path_factory.mktemp("server"), CONFIG, env={"PYTHONPATH": str(site)}) as server:
-        for name, role in (("root", "owner"), ("ann", "operator")):
-            server.add_user(name, role=role)
+        server.add_users({"root": "owner", "ann": "operator"})
         yield server
 
 

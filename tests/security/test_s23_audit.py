@@ -24,8 +24,7 @@ ADDRESS = "203.0.113.9"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     with running(tmp_path_factory.mktemp("audit"), CONFIG) as server:
-        for name, role in (("root", "owner"), ("ada", "admin"), ("ann", "operator"), ("bob", "operator")):
-            server.add_user(name, role)
+        server.add_users({"root": "owner", "ada": "admin", "ann": "operator", "bob": "operator"})
         yield server
 
 

@@ -34,8 +34,7 @@ def server(request, tmp_path_factory):
         "plugins": {"good": {"enabled": True}, "prox": {"enabled": True}},
     }
     with running(tmp_path_factory.mktemp("server"), config, env={"PYTHONPATH": str(site)}) as server:
-        for name, role in (("ann", "operator"), ("vic", "viewer"), ("root", "owner")):
-            server.add_user(name, role=role)
+        server.add_users({"ann": "operator", "vic": "viewer", "root": "owner"})
         yield server
 
 

@@ -20,6 +20,12 @@ from realparts.ports import free_port
 from waits import WAIT
 
 MOORAGE = str(Path(sys.executable).parent / "moorage")
+COMMANDS = """
+import json, sys
+from moorage.cli.main import run
+sys.exit(max(map(run, json.load(sys.stdin))))
+"""
+"""Several commands of `moorage`, one after the other."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -86,16 +92,19 @@ class Server:
 
     def cli(self, *args: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command against this server's configuration."""
+        return self._run([MOORAGE, *args], input, check)
+
+    def _run(self, argv: list[str], input: str | None, check: bool) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [MOORAGE, args[0], *args[1:]],
+            argv,
             env=environment(MOORAGE_CONFIG=str(self.config_file), **self.env),
             input=input,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=2 * WAIT,
         )
         if check and done.returncode:
-            raise AssertionError(f"moorage {' '.join(args)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+            raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
     def spawn(self, *args: str) -> subprocess.Popen[str]:
@@ -185,6 +194,13 @@ class Server:
 
     def add_user(self, name: str, role: str = "operator", password: str = "correct horse battery") -> None:
         self.cli("users", "create", name, "--role", role, "--password-file", "-", input=password + "\n")
+
+    def add_users(self, roles: dict[str, str], password: str = "correct horse battery") -> None:
+        """Users and their roles, by one process: most of what a command takes is its start."""
+        secret = self.folder / "password"
+        secret.write_text(password + "\n")
+        commands = [["users", "create", name, "--role", roles[name], "--password-file", str(secret)] for name in roles]
+        self._run([sys.executable, "-c", COMMANDS], json.dumps(commands), check=True)
 
     def key(self, name: str, *scopes: str) -> str:
         """A new API key of a user."""

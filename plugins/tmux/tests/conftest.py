@@ -11,7 +11,6 @@ import subprocess
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -269,7 +268,6 @@ def tmux() -> Iterator[TmuxServer]:
 def server(tmux: TmuxServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server over it for all tests of a file, with the users of `terminals.ROLES`; `keys` has a token of each."""
     with serving(tmp_path_factory.mktemp("tmux-server"), tmux, linger_seconds=1) as server:
-        with ThreadPoolExecutor(len(ROLES)) as pool:
-            list(pool.map(server.add_user, ROLES, ROLES.values()))
+        server.add_users(ROLES)
         server.keys = {name: token(server, name) for name in ROLES}
         yield server

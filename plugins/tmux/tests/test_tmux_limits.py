@@ -88,8 +88,7 @@ def limited(tmux, tmp_path_factory):
     """A server with low limits."""
     options = {"messages_per_second": 150, "input_bytes_per_second": 64 * 1024, "linger_seconds": 1}
     with serving(tmp_path_factory.mktemp("limited"), tmux, **options) as server:
-        for name in ("ann", "bob"):
-            server.add_user(name, "operator")
+        server.add_users({"ann": "operator", "bob": "operator"})
         server.keys = {name: token(server, name) for name in ("ann", "bob")}
         yield server
 
