@@ -8,8 +8,12 @@ import os
 
 import httpx
 import pytest
-from moorage.errors import Conflict, NotFound, ValidationFailed
+from moorage.config.settings import DockerSettings
+from moorage.errors import Conflict, NotFound, Unavailable, ValidationFailed
 from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadStatus
+from moorage.runtimes import docker as docker_module
+
+from .conftest import docker_runtime, remove_all
 
 SERVE = "mkdir /tmp/www && echo {port:web} > /tmp/www/index.html && exec httpd -f -p {host}:{port:web} -h /tmp/www"
 
@@ -163,12 +167,11 @@ async def test_a_program_that_is_not_there_is_told(runtime, spec):
 
 
 async def test_calls_for_unknown_and_ended_workloads(runtime, spec):
-    for call in (runtime.start, runtime.stop, runtime.logs, runtime.stats):
+    for call in (runtime.start, runtime.stop, runtime.wait, runtime.logs, runtime.stats):
         with pytest.raises(NotFound):
             await call("test.nobody")
     with pytest.raises(NotFound):
         await runtime.exec("test.nobody", ("true",))
-    assert (await runtime.wait("test.nobody")).status is WorkloadStatus.MISSING
     await runtime.create(spec("ended"))
     assert await runtime.stats("test.ended") is None
     assert (await runtime.wait("test.ended")).status is WorkloadStatus.CREATED
@@ -196,14 +199,10 @@ async def test_exit_codes_and_waiting(runtime, spec):
         assert {(await task).exit_code for task in waits} == {143}
 
 
-async def test_what_does_not_end_when_asked_is_made_to(runtime, spec):
+async def test_a_removal_does_not_wait_for_what_will_not_end(runtime, spec):
     await runtime.create(spec("deaf", "trap '' TERM HUP INT; echo deaf; while :; do sleep 1; done"))
     await runtime.start("test.deaf")
     await logged(runtime, "test.deaf", b"deaf")
-    async with asyncio.timeout(20):
-        state = await runtime.stop("test.deaf", 0.5)
-    assert state.exit_code == 137
-    await runtime.start("test.deaf")
     stopping = asyncio.create_task(runtime.stop("test.deaf", 60))
     await asyncio.sleep(0.2)
     async with asyncio.timeout(20):
@@ -217,31 +216,6 @@ async def test_out_of_memory_is_told(runtime, spec):
     async with asyncio.timeout(60):
         state = await runtime.wait("test.big")
     assert (state.exit_code, state.reason) == (137, "out of memory")
-
-
-async def test_a_flood_of_logs_is_bounded_and_its_end_is_kept(runtime, spec):
-    await runtime.create(
-        spec("flood", "echo err >&2; yes 0123456789 | head -n 400000; echo end", limits=Limits(log_bytes=2**20))
-    )
-    await runtime.start("test.flood")
-    async with asyncio.timeout(60):
-        await runtime.wait("test.flood")
-    assert await runtime.logs("test.flood", lines=2) == b"0123456789\nend\n"
-    assert await runtime.logs("test.flood", lines=0) == b""
-    everything = await runtime.logs("test.flood", lines=10**9)
-    assert 1000 < len(everything) <= 2**20
-
-
-async def test_stats_tell_what_it_uses(runtime, spec):
-    await runtime.create(spec("busy", "while :; do :; done", limits=Limits(memory_bytes=64 * 2**20)))
-    await runtime.start("test.busy")
-    first = await runtime.stats("test.busy")
-    assert (first.cpu_percent, first.memory_limit) == (0, 64 * 2**20)
-    assert 0 < first.memory_bytes < 64 * 2**20
-    assert first.processes >= 2
-    assert first.net_in_bytes is not None
-    await asyncio.sleep(0.5)
-    assert 5 < (await runtime.stats("test.busy")).cpu_percent < 250
 
 
 async def test_a_program_inside_with_pipes(runtime, spec):
@@ -272,33 +246,6 @@ async def test_a_program_inside_with_pipes(runtime, spec):
         await program.write(b"x")
     await program.close()
     assert (await run(runtime, "pipes", "/no/such"))[0] in (126, 127)
-
-
-async def test_a_program_inside_with_a_terminal(runtime, spec):
-    await runtime.create(spec("term"))
-    await runtime.start("test.term")
-    program = await runtime.exec("test.term", ("sh", "-i"), terminal=TerminalSize(101, 33))
-
-    async def until(what):
-        said = b""
-        async with asyncio.timeout(20):
-            while what not in said:
-                part = await program.read()
-                assert part, said
-                said += part
-        return said
-
-    await program.write(b"stty size\n")
-    await until(b"33 101")
-    await program.resize(TerminalSize(70, 20))
-    await program.write(b"stty size; tty\n")
-    assert b"20 70" in await until(b"/dev/pts/")
-    await program.write(b"exit 5\n")
-    async with asyncio.timeout(20):
-        assert await program.wait() == 5
-        while await program.read():
-            pass
-    await program.close()
 
 
 @pytest.mark.parametrize("terminal", [TerminalSize(), None])
@@ -350,3 +297,161 @@ async def test_calls_at_once_are_put_in_an_order(runtime, spec):
     await asyncio.gather(*(runtime.remove(name) for name in found), *(runtime.remove(name) for name in found))
     assert await runtime.list() == {}
     assert runtime._turns == {}
+
+
+async def test_a_container_that_somebody_removed_is_missing(docker_engine, tmp_path, spec):
+    async with docker_runtime(docker_engine.url, tmp_path) as runtime:
+        await runtime.create(spec("gone"))
+        state = await runtime.start("test.gone")
+        waiting = asyncio.create_task(runtime.wait("test.gone"))
+        await asyncio.sleep(0.1)
+        await asyncio.to_thread(docker_engine.docker, "rm", "-f", state.unit)
+        async with asyncio.timeout(30):
+            assert (await waiting).status in (WorkloadStatus.MISSING, WorkloadStatus.EXITED)
+        assert (await runtime.inspect("test.gone")).status is WorkloadStatus.MISSING
+        with pytest.raises(NotFound):
+            await runtime.start("test.gone")
+        await runtime.remove("test.gone")
+        await runtime.create(spec("gone"))
+        await remove_all(runtime)
+
+
+async def test_nothing_of_others_is_touched(docker_engine, tmp_path, spec):
+    async with (
+        docker_runtime(docker_engine.url, tmp_path / "a", keep=False) as mine,
+        docker_runtime(docker_engine.url, tmp_path / "b") as other,
+    ):
+        for runtime in (mine, other):
+            await runtime.create(spec("same"))
+            await runtime.start("test.same")
+        # A stranger's, under a name that ours would have.
+        stranger = f"moorage-{mine._server}-test.taken"
+        await asyncio.to_thread(docker_engine.docker, "run", "-d", "--name", stranger, "busybox:test", "sleep", "1000")
+        assert list(await mine.list()) == ["test.same"]
+        assert (await mine.inspect("test.taken")).status is WorkloadStatus.MISSING
+        with pytest.raises(Conflict):
+            await mine.create(spec("taken"))
+        for call in (mine.start, mine.stop, mine.logs):
+            with pytest.raises(NotFound):
+                await call("test.taken")
+        await mine.remove("test.taken")
+        running = docker_engine.docker("ps", "--format", "{{.Names}}").stdout.split()
+        assert stranger in running
+        # `on_stop = "stop"` ends its own alone.
+        await mine.close()
+        assert (await other.inspect("test.same")).running
+        left = docker_engine.docker("ps", "--format", "{{.Names}}").stdout.split()
+        assert sorted(left) == sorted([stranger, f"moorage-{other._server}-test.same"])
+        docker_engine.docker("rm", "-f", stranger)
+        await remove_all(other)
+    async with docker_runtime(docker_engine.url, tmp_path / "a") as mine:
+        assert (await mine.inspect("test.same")).status is WorkloadStatus.EXITED
+        await remove_all(mine)
+
+
+async def test_what_a_killed_server_left_open_inside_is_ended_by_the_next(docker_engine, tmp_path, spec, monkeypatch):
+    async with docker_runtime(docker_engine.url, tmp_path) as runtime:
+        await runtime.create(spec("kept"))
+        state = await runtime.start("test.kept")
+        terminal = await runtime.exec("test.kept", ("sh", "-c", "sleep 4321; true"), terminal=TerminalSize())
+        # As kill -9 does it: the connections end, and nothing else is done.
+        monkeypatch.setattr(docker_module, "END_SECONDS", 0.0)
+        await terminal._answer.close()
+        await runtime._watcher.stop()
+
+        async def left():
+            return docker_engine.docker("exec", state.unit, "ps").stdout
+
+        assert "sleep 4321" in await left()
+        async with docker_runtime(docker_engine.url, tmp_path) as later:
+
+            async def ended():
+                return "sleep 4321" not in await left()
+
+            async with asyncio.timeout(60):
+                while not await ended():
+                    await asyncio.sleep(0.05)
+            assert (await later.inspect("test.kept")).started_at == state.started_at
+            fresh = await later.exec("test.kept", ("sleep", "5"))
+            assert "sleep 5" in await left()
+            await fresh.close()
+            await remove_all(later)
+
+
+async def test_the_id_is_kept_and_a_broken_one_is_told(tmp_path):
+    ids = {docker_module.own_id(tmp_path) for _ in range(3)}
+    assert len(ids) == 1
+    assert docker_module.own_id(tmp_path / "other") not in ids
+    (tmp_path / "id").write_text("../../x")
+    with pytest.raises(Unavailable, match="mend or remove"):
+        docker_module.own_id(tmp_path)
+
+
+async def test_what_is_no_engine(tmp_path):
+    async def rubbish(reader, writer):
+        await reader.read(10)
+        writer.write(b"SSH-2.0-nothing here\r\n\r\n" * 10)
+        writer.close()
+
+    server = await asyncio.start_unix_server(rubbish, tmp_path / "socket")
+    try:
+        async with docker_runtime(f"unix://{tmp_path}/socket", tmp_path / "r") as runtime:
+            assert (await runtime.health()).status == "failed"
+            with pytest.raises(Unavailable):
+                await runtime.list()
+    finally:
+        server.close()
+
+
+async def test_a_server_in_a_container_reaches_workloads_at_their_address(docker_engine, tmp_path, spec):
+    docker_engine.docker("network", "create", "--subnet", "10.63.77.0/24", "apart", check=False)
+    async with docker_runtime(docker_engine.url, tmp_path, reach="address", network="apart") as runtime:
+        made = await runtime.create(spec("near", "exec httpd -f -p {host}:{port:web}", ports=("other", "web")))
+        assert made.endpoints == {}
+        endpoint = (await runtime.start("test.near")).endpoints["web"]
+        assert (endpoint.host.rpartition(".")[0], endpoint.port) == ("10.63.77", 41821)
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+        writer.close()
+        assert shown(docker_engine, runtime, "near")["HostConfig"]["PortBindings"] in (None, {})
+        await remove_all(runtime)
+    async with docker_runtime(docker_engine.url, tmp_path, network="not-made") as runtime:
+        await runtime.create(spec("lost"))
+        with pytest.raises(Unavailable, match="docker network create"):
+            await runtime.start("test.lost")
+        await remove_all(runtime)
+    async with docker_runtime(docker_engine.url, tmp_path, network="none") as runtime:
+        with pytest.raises(ValidationFailed, match="network"):
+            await runtime.create(spec("deaf", ports=("web",)))
+        await runtime.create(spec("quiet"))
+        assert (await runtime.start("test.quiet")).running
+        assert (await runtime.stats("test.quiet")).net_in_bytes is None
+        await remove_all(runtime)
+
+
+@pytest.mark.parametrize("network", ["host", "container:other"])
+def test_containers_have_a_network_of_their_own(network):
+    with pytest.raises(ValueError, match="network of their own"):
+        DockerSettings(network=network)
+
+
+async def test_a_writable_image_and_a_user(docker_engine, tmp_path, spec):
+    async with docker_runtime(docker_engine.url, tmp_path, read_only=False, user="1234:5678") as runtime:
+        await runtime.create(spec("who"))
+        await runtime.start("test.who")
+        assert await run(runtime, "who", "sh", "-c", "id -u; id -g; touch /tmp/x && echo made") == (
+            0,
+            "1234\n5678\nmade\n",
+        )
+        assert not shown(docker_engine, runtime, "who")["HostConfig"]["ReadonlyRootfs"]
+        await remove_all(runtime)
+
+
+async def test_a_limit_beyond_the_machine_is_no_error(runtime, spec):
+    await runtime.create(spec("much", limits=Limits(cpus=512.0, memory_bytes=2**50, processes=100_000)))
+    assert (await runtime.start("test.much")).running

@@ -70,7 +70,7 @@ class DockerRuntime:
 
     async def open(self) -> None:
         """See `Runtime.open`."""
-        self._server = await asyncio.to_thread(own_id, self._folder)
+        self._server, self._closed = await asyncio.to_thread(own_id, self._folder), False
         self._calls = Calls(self._settings.url, self._settings.timeout, self._settings.threads)
         label = f"{made.SERVER}={self._server}"
         self._watcher = Watcher(self._settings.url, label, self._settings.timeout, self._connected)
@@ -197,8 +197,9 @@ class DockerRuntime:
         return MISSING if found is None else self._state(found)
 
     async def wait(self, name: str) -> WorkloadState:
-        """See `Runtime.wait`. An engine that is away meanwhile is waited for."""
+        """See `Runtime.wait`. An engine that goes away meanwhile is waited for."""
         with self._watcher.listen(self._called(name)) as listener:
+            await self._needed(name)
             seconds = FIRST_LOOK
             while True:
                 if self._closed:

@@ -131,10 +131,9 @@ class Calls:
             client.close()
 
     def _connect(self) -> APIClient:
-        # Imported here: it takes a quarter of a second, which nobody shall pay who has no containers.
-        import docker
+        from moorage.runtimes.docker_client import connect
 
-        return docker.APIClient(base_url=self._url, version="auto", timeout=self._timeout)  # type: ignore[arg-type]
+        return connect(self._url, self._timeout)
 
     def _told(self, error: Exception) -> Exception:
         """An exception of the SDK as one that says what it means."""

@@ -62,11 +62,18 @@ class DockerEngine:
             return
         self._child.stop(sig, seconds=30)
         self._child = None
-        # A killed engine leaves the containerd that it started, which would hold the folder.
-        with contextlib.suppress(OSError, ValueError):
-            left = int((self.folder / "exec/containerd/containerd.pid").read_text())
-            if str(self.folder).encode() in Path(f"/proc/{left}/cmdline").read_bytes():
-                os.kill(left, signal.SIGKILL)
+        # Its containerd dies with it, and where nobody reaps it the next one would take it for one that runs.
+        (self.folder / "exec/containerd/containerd.pid").unlink(missing_ok=True)
+
+    def _left(self, program: str) -> list[int]:
+        """Processes of a program that were started with this engine's folder in their arguments."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                first, _, rest = (folder / "cmdline").read_bytes().partition(b"\0")
+                if Path(os.fsdecode(first)).name == program and str(self.folder).encode() + b"/" in rest:
+                    found.append(int(folder.name))
+        return found
 
     @staticmethod
     def missing() -> str | None:
@@ -145,6 +152,15 @@ class DockerEngine:
 
     def _remove(self) -> None:
         self.end(signal.SIGKILL)
+        for left in self._left("containerd"):
+            with contextlib.suppress(OSError):
+                os.kill(left, signal.SIGKILL)
+        for shim in self._left("containerd-shim-runc-v2"):
+            # What an engine that is gone cannot end: the containers, each below its shim.
+            with contextlib.suppress(OSError):
+                for child in Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
+                    os.kill(int(child), signal.SIGKILL)
+                os.kill(shim, signal.SIGKILL)
         self.bridge.remove()
         # What a killed engine left mounted would make the folder undeletable.
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
