@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Generator
 from typing import Any, NoReturn, cast
 
 from hypercorn.typing import ASGIReceiveCallable, ASGISendCallable
-from quart import Quart, Response
+from quart import Quart, Request, Response
 from quart.asgi import ASGIHTTPConnection
 from quart.ctx import RequestContext
 from quart.sessions import NullSession, SessionInterface
 from quart.typing import ResponseTypes
+from quart.wrappers.request import Body
 from quart.wrappers.response import DataBody
 from werkzeug.exceptions import HTTPException
 
@@ -45,6 +48,8 @@ _BY_STATUS: dict[int, type[MoorageError]] = {
     503: Unavailable,
 }
 _NULL_SESSION = NullSession()
+_AHEAD = 256 * 1024
+"""Bytes of a body that are read before its view takes them."""
 
 
 class _NoSessions(SessionInterface):
@@ -55,6 +60,35 @@ class _NoSessions(SessionInterface):
 
     async def open_session(self, app: Quart, request: Any) -> NullSession:
         return _NULL_SESSION
+
+
+class _Body(Body):
+    """A body that holds the client back while nobody takes what has come: Quart's own keeps all of it in memory."""
+
+    def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
+        super().__init__(expected_content_length, max_content_length)
+        self._whole = False
+        self._taken = asyncio.Event()
+
+    async def __anext__(self) -> bytes:
+        data = await super().__anext__()
+        self._taken.set()
+        return data
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        self._whole = True
+        self._taken.set()
+        return super().__await__()
+
+    async def room(self) -> None:
+        """Wait until there is room for more. A view that wants all of it at once has room for all."""
+        while len(self._data) >= _AHEAD and not self._whole and self._must_raise is None:
+            self._taken.clear()
+            await self._taken.wait()
+
+
+class _Request(Request):
+    body_class = _Body
 
 
 class _Connection(ASGIHTTPConnection):
@@ -76,6 +110,17 @@ class _Connection(ASGIHTTPConnection):
         """The view, and beside it what feeds it its body."""
         request = self._create_request_from_scope(send)
         await together(self.handle_request(request, send), self.handle_messages(request, receive))
+
+    async def handle_messages(self, request: Request, receive: ASGIReceiveCallable) -> None:
+        """Feed the view its body, no faster than it takes it; returns when the client is gone."""
+        body = cast(_Body, request.body)
+        while (message := await receive())["type"] != "http.disconnect":
+            if message["type"] == "http.request":
+                body.append(message.get("body", b""))
+                if message.get("more_body", False):
+                    await body.room()
+                else:
+                    body.set_complete()
 
     async def _send_while_connected(
         self, response: ResponseTypes, receive: ASGIReceiveCallable, send: ASGISendCallable
@@ -100,6 +145,7 @@ class Views(Quart):
     """Calls the view that the gate matched (`scope["moorage.view"]`) inside a Quart request context."""
 
     asgi_http_class = _Connection
+    request_class = _Request
     session_interface = _NoSessions()  # type: ignore[assignment]
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ from moorage_opencode.files.highlight import MAX_BYTES, Highlighter
 from moorage_opencode.files.paths import Parts, scope, shown, shown_path
 from moorage_opencode.files.pool import Held, Pool, Stop, stopping
 from moorage_opencode.files.reading import PIECE, Found
-from moorage_opencode.files.refusals import Stalled, invalid, no_file, of_os, too_large
+from moorage_opencode.files.refusals import IoError, Stalled, invalid, no_file, of_os, too_large
 from moorage_opencode.files.tree import Tree, Wanted
 from moorage_opencode.files.watch import Listener, Watched, Watching
 from moorage_opencode.files.writing import Expect, Upload
@@ -112,12 +112,12 @@ class Files:
             found.held.close()
 
     async def pieces(self, where: Scope, found: Found, start: int, end: int) -> AsyncIterator[bytes]:
-        """A part of a file. OSError when it has become shorter: the answer breaks off."""
+        """A part of a file. IoError when it has become shorter: the answer breaks off."""
         try:
             while start < end:
                 piece = await self.pool.run(where.key, partial(found.read, start, min(PIECE, end - start)))
                 if not piece:
-                    raise OSError("the file has become shorter")
+                    raise IoError("The file has become shorter")
                 start += len(piece)
                 yield piece
         finally:

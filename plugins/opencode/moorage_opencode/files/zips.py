@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
 
+from moorage.api import PayloadTooLarge
+
 from moorage_opencode.files.confine import Cage, Fd, listing, regular
 from moorage_opencode.files.paths import Parts, shown
 from moorage_opencode.files.pool import Held, Stop
 from moorage_opencode.files.reading import PIECE
-from moorage_opencode.files.refusals import invalid
+from moorage_opencode.files.refusals import IoError, invalid
 from moorage_opencode.files.tree import TEMPORARY
 
 MAX_ENTRIES = 100_000
@@ -26,19 +28,28 @@ class Archive:
     """An archive that is being made. `next_piece` in a thread; `close` whenever.
 
     Links to files inside the workspace are followed; those to folders, special files, what cannot be read and what
-    vanishes meanwhile is left out. An archive of more than `MAX_ENTRIES` breaks off, which its reader notices.
+    vanishes meanwhile is left out. PayloadTooLarge for more than `MAX_ENTRIES`, Forbidden for a link out, OSError.
     """
 
     def __init__(self, cage: Cage, chosen: list[Parts], stop: Stop) -> None:
         self._cage, self._stop, self._entries = cage, stop, 0
         self.held = Held(cage.fd)
-        for parts in chosen:
-            cage.open(parts).close()  # What is not there is said before anything is sent.
+        self._count(chosen)
         self._sink = _Sink()
         self._pieces = self._make(chosen)
 
+    def _count(self, chosen: list[Parts]) -> None:
+        """What is not there, and what is too much, is said before anything is sent."""
+        count = 0
+        for parts in chosen:
+            for _ in self._files(parts):
+                count += 1
+                if count > MAX_ENTRIES:
+                    message = f"Zip has too many entries: exceeds limit of {MAX_ENTRIES}"
+                    raise PayloadTooLarge(message, code="ZIP_TOO_MANY_ENTRIES")
+
     def next_piece(self) -> bytes:
-        """Some bytes; b"" at the end. OSError, ValueError for too many entries."""
+        """Some bytes; b"" at the end. OSError; IoError when too many came since."""
         with self.held.use():
             return next(self._pieces, b"")
 
@@ -79,7 +90,7 @@ class Archive:
     def _add(self, archive: zipfile.ZipFile, parts: Parts, name: Parts) -> Iterator[bytes]:
         self._entries += 1
         if self._entries > MAX_ENTRIES:
-            raise ValueError("an archive of too many files")
+            raise IoError("More files came while the archive was made")
         text = "/".join(shown(part).replace("\\", "_") for part in name)
         try:
             if parts[-1] == b"":
