@@ -136,6 +136,9 @@ class App:
         self.gate = self._make_gate(sites)
         self.tasks.spawn(repeat("revalidation", REVALIDATE_SECONDS, self._revalidate), "revalidate")
         self.tasks.spawn(repeat("housekeeping", SWEEP_EVERY, self.accounts.sweep), "sweep")
+        if self.loaded.settings.runtimes.docker.enabled:
+            # It opens without an engine too, and from then on knows how the engine is.
+            self.tasks.spawn(self.runtimes.get("docker"), "docker")
         self.tasks.spawn(repeat("counting of workloads", COUNT_SECONDS, self.runtimes.measure), "workloads")
         self.tasks.spawn(self.access_log.run(), "access-log")
         self.tasks.spawn(self.loop_lag.run(), "loop-lag")

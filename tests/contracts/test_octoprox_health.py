@@ -1,6 +1,7 @@
 """GET /api/v1/health as Octoprox's document has it, /health and chat's /version beside it."""
 
 import re
+import time
 
 import moorage
 import pytest
@@ -67,3 +68,13 @@ def test_what_plugins_say_of_docker_and_workspaces_is_shown_and_nothing_else_of_
 def test_a_database_that_is_away_is_unhealthy():
     shown = _shown(report("failed", database=Health("failed")))
     assert (shown["status"], shown["components"]["database"]["status"]) == ("unhealthy", "unhealthy")
+
+
+def test_an_engine_that_is_away_is_told_and_takes_nothing_else_with_it(tmp_path):
+    settings = {"runtimes": {"docker": {"enabled": True, "url": f"unix://{tmp_path}/no.sock"}}}
+    with running(tmp_path, settings) as server, server.client() as client:
+        deadline = time.monotonic() + 30
+        while (answer := client.get("/api/v1/health")).json()["components"]["docker"] != {"status": "unhealthy"}:
+            assert time.monotonic() < deadline, answer.text
+            time.sleep(0.1)
+        assert (answer.status_code, answer.json()["status"]) == (200, "degraded")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 
 import httpx
 import pytest
+from harness import running
 from moorage.config.settings import DockerSettings
 from moorage.errors import Conflict, NotFound, Unavailable, ValidationFailed
 from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadStatus
@@ -455,3 +457,17 @@ async def test_a_writable_image_and_a_user(docker_engine, tmp_path, spec):
 async def test_a_limit_beyond_the_machine_is_no_error(runtime, spec):
     await runtime.create(spec("much", limits=Limits(cpus=512.0, memory_bytes=2**50, processes=100_000)))
     assert (await runtime.start("test.much")).running
+
+
+def test_a_server_tells_how_the_engine_is(docker_engine, tmp_path):
+    settings = {"runtimes": {"docker": {"enabled": True, "url": docker_engine.url}}}
+    with running(tmp_path, settings) as server, server.client() as client:
+        deadline = time.monotonic() + 30
+        while "version" not in (shown := client.get("/api/v1/health").json()["components"]["docker"]):
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.1)
+        assert shown == {
+            "status": "healthy",
+            "version": docker_engine.docker("version", "--format", "{{.Server.Version}}").stdout.strip(),
+        }
+        assert client.get("/api/v1/health").json()["status"] == "healthy"

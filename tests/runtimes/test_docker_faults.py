@@ -54,7 +54,7 @@ async def test_it_opens_without_an_engine_and_works_once_there_is_one(up, tmp_pa
     await in_thread(up.end)
     async with docker_runtime(up.url, tmp_path) as runtime:
         health = await runtime.health()
-        assert (health.status, health.data) == ("failed", {"docker": {"status": "failed"}})
+        assert (health.status, health.data) == ("failed", None)
         for call in (runtime.create(spec("a")), runtime.start("test.a"), runtime.list(), runtime.digest("x")):
             with pytest.raises(Unavailable, match="cannot be reached"):
                 await call
@@ -64,7 +64,7 @@ async def test_it_opens_without_an_engine_and_works_once_there_is_one(up, tmp_pa
             return (await runtime.health()).status == "ok"
 
         await until(well)
-        assert (await runtime.health()).data["docker"]["version"]
+        assert (await runtime.health()).data["version"]
         await runtime.create(spec("a"))
         assert (await runtime.start("test.a")).running
         await remove_all(runtime)

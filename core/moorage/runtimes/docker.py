@@ -106,8 +106,8 @@ class DockerRuntime:
                 version = str((await ask_json(self._settings.url, "/version")).get("Version", ""))[:64]
         except (OSError, EOFError, BadAnswer, AttributeError) as error:  # TimeoutError is an OSError.
             said = "does not answer" if isinstance(error, TimeoutError) else "cannot be reached"
-            return Health("failed", f"The Docker engine {said}", {"docker": {"status": "failed"}})
-        return Health("ok", f"Docker engine {version}", {"docker": {"status": "ok", "version": version}})
+            return Health("failed", f"The Docker engine {said}")
+        return Health("ok", f"Docker engine {version}", {"version": version})
 
     # Workloads
 

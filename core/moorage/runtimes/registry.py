@@ -128,8 +128,11 @@ class Runtimes:
         """Count what runs, for the metrics."""
         for kind, entries in list(self._all.items()):
             if self.metrics is not None and entries[-1].opened:
-                async with bounded(kind, CALL_SECONDS):
-                    states = await entries[-1].runtime.list()
+                try:
+                    async with bounded(kind, CALL_SECONDS):
+                        states = await entries[-1].runtime.list()
+                except Unavailable:
+                    continue  # Its health tells of that.
                 self.metrics.running.labels(kind).set(sum(state.running for state in states.values()))
 
     async def close(self) -> None:

@@ -26,7 +26,7 @@ class DatabaseShape(TypedDict):
 
 
 class DockerShape(TypedDict):
-    """Docker; "disabled" where nothing that runs needs it."""
+    """Docker: "healthy", "unhealthy", or "disabled" where it is not switched on."""
 
     status: str
     version: NotRequired[str]
@@ -69,7 +69,10 @@ def routes(report: Callable[[], Awaitable[HealthReport]]) -> list[Route]:
 
 
 def _shown(report: HealthReport) -> HealthAnswer:
-    """Plugins say of `docker` {"status", "version"} and `workspaces` {"total", "active"} in their health's `data`."""
+    """Parts say of `docker` {"status", "version"} and `workspaces` {"total", "active"} in their health's `data`.
+
+    The server's runtimes say so of Docker, plugins of workspaces.
+    """
     database = report.components["database"]
     return {
         "status": STATUS[report.status],
