@@ -71,7 +71,7 @@ class Upstream:
             raise Unavailable("The service has ended")
         task = asyncio.current_task()
         assert task is not None
-        before = task.cancelling()
+        before, within = task.cancelling(), task in self._running
         self._running.add(task)
         try:
             yield
@@ -80,7 +80,8 @@ class Upstream:
                 raise Unavailable("The service has ended") from None
             raise
         finally:
-            self._running.discard(task)
+            if not within:  # Else the exchange around this one goes on.
+                self._running.discard(task)
 
     def close(self) -> None:
         """It is gone: what runs through it is broken off, and nothing more reaches it."""

@@ -118,6 +118,9 @@ class _WebSocket(ws_stream.WSStream):
         """Take what the application sends; None is its end."""
         if message is None:
             self._nobody_reads()
+        elif self.closed and self._said is None and message["type"] == "websocket.send":
+            # While the application is behind nothing is read, the end of the connection neither: this tells of it.
+            raise ConnectionResetError("the client is gone")
         if (
             message is None
             or message["type"] != "websocket.send"
