@@ -14,7 +14,9 @@ import os
 import signal
 import struct
 import termios
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +157,7 @@ class StubSessions:
         self.all: dict[str, Live] = {}
         self.terminals = PtyRuntime()
         self.touched: list[str] = []
+        self.held: Counter[str] = Counter()
         self.resumed: list[str] = []
         self.may_resume = asyncio.Event()
         self.may_resume.set()
@@ -210,6 +213,14 @@ class StubSessions:
 
     def touch(self, live: Live) -> None:
         self.touched.append(live.pid)
+
+    @contextmanager
+    def hold(self, live: Live) -> Iterator[None]:
+        self.held[live.pid] += 1
+        try:
+            yield
+        finally:
+            self.held[live.pid] -= 1
 
 
 class StubPlugin(Plugin):

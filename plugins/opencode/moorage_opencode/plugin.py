@@ -11,8 +11,12 @@ from moorage_opencode import files as session_files
 from moorage_opencode import views
 from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.files import Files
+from moorage_opencode.live import Events
+from moorage_opencode.opencode import OpenCode
 from moorage_opencode.rights import PERMISSIONS
 from moorage_opencode.sessions import Sessions
+from moorage_opencode.terminal import Terminals
+from moorage_opencode.views import live, terminal
 from moorage_opencode.workload import PROCESS
 
 
@@ -32,6 +36,9 @@ class OpenCodePlugin(Plugin):
 
     sessions: Sessions
     files: Files
+    terminals: Terminals
+    opencode: OpenCode
+    events: Events
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
@@ -40,16 +47,29 @@ class OpenCodePlugin(Plugin):
             raise TypeError("the opencode plugin was given another plugin's settings")
         self.sessions = Sessions(hub, hub.config)
         self.files = Files(hub, hub.config)
-        return [*views.routes(hub, self.sessions), *session_files.routes(self.files, self.sessions)]
+        self.terminals = Terminals(hub, hub.config, self.sessions)
+        self.opencode = OpenCode()
+        self.events = Events(hub, self.sessions, self.opencode)
+        return [
+            *views.routes(hub, self.sessions),
+            *session_files.routes(self.files, self.sessions),
+            *terminal.routes(self.terminals),
+            *live.routes(self.events),
+        ]
 
     @hookimpl
     async def moorage_startup(self) -> None:
         """Take up what runs."""
         await self.sessions.start()
+        self.terminals.start()
+        self.events.start()
 
     @hookimpl
     async def moorage_shutdown(self) -> None:
         """Let go of it; sessions go on."""
+        await self.events.close()
+        await self.terminals.close()
+        await self.opencode.close()
         self.files.close()
         await self.sessions.close()
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import re
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -17,11 +19,11 @@ from moorage.api import Unavailable
 from moorage.testing.client import Client
 from moorage.testing.server import Server
 from moorage_opencode.terminal import viewer
+from waits import WAIT
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 Make = Callable[..., AbstractAsyncContextManager[Server]]
-LONG = 30
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ class Screen:
 
     async def until(self, pattern: str) -> re.Match[str]:
         """Read until this stands in the output."""
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(WAIT):
             while not (found := re.search(pattern, self.text)):
                 await self.next()
         return found
@@ -66,7 +68,7 @@ class Screen:
 
     async def end(self) -> ConnectionClosed:
         """Read to the end of the connection."""
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(WAIT):
             try:
                 while True:
                     await self.next()
@@ -129,6 +131,18 @@ async def test_the_contract_s_dialect(server: Server, tmp_path: Path) -> None:
             assert code(await screen.end()) == 1000
 
 
+async def test_what_a_shell_leaves_in_the_background_does_not_keep_it_open(server: Server, tmp_path: Path) -> None:
+    ann = await server.as_user()
+    live = sessions_of(server).add(ann.user.id, tmp_path / "project")
+    async with ann.connect(f"/api/session/{live.pid}/term") as socket:
+        screen = Screen(socket, native=False)
+        await screen.type("nohup sleep 1000 2>/dev/null & echo pid=$!.; echo last; exit 7\n")
+        pid = int((await screen.until(r"pid=(\d+)\."))[1])
+        assert code(await screen.end()) == 1011
+        assert "last" in screen.text
+    os.kill(pid, signal.SIGKILL)  # It may outlive the terminal: that is what nohup is for.
+
+
 async def test_what_ttyd_s_client_asks_for_beside_it(server: Server, tmp_path: Path) -> None:
     ann, ben = await server.as_user(), await server.as_user()
     live = sessions_of(server).add(ann.user.id, tmp_path / "project")
@@ -180,7 +194,7 @@ async def test_as_many_as_the_operator_says(server: Server, tmp_path: Path) -> N
             with pytest.raises(InvalidStatus) as caught:
                 await ann.connect(path)
             assert caught.value.response.status_code == 429
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(WAIT):
             while True:  # The place of the one that closed is free as soon as its program has ended.
                 try:
                     async with ann.connect(path):
@@ -191,7 +205,7 @@ async def test_as_many_as_the_operator_says(server: Server, tmp_path: Path) -> N
 
 async def ended(server: Server) -> None:
     """Until every program has ended."""
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(WAIT):
         for program in sessions_of(server).terminals.programs:
             await program.process.wait()
         while server.plugin("opencode").terminals._open:  # type: ignore[attr-defined]
@@ -252,7 +266,7 @@ async def test_one_who_does_not_read_stops_the_program_and_not_the_server(server
     path = f"/api/session/{live.pid}/term"
     async with ann.connect(path, max_queue=1) as stuck:
         await stuck.send("exec yes\n")
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(WAIT):
             while not sessions.terminals.programs or sessions.terminals.programs[0].read_bytes < 1 << 20:
                 await asyncio.sleep(0.02)
             program, before = sessions.terminals.programs[0], -1
@@ -264,7 +278,7 @@ async def test_one_who_does_not_read_stops_the_program_and_not_the_server(server
             await screen.type("echo still$((1+1))\n")
             await screen.until("still2")
         read = 0
-        async with asyncio.timeout(LONG):
+        async with asyncio.timeout(WAIT):
             while read < before + (1 << 20):  # And goes on once it reads.
                 read += len(await stuck.recv())
         await stuck.send("\x03")
@@ -377,8 +391,10 @@ async def test_a_stopped_session_is_resumed_first(server: Server, tmp_path: Path
         assert sessions.terminals.programs == []
         sessions.may_resume.set()
         await Screen(socket, native=False).until("33 90\r\n")
+        assert sessions.held[live.pid] == 1, "an open terminal is use"
     assert sessions.resumed == [live.pid]
-    assert live.pid in sessions.touched
+    await ended(server)
+    assert sessions.held[live.pid] == 0
 
 
 async def test_a_client_that_goes_while_the_session_starts(server: Server, tmp_path: Path) -> None:
@@ -388,7 +404,7 @@ async def test_a_client_that_goes_while_the_session_starts(server: Server, tmp_p
     sessions.may_resume.clear()
     async with ann.connect(f"/api/session/{live.pid}/term") as socket:
         await socket.send("x")
-    async with asyncio.timeout(LONG):
+    async with asyncio.timeout(WAIT):
         while server.plugin("opencode").terminals.count(live.pid):  # type: ignore[attr-defined]
             await asyncio.sleep(0.02)
     sessions.may_resume.set()

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
 
-from moorage.api import Hub, MoorageError, Unavailable, UpstreamError
+import structlog
+from moorage.api import MoorageError, Unavailable, UpstreamError
 
+from moorage_opencode.background import Background
 from moorage_opencode.live import messages
 from moorage_opencode.live.conversation import Conversation
 from moorage_opencode.live.sse import EventParser
@@ -28,6 +30,7 @@ TRIES = 50
 LOOK_AGAIN_SECONDS = 30.0
 """How often a session that does not run is looked at, should nobody tell that it does."""
 _CONNECTED = "server.connected"
+_log = structlog.get_logger("moorage.opencode")
 
 
 class Subscriber(Protocol):
@@ -45,8 +48,8 @@ class Subscriber(Protocol):
 class Bridge:
     """From one session's OpenCode to its subscribers. It goes on until `close`, through ends and restarts."""
 
-    def __init__(self, hub: Hub, opencode: OpenCode, session_id: str) -> None:
-        self._hub, self._opencode, self.session_id = hub, opencode, session_id
+    def __init__(self, background: Background, opencode: OpenCode, session_id: str) -> None:
+        self._background, self._opencode, self.session_id = background, opencode, session_id
         self.subscribers: set[Subscriber] = set()
         self.conversation = Conversation(opencode)
         self.connected = False
@@ -56,7 +59,7 @@ class Bridge:
 
     def open(self) -> None:
         """Begin to read."""
-        self._task = self._hub.tasks.spawn(self._run(), f"events:{self.session_id}")
+        self._task = self._background.spawn(self._run(), f"events:{self.session_id}")
 
     def close(self) -> None:
         """Read no more."""
@@ -133,7 +136,7 @@ class Bridge:
         except MoorageError as error:
             return f"OpenCode did not answer as expected: {error.message}"
         except Exception:
-            self._hub.log.exception("events of a session failed", session=self.session_id)
+            _log.exception("events of a session failed", session=self.session_id)
             return "Internal server error"
         return "The stream of events ended"
 
@@ -142,7 +145,7 @@ class Bridge:
             event = json.loads(payload)
             kind, properties = event["type"], event["properties"]
         except (ValueError, KeyError, TypeError, RecursionError):
-            self._hub.log.warning("an event of OpenCode is not of its form", session=self.session_id)
+            _log.warning("an event of OpenCode is not of its form", session=self.session_id)
             return
         if not isinstance(kind, str) or not isinstance(properties, dict):
             return

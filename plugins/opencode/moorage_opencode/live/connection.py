@@ -91,8 +91,8 @@ class Connection:
     def _lag(self) -> None:
         if not self.socket.closed:
             self._lags = True
-            with suppress(RuntimeError):
-                self._events.background(self._catch_up(), "events-catch-up")
+            with suppress(MoorageError):  # The server is shutting down.
+                self._events.background.spawn(self._catch_up(), "events-catch-up")
 
     async def _catch_up(self) -> None:
         try:
@@ -196,7 +196,7 @@ class Connection:
             waiting.append((command, data))
             return
         self._waiting[session_id] = waiting = deque([(command, data)])
-        self._events.background(self._work(session_id, waiting), "events-commands")
+        self._events.background.spawn(self._work(session_id, waiting), "events-commands")
 
     async def _work(self, session_id: str, waiting: deque[tuple[Command, dict[str, Any]]]) -> None:
         while waiting and self._waiting.get(session_id) is waiting:

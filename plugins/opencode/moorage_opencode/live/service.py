@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextvars import Context, copy_context
 from typing import Any
 
 from moorage.api import Hub, Socket
 
+from moorage_opencode.background import Background
 from moorage_opencode.live import messages
 from moorage_opencode.live.bridge import Bridge
 from moorage_opencode.live.connection import Connection
@@ -31,13 +30,13 @@ class Events:
         self._connections: dict[int, set[Connection]] = {}
         self._bridges: dict[str, Bridge] = {}
         self._lingering: dict[str, asyncio.TimerHandle] = {}
-        self._context: Context = copy_context()
+        self.background = Background(hub.tasks)
 
     def start(self) -> None:
         """Listen to what becomes of sessions, and keep sockets awake."""
-        self._context = copy_context()
+        self.background.open()
         self.hub.bus.subscribe(CHANGED, self._changed)
-        self.hub.tasks.spawn(self._beat(), "events-ping")
+        self.background.spawn(self._beat(), "events-ping")
 
     async def close(self) -> None:
         """Let go of all bridges."""
@@ -64,8 +63,8 @@ class Events:
             timer.cancel()
         bridge = self._bridges.get(session_id)
         if bridge is None:
-            bridge = self._bridges[session_id] = Bridge(self.hub, self.opencode, session_id)
-            self._own(bridge.open)
+            bridge = self._bridges[session_id] = Bridge(self.background, self.opencode, session_id)
+            bridge.open()
         bridge.subscribers.add(connection)
         bridge.session_changed()  # With nobody to show anything to, it waited.
         return bridge
@@ -76,19 +75,11 @@ class Events:
         session_id = bridge.session_id
         if not bridge.subscribers and self._bridges.get(session_id) is bridge and session_id not in self._lingering:
             loop = asyncio.get_running_loop()
-            self._lingering[session_id] = loop.call_later(LINGER_SECONDS, self._drop, bridge, context=self._context)
+            self._lingering[session_id] = loop.call_later(LINGER_SECONDS, self._drop, bridge)
 
     def bridges(self) -> int:
         """How many there are."""
         return len(self._bridges)
-
-    def background(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Run something beside a socket. RuntimeError when the plugin has ended."""
-        return self.hub.tasks.spawn(work, name)
-
-    def _own(self, call: Callable[[], None]) -> None:
-        """In the plugin's own context, not in that of the request that happened to come first."""
-        self._context.copy().run(call)
 
     def _drop(self, bridge: Bridge) -> None:
         self._lingering.pop(bridge.session_id, None)

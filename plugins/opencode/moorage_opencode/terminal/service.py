@@ -47,14 +47,14 @@ class Terminals:
         live = self.sessions.live(socket.actor, pid, TERMINAL)
         if live.status in (Status.STOPPING, Status.FAILED):
             live = await self.sessions.running(live)  # Says why it cannot be.
-        terminals = self._open.setdefault(live.pid, set())
-        if len(terminals) >= self._limit:
-            raise TooManyRequests(
-                f"The session has {self._limit} terminals open, more than that it may not", retry_after=5
-            )
+        if self.count(live.pid) >= self._limit:
+            raise TooManyRequests(f"The session has {self._limit} terminals open, and may not have more", retry_after=5)
         terminal = Terminal(self, socket, live)
+        terminals = self._open.setdefault(live.pid, set())
         terminals.add(terminal)
         try:
+            target = f"opencode_session:{live.pid}"
+            await self.hub.audit.write("opencode.terminal_opened", actor=socket.actor, target=target)
             await terminal.run()
         finally:
             terminals.discard(terminal)

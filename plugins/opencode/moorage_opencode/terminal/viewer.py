@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from moorage_opencode.sessions import Live, Sessions
 
 FIRST_FRAME_SECONDS = 10.0
-START_SECONDS = 60.0
 PROBE_SECONDS = 5.0
-USED_EVERY = 5.0
 END_SECONDS = 10.0
+DRAIN_SECONDS = 0.25
+"""Of a program that has ended, output is shown until none came for so long."""
+LOST = 255
+"""Stands for the exit code of a program of which nobody tells how it ended."""
 ASKED_SIZE = TerminalSize(120, 40)
 """Of the contract's clients until they say theirs; ttyd's begin with 80 by 24."""
 
@@ -51,7 +53,7 @@ class Terminal:
         self._input = Input(TerminalSize() if self.native else ASKED_SIZE)
         self._begun, self._flowing = asyncio.Event(), asyncio.Event()
         self._flowing.set()
-        self._used = float("-inf")
+        self._shown = 0
         self.runs = False
         socket.on_actor_changed = self._check
 
@@ -97,7 +99,6 @@ class Terminal:
         if frame.kind is Kind.INPUT:
             # As ttyd does: before its first frame nobody is there to type for.
             if self._begun.is_set():
-                self._touch()
                 self._input.add(frame.data)
                 await self._wait_for_room()
         elif frame.kind is Kind.RESIZE:
@@ -125,12 +126,6 @@ class Terminal:
             if self.socket.closed:
                 raise SocketClosed(self.socket.close_code or 1006)
 
-    def _touch(self) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - self._used >= USED_EVERY:
-            self._used = now
-            self._owner.sessions.touch(self.live)
-
     # To the client.
 
     async def _serve(self) -> None:
@@ -152,30 +147,43 @@ class Terminal:
                 await self._begun.wait()
         except TimeoutError:
             return PROTOCOL_ERROR, "No first message with a size came"
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                self.live = await self._owner.sessions.running(self.live)
-        except TimeoutError:
-            return TRY_AGAIN, "The session did not start in time"
+        self.live = await self._owner.sessions.running(self.live)
         if (refusal := self._refusal()) is not None:  # It may have taken a minute.
             return FORBIDDEN, refusal
-        size = self._input.size
-        program = await self._start(size)
-        feeding: asyncio.Task[None] | None = None
-        try:
+        with self._owner.sessions.hold(self.live):
+            size = self._input.size
+            program = await self._start(size)
             self.runs = True
             self._input.started(size)
             feeding = self._owner.hub.tasks.spawn(self._input.feed(program), f"terminal-input:{self.live.pid}")
-            await self._show(program)
-            async with asyncio.timeout(END_SECONDS):
-                status = await program.wait()
-        except TimeoutError:
-            return FAILED, "The program's end was not told"
-        finally:
-            if feeding is not None:
+            try:
+                status = await self._until_end(program)
+            finally:
                 feeding.cancel()
-            await self._owner.end(program)
+                await self._owner.end(program)
         return (ENDED, "") if status == 0 else (FAILED, f"The program ended with {status}")
+
+    async def _until_end(self, program: Exec) -> int:
+        """Show output until the program has ended. What it left in the background may hold the terminal for ever."""
+        showing = asyncio.ensure_future(self._show(program))
+        ending = asyncio.ensure_future(program.wait())
+        try:
+            await asyncio.wait((showing, ending), return_when=asyncio.FIRST_COMPLETED)
+            if showing.done():
+                showing.result()
+            async with asyncio.timeout(END_SECONDS):
+                status = await ending
+                shown = -1
+                while not showing.done() and shown != self._shown:
+                    shown = self._shown
+                    await asyncio.wait((showing,), timeout=DRAIN_SECONDS)
+            return status
+        except TimeoutError:
+            return ending.result() if ending.done() else LOST
+        finally:
+            for task in (showing, ending):
+                task.cancel()
+            await asyncio.gather(showing, ending, return_exceptions=True)
 
     async def _start(self, size: TerminalSize) -> Exec:
         runtime = await self._owner.sessions.runtime(self.live)
@@ -198,9 +206,8 @@ class Terminal:
             data = await program.read()
             if not data:
                 return
-            self._touch()
-            if not self._flowing.is_set():
-                await self._flowing.wait()
+            self._shown += 1
+            await self._flowing.wait()  # It may have been stopped while there was nothing to read.
             await self.socket.send(protocol.OUTPUT + data if self.native else data)
 
 
