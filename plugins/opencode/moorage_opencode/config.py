@@ -46,6 +46,14 @@ class OpenCodeConfig(PluginConfig):
         description="Variables of the server's environment that sessions are given: keys of LLM providers, for one.",
         examples=[["ANTHROPIC_API_KEY"]],
     )
+    page_host: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,200}[A-Za-z0-9])?(:[0-9]{1,5})?$",
+        description="OpenCode's own page is at a name below this one, `<session>.<page_host>`, so that it cannot act "
+        "for whoever opens it. All those names must lead here (a wildcard in the DNS, and in the certificate), and "
+        "nothing else may be there. Unset: below `opencode.localhost`, for browsers on the server's own machine.",
+        examples=["code.example.org"],
+    )
     max_running: int = Field(32, ge=1, le=10_000, description="Sessions that may run at once, all users together.")
     max_running_per_user: int = Field(3, ge=1, le=10_000, description="Sessions of one user that may run at once.")
     max_sessions_per_user: int = Field(100, ge=1, le=100_000, description="Sessions of one user, stopped ones too.")
