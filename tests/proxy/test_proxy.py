@@ -212,7 +212,7 @@ async def test_an_upstream_that_is_silent_or_breaks_off(place: Place, client: ht
         await writer.drain()
 
     place.upstream.talk = silent
-    assert (await client.get("/box/it/")).status_code == 504
+    assert (await client.get("/hasty/")).status_code == 504
     await asyncio.wait_for(place.upstream.closed.wait(), WAIT)
     place.upstream.talk = cut
     with pytest.raises(httpx.RemoteProtocolError):
