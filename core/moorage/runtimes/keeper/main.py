@@ -422,7 +422,11 @@ def main() -> None:
 
 
 def _say(answer: dict[str, Any]) -> None:
-    os.write(1, json.dumps(answer).encode() + b"\n")
+    """Tell the server. It may be gone, and will find this again when it comes back."""
+    try:
+        os.write(1, json.dumps(answer).encode() + b"\n")
+    except OSError:
+        pass
 
 
 def _close_all(fds: list[int]) -> None:

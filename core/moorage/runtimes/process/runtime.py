@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 import structlog
 
@@ -19,6 +19,7 @@ from moorage.runtimes.process.ports import Ports
 from moorage.runtimes.process.storage import Storage
 from moorage.runtimes.process.workload import Shared, Workload
 
+T = TypeVar("T")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 TRIAL = ".trial"
 """The folder of a workload that only shows whether there can be sandboxes."""
@@ -45,7 +46,8 @@ class ProcessRuntime:
         self._settings, self._folder, self._on_stop = settings, folder, on_stop
         self._shared = Shared(Ports(settings.ports), hidden)
         self._workloads: dict[str, Workload] = {}
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._last: dict[str, asyncio.Task[Any]] = {}
+        self._turns: set[asyncio.Task[Any]] = set()
         self._without = ""
 
     # -- with the server ----------------------------------------------------------------------------------------
@@ -54,10 +56,8 @@ class ProcessRuntime:
         """See `Runtime.open`."""
         folders = await asyncio.to_thread(self._folders)
         await self._isolate()
-        for folder in folders:
-            workload = await Workload.find(folder, self._shared)
-            if workload is not None:
-                self._workloads[folder.name] = workload
+        found = await asyncio.gather(*(Workload.find(folder, self._shared) for folder in folders))
+        self._workloads = {workload.spec.name: workload for workload in found if workload is not None}
 
     def _folders(self) -> list[Path]:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,9 +96,14 @@ class ProcessRuntime:
 
     async def close(self) -> None:
         """See `Runtime.close`."""
+        while self._turns:
+            await asyncio.wait(self._turns)
         if self._on_stop == "stop":
             running = [name for name, workload in self._workloads.items() if workload.running]
-            await asyncio.gather(*(self.stop(name) for name in running), return_exceptions=True)
+            ends = await asyncio.gather(*(self.stop(name) for name in running), return_exceptions=True)
+            for name, end in zip(running, ends, strict=True):
+                if isinstance(end, BaseException):
+                    _log.error("workload was not ended", workload=name, reason=str(end))
         await asyncio.gather(*(workload.let_go() for workload in self._workloads.values()))
         self._workloads.clear()
 
@@ -116,31 +121,41 @@ class ProcessRuntime:
         if not NAME.fullmatch(spec.name):
             raise ValidationFailed(f"{spec.name!r} is no name for a workload")
         launch.check(spec)
-        async with self._lock(spec.name):
-            if spec.name in self._workloads:
-                raise Conflict(f"There is a workload {spec.name!r} already")
-            await asyncio.to_thread(launch.check_folders, spec)
-            storage = Storage(self._folder / spec.name)
-            workload = self._workloads[spec.name] = await Workload.make(storage, spec, self._shared)
-            return workload.state()
+        return await self._turn(spec.name, lambda: self._create(spec))
+
+    async def _create(self, spec: WorkloadSpec) -> WorkloadState:
+        if spec.name in self._workloads:
+            raise Conflict(f"There is a workload {spec.name!r} already")
+        await asyncio.to_thread(launch.check_folders, spec)
+        storage = Storage(self._folder / spec.name)
+        workload = self._workloads[spec.name] = await Workload.make(storage, spec, self._shared)
+        return workload.state()
 
     async def start(self, name: str) -> WorkloadState:
         """See `Runtime.start`."""
-        async with self._lock(name):
-            return await self._get(name).start()
+        return await self._turn(name, lambda: self._get(name).start())
 
     async def stop(self, name: str, seconds: float | None = None) -> WorkloadState:
         """See `Runtime.stop`."""
-        async with self._lock(name):
-            return await self._get(name).stop(seconds)
+        await self._hurry(name, seconds)
+        return await self._turn(name, lambda: self._get(name).stop(seconds))
 
     async def remove(self, name: str) -> None:
         """See `Runtime.remove`."""
-        async with self._lock(name):
-            workload = self._workloads.get(name)
-            if workload is not None:
-                await workload.remove()
-                self._workloads.pop(name, None)
+        await self._hurry(name, 0)
+        await self._turn(name, lambda: self._remove(name))
+
+    async def _remove(self, name: str) -> None:
+        workload = self._workloads.get(name)
+        if workload is not None:
+            await workload.remove()
+            del self._workloads[name]
+
+    async def _hurry(self, name: str, seconds: float | None) -> None:
+        """A stop that is under way need not take longer than the next one would."""
+        workload = self._workloads.get(name)
+        if workload is not None and seconds is not None:
+            await workload.hurry(seconds)
 
     async def inspect(self, name: str) -> WorkloadState:
         """See `Runtime.inspect`."""
@@ -188,9 +203,23 @@ class ProcessRuntime:
             raise NotFound(f"There is no workload {name!r}")
         return workload
 
-    def _lock(self, name: str) -> asyncio.Lock:
-        """The order of calls on one name. Kept while it is used, and as long as there is a workload."""
-        for other in [n for n, lock in self._locks.items() if n not in self._workloads and not lock.locked()]:
-            if other != name:
-                del self._locks[other]
-        return self._locks.setdefault(name, asyncio.Lock())
+    async def _turn(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do something when its turn on that name has come, and to its end, though who waits for it may go away."""
+        before = self._last.get(name)
+
+        async def do() -> T:
+            if before is not None:
+                await asyncio.wait([before])
+            return await work()
+
+        task = self._last[name] = asyncio.get_running_loop().create_task(do(), name=f"workload:{name}")
+        self._turns.add(task)
+        task.add_done_callback(lambda _: self._done(name, task))
+        return await asyncio.shield(task)
+
+    def _done(self, name: str, task: asyncio.Task[Any]) -> None:
+        self._turns.discard(task)
+        if self._last.get(name) is task:
+            del self._last[name]
+        if not task.cancelled():
+            task.exception()  # Who waited was told; if nobody waits any more, nobody need be.

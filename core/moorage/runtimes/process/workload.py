@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import json
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -49,6 +51,7 @@ class Workload:
         self._shared, self._state = shared, state
         self._watch: asyncio.Task[None] | None = None
         self._cpu: tuple[float, float] | None = None
+        self._stopping = False
 
     @classmethod
     async def make(cls, storage: Storage, spec: WorkloadSpec, shared: Shared) -> Workload:
@@ -70,9 +73,15 @@ class Workload:
         except (OSError, ValueError, LookupError, TypeError) as error:
             _log.error("folder of a workload cannot be read", folder=folder.name, reason=repr(error))
             return None
-        workload = cls(storage, spec, shared, storage.state())
-        if workload._state.get("status") == "running":
+        workload = cls(storage, spec, shared, await asyncio.to_thread(storage.state))
+        # The server may have been killed while a keeper started: then it is not to be reached yet.
+        deadline = time.monotonic() + START_SECONDS
+        while await asyncio.to_thread(storage.kept) and time.monotonic() < deadline:
             await workload._adopt()
+            if workload.running:
+                return workload
+            await asyncio.sleep(0.05)
+        await workload._settle()
         return workload
 
     # -- state --------------------------------------------------------------------------------------------------
@@ -106,11 +115,10 @@ class Workload:
             await asyncio.wait([self._watch])
 
     async def _adopt(self) -> None:
-        """Watch the keeper that is there, or find that there is none."""
+        """Watch the keeper, if it is there."""
         try:
             control = await Control.connect(self.storage.folder)
         except Gone:
-            await self._settle()
             return
         try:
             self._state = (await control.ask({"do": "watch"}))["state"]
@@ -118,7 +126,6 @@ class Workload:
             control.close()
             if not isinstance(error, Gone):
                 raise
-            await self._settle()
             return
         self._shared.ports.adopt(self.spec.name, self._state.get("ports", {}).values())
         self._watch = asyncio.get_running_loop().create_task(self._follow(control), name=f"workload:{self.spec.name}")
@@ -170,6 +177,9 @@ class Workload:
             raise self._failure(answer)
         self._state, self._cpu = answer["state"], None
         await self._adopt()
+        if not self.running:
+            self._shared.ports.free(self.spec.name)
+            await self._settle()
         return self.state()
 
     def _check(self) -> None:
@@ -248,10 +258,27 @@ class Workload:
     async def stop(self, seconds: float | None) -> WorkloadState:
         """See `Runtime.stop`."""
         if self.running:
-            wait = self.spec.stop_seconds if seconds is None else max(0.0, seconds)
-            await self._ask({"do": "stop", "seconds": wait})
-            await self.ended()
+            self._stopping = True
+            try:
+                await self._ask_to_end(self.spec.stop_seconds if seconds is None else max(0.0, seconds))
+                await self.ended()
+            finally:
+                self._stopping = False
         return self.state()
+
+    async def hurry(self, seconds: float) -> None:
+        """If it is being stopped just now, let it take no longer than that."""
+        if self._stopping:
+            await self._ask_to_end(max(0.0, seconds))
+
+    async def _ask_to_end(self, seconds: float) -> None:
+        try:
+            await self._ask({"do": "stop", "seconds": seconds})
+        except Unavailable:
+            # A keeper that does not answer takes the workload with it; what is left is found by its mark.
+            _log.error("keeper does not answer and is killed", workload=self.spec.name)
+            with contextlib.suppress(OSError):
+                os.kill(int(self._state["keeper"]), signal.SIGKILL)
 
     async def remove(self) -> None:
         """See `Runtime.remove`."""
