@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets.sync.client
-from coding import Coding, coding
+from realcode import Coding, coding
 from realparts.llm import Call, Hang, Say
 from realparts.opencode import OFFLINE
 from realparts.tmux import TmuxServer

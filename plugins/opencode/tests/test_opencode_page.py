@@ -1,0 +1,126 @@
+"""OpenCode's own page in a real Chromium: at a host of its own, where it works, and can do nothing to the login."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from realcode import PASSWORD, Coding, coding
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+pytestmark = pytest.mark.timeout(300)
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+PATIENCE = 60_000
+
+ATTACK = """async (own) => {
+    const said = {}
+    const attempt = async (name, what) => {
+        try { said[name] = await what() } catch (error) { said[name] = `refused: ${error.name}` }
+    }
+    const read = async (url, options) => (await fetch(url, { credentials: "include", ...options })).status
+    const socket = (url) => new Promise((resolve, reject) => {
+        const ws = new WebSocket(url)
+        ws.onopen = () => resolve("open")
+        ws.onerror = () => reject(new TypeError("socket"))
+    })
+    const framed = (url) => new Promise((resolve) => {
+        const frame = document.createElement("iframe")
+        frame.onload = () => {
+            const shown = frame.contentDocument
+            resolve(shown === null ? "refused: no document" : shown.body.innerText)
+        }
+        frame.src = url
+        document.body.append(frame)
+    })
+    await attempt("me", () => read(own + "/api/me"))
+    const post = { method: "POST", body: JSON.stringify({ name: "attack" }), mode: "no-cors" }
+    await attempt("key", async () => (await read(own + "/api/keys", post)) || "refused: opaque")
+    await attempt("socket", () => socket(own.replace("http", "ws") + "/api/ws"))
+    await attempt("here", () => read("/api/me"))
+    await attempt("frame", () => framed(own + "/api/me"))
+    said.cookie = document.cookie
+    return said
+}"""
+
+
+@pytest.fixture(scope="module")
+def place(opencode_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coding]:
+    with coding(tmp_path_factory.mktemp("page"), opencode_binary) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def session(place: Coding) -> str:
+    hostile = "<!doctype html><title>hostile</title><script>document.title = 'it ran'</script>"
+    return place.session("ann", place.project("paged", README__md="# hello\n", hostile__html=hostile))
+
+
+@pytest.fixture
+def page(browser: Browser, place: Coding) -> Iterator[Page]:
+    """A page of Ann's, signed in."""
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE)
+    answer = context.request.post(f"{place.server.url}/api/auth/login", data={"username": "ann", "password": PASSWORD})
+    assert answer.ok
+    yield context.new_page()
+    context.close()
+
+
+def test_the_page_works_and_a_prompt_typed_in_it_is_answered(place: Coding, session: str, page: Page) -> None:
+    page.goto(f"{place.code(session)}/")
+    assert page.url.startswith(f"http://{session}.opencode.localhost:{place.server.port}/")
+    assert "ticket" not in page.url
+    box = page.locator("[data-component=prompt-input]")
+    box.click()
+    page.keyboard.type("typed in the page")
+    answer = page.get_by_text("You said: typed in the page")
+    for _ in range(10):  # What it loads at first may be late; a button that is not ready does nothing.
+        page.keyboard.press("Enter")
+        try:
+            expect(answer.first).to_be_visible(timeout=10_000)
+            break
+        except AssertionError:
+            box.click()
+    expect(answer.first).to_be_visible(timeout=1_000)
+
+
+def test_a_script_there_can_do_nothing_to_the_login(place: Coding, session: str, page: Page) -> None:
+    page.goto(f"{place.code(session)}/")
+    said = page.evaluate(ATTACK, place.server.url)
+    for name in ("me", "key", "socket", "frame"):
+        assert str(said[name]).startswith("refused"), said
+    assert said["here"] == 200, "that is OpenCode's own page, for a path that it does not know"
+    assert "moorage" not in said["cookie"]
+    assert "auth_token" not in said["cookie"]
+    with place.client("ann") as client:
+        assert "attack" not in client.get("/api/keys").text
+
+
+def test_nothing_of_a_session_runs_in_our_own_origin(place: Coding, session: str, page: Page) -> None:
+    # As a page of ours would be shown it, were it led there: by a fetch that is turned into a document.
+    page.goto(f"{place.server.url}/health")
+    html = page.request.get(f"{place.code(session)}/")
+    assert html.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    page.route("**/shown", lambda route: route.fulfill(response=html, body="<script>document.title='it ran'</script>"))
+    page.goto(f"{place.server.url}/shown")
+    assert page.title() != "it ran"
+    assert page.evaluate("() => window.origin") == "null"
+
+
+def test_it_ends_with_the_login(place: Coding, session: str, page: Page) -> None:
+    page.goto(f"{place.code(session)}/")
+    assert page.evaluate("async () => (await fetch('/config')).status") == 200
+    page.context.request.post(f"{place.server.url}/api/auth/logout", headers={"Origin": place.server.url})
+    assert page.evaluate("async () => (await fetch('/config')).status") == 401
+    again = page.reload()
+    assert again is not None
+    assert again.status == 401
