@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +77,7 @@ def coding(folder: Path, binary: Path, core: dict[str, Any] | None = None, **opt
     server = Server(folder, config)
     try:
         server.start()
-        with ThreadPoolExecutor(len(ROLES)) as pool:
-            list(pool.map(server.add_user, ROLES, ROLES.values()))
+        server.add_users(ROLES)
         place = Coding(server, llm, projects)
         yield place
         with place.client("ada") as admin:

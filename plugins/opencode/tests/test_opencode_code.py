@@ -58,13 +58,12 @@ def environment(folder: Path) -> dict[str, str]:
 # -- unmodified clients ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("credential", ["session", "key"])
-def test_the_sdk(place: Coding, session: str, project: Path, opencode_sdk: Path, credential: str) -> None:
+def test_the_sdk(place: Coding, session: str, project: Path, opencode_sdk: Path) -> None:
     place.llm.script(
         "make a file", Call("bash", {"command": "echo made > made.txt", "description": "make"}), Say("Made.")
     )
     (project / "made.txt").unlink(missing_ok=True)
-    token = place.token("ann") if credential == "session" else place.server.key("ann")
+    token = place.token("ann")
     done = subprocess.run(
         ["node", HERE / "sdk_client.mjs", opencode_sdk, place.code(session), token, shutil.which("rg") or ""],
         capture_output=True,
@@ -103,6 +102,7 @@ def test_run_attached(place: Coding, session: str, opencode_binary: Path, tmp_pa
     assert 'You said: "say hello"' in done.stdout
 
 
+@pytest.mark.slow
 def test_run_attached_with_a_wrong_password_is_refused(
     place: Coding, session: str, opencode_binary: Path, tmp_path: Path
 ) -> None:
@@ -310,6 +310,7 @@ def test_a_stream_and_a_prompt_end_with_the_session(place: Coding, ann: httpx.Cl
     place.llm.release()
 
 
+@pytest.mark.slow
 def test_a_stopped_session_is_resumed_by_being_used(place: Coding, ann: httpx.Client) -> None:
     own = place.session("ann", place.project("resumed"))
     assert ann.post(f"/api/sessions/{own}/stop").status_code == 204
@@ -339,6 +340,7 @@ def homes(environ: list[str]) -> str:
     return next((pair.removeprefix("HOME=") for pair in environ if pair.startswith("HOME=")), "")
 
 
+@pytest.mark.slow
 def test_the_killed_ends_its_streams(place: Coding, ann: httpx.Client) -> None:
     own = place.session("ann", place.project("killed"))
     listening = Listening(place.code(own, "/event"), place.tokens["ann"])

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from realcode import PASSWORD, Coding, coding
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from realcode import PASSWORD, Coding, coding
 
 pytestmark = pytest.mark.timeout(300)
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
