@@ -70,7 +70,7 @@ class Projects:
             real = Path(os.path.realpath(path))
             str(real).encode()
         except (OSError, ValueError) as error:
-            raise BadRequest("The project's path is not one that can be used") from error
+            raise BadRequest("The project's path is none that can be used") from error
         own = self.own_folder(user)
         if not (_in(real, own) or self._in_roots(real)):
             raise BadRequest("The project's path is outside of the folders that projects may be in")

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from moorage.api import (
@@ -25,6 +26,7 @@ from moorage.api import (
     Topic,
     Unauthorized,
     Unavailable,
+    UserInfo,
 )
 
 from moorage_opencode import store, workload
@@ -211,7 +213,7 @@ class Sessions:
             row = OpenCodeSession(
                 pid=pid,
                 user_id=user.id,
-                name=(wish.name or "").strip()[:255] or project.name[:255] or "session",
+                name=self._name(wish, user, project),
                 workspace_path=str(project),
                 agent=wish.agent,
                 runtime=kind,
@@ -379,6 +381,11 @@ class Sessions:
         if found:
             self.touch(entry.live)
         return found
+
+    def _name(self, wish: Wish, user: UserInfo, project: Path) -> str:
+        wished = (wish.name or "").strip()
+        own = project == self._projects.own_folder(user)
+        return (wished or (user.username if own else project.name) or "session")[:255]
 
     def _new_pid(self) -> str:
         """An id whose beginning names no other workload."""

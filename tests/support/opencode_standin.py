@@ -1,7 +1,8 @@
 """Stands in for OpenCode's server: as much of it as sessions need, and told by files in the project how to fail.
 
 `standin.json` in the folder where it starts: {"exit": code} ends at once, {"deaf": true} never answers, {"slow": s}
-listens only after s seconds. Later: a file `die` ends it (once), a file `busy` makes its agent look at work.
+listens only after s seconds, {"stubborn": true} does not end when it is asked to. Later: a file `die` ends it (once),
+a file `busy` makes its agent look at work.
 Each start adds a line to `starts`; `env.json` is what it was given.
 """
 
@@ -9,6 +10,7 @@ import base64
 import contextlib
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -16,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+HIDDEN = ("OPENCODE_SERVER_PASSWORD",)
 EXPECTED = "Basic " + base64.b64encode(f"opencode:{os.environ.get('OPENCODE_SERVER_PASSWORD', '')}".encode()).decode()
 
 
@@ -60,13 +63,15 @@ def main() -> None:
     told = json.loads(Path("standin.json").read_text()) if Path("standin.json").exists() else {}
     with Path("starts").open("a") as starts:
         starts.write(f"{os.getpid()} {version()}\n")
-    Path("env.json").write_text(json.dumps(dict(os.environ)))
+    Path("env.json").write_text(json.dumps({name: value for name, value in os.environ.items() if name not in HIDDEN}))
     print(f"starting with the password {os.environ['OPENCODE_SERVER_PASSWORD']}", flush=True)
     if "exit" in told:
         print("there is something wrong with me", flush=True)
         sys.exit(told["exit"])
     host, port = sys.argv[sys.argv.index("--hostname") + 1], int(sys.argv[sys.argv.index("--port") + 1])
     threading.Thread(target=wait_for_death, daemon=True).start()
+    if told.get("stubborn"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if told.get("deaf"):
         time.sleep(3600)
     time.sleep(told.get("slow", 0))
