@@ -11,7 +11,8 @@ import time
 import pytest
 from moorage.errors import Unavailable
 from moorage.runtimes import TerminalSize, WorkloadSpec, WorkloadStatus
-from realparts.docker_engine import DockerEngine
+from realparts.docker_engine import DockerEngine, no_busybox
+from realparts.fixtures import need
 
 from .conftest import docker_runtime, remove_all
 
@@ -21,6 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 @pytest.fixture(scope="module")
 def engine(own_docker_engine: DockerEngine) -> DockerEngine:
     """An engine that tests end and start, with the image in it."""
+    need(no_busybox())
     own_docker_engine.import_busybox()
     return own_docker_engine
 

@@ -124,10 +124,13 @@ class DockerRuntime:
                     f"run `docker pull {image}` or build it there"
                 )
             body = made.body(spec, await self._place(spec), digest)
+            if self._settings.url.startswith("unix://"):
+                await asyncio.to_thread(made.check_mounts, spec)
             try:
                 await self._do(lambda client: client.create_container_from_config(body, self._called(spec.name)))
             except Refused as refused:
-                if refused.status == 409:
+                # Podman says 500.
+                if refused.status == 409 or "already in use by" in refused.text:
                     raise Conflict("There is a workload of that name already") from refused
                 raise meaning(refused, "the container") from refused
             return await self.inspect(spec.name)
@@ -236,7 +239,11 @@ class DockerRuntime:
 
     async def stats(self, name: str) -> Stats | None:
         """See `Runtime.stats`."""
-        unit = (await self._needed(name))["Id"]
+        needed = await self._needed(name)
+        unit = needed["Id"]
+        if not self._state(needed).running:
+            self._samples.pop(name, None)
+            return None
         try:
             told = await self._do(lambda client: client.stats(unit, stream=False, one_shot=True))
         except Refused as refused:

@@ -182,6 +182,8 @@ def _known(text: str) -> MoorageError | None:
         )
     if "memory limit" in small and "minimum" in small:
         return ValidationFailed("The memory limit is less than a container needs")
+    if "init binary" in small or "container-init" in small or "docker-init" in small:
+        return Unavailable("The engine has no init program: install docker-init (tini), for Podman catatonit")
     if "port is already allocated" in small or "address already in use" in small:
         return Unavailable("No port of this machine could be given to the container")
     return None

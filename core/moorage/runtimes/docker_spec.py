@@ -159,6 +159,13 @@ def _mounts(spec: WorkloadSpec) -> list[dict[str, Any]]:
     return found
 
 
+def check_mounts(spec: WorkloadSpec) -> None:
+    """ValidationFailed for what is not there: an engine may otherwise make a folder of it, as root."""
+    for path in (*((spec.home,) if spec.home is not None else ()), *(mount.source for mount in spec.mounts)):
+        if not path.exists():
+            raise ValidationFailed(f"There is no {path}")
+
+
 def image_digest(image: Mapping[str, Any], name: str) -> str:
     """Of an image as the engine shows it: what a registry calls it, else the engine's own id.
 

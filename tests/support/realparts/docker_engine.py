@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import io
 import os
 import random
 import shutil
@@ -123,22 +122,9 @@ class DockerEngine:
 
     def import_busybox(self) -> str:
         """Import an image with a static busybox under all its names; returns the image's name."""
-        program = shutil.which("busybox")
-        if program is None:
-            raise RuntimeError("busybox is not installed (Debian: busybox-static)")
-        names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=10)
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for folder in ("bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp", "var/tmp"):
-                tar.addfile(_entry(folder, tarfile.DIRTYPE))
-            tar.add(program, "bin/busybox")
-            for name in names.stdout.split():
-                if name != "busybox":
-                    tar.addfile(_entry(f"bin/{name}", tarfile.SYMTYPE, "busybox"))
-        path = self.folder / "busybox.tar"
-        path.write_bytes(packed.getvalue())
-        self.docker("import", "--change", "LABEL made.by=tests", str(path), SMALL)
-        path.unlink()
+        packed = pack_busybox(self.folder / "busybox.tar")
+        self.docker("import", "--change", "LABEL made.by=tests", str(packed), SMALL)
+        packed.unlink()
         return SMALL
 
     def stop(self) -> None:
@@ -201,6 +187,29 @@ class Bridge:
         now = struct.unpack("16sh", fcntl.ioctl(asked, self.GET_FLAGS, struct.pack("16sh", self.name.encode(), 0)))[1]
         flags = now | self.UP if up else now & ~self.UP
         fcntl.ioctl(asked, self.SET_FLAGS, struct.pack("16sh", self.name.encode(), flags))
+
+
+def no_busybox() -> str | None:
+    """Why no image can be made of busybox, or None."""
+    program = shutil.which("busybox")
+    # A program that needs libraries names their loader at its beginning.
+    if program is None or b"/ld-linux" in Path(program).read_bytes()[:4096]:
+        return "no static busybox is installed (Debian: busybox-static)"
+    return None
+
+
+def pack_busybox(path: Path) -> Path:
+    """Write the files of an image that is busybox and nothing else."""
+    program = shutil.which("busybox") or "busybox"
+    names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True, timeout=10)
+    with tarfile.open(path, mode="w") as tar:
+        for folder in ("bin", "dev", "etc", "proc", "root", "srv", "sys", "tmp", "var/tmp"):
+            tar.addfile(_entry(folder, tarfile.DIRTYPE))
+        tar.add(program, "bin/busybox")
+        for name in names.stdout.split():
+            if name != "busybox":
+                tar.addfile(_entry(f"bin/{name}", tarfile.SYMTYPE, "busybox"))
+    return path
 
 
 def _entry(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:

@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from realparts import opencode, ports
-from realparts.docker_engine import DockerEngine
+from realparts.docker_engine import DockerEngine, no_busybox
 from realparts.identity_provider import IdentityProvider
 from realparts.llm import Llm
+from realparts.podman import Podman
 from realparts.postgres import Postgres, find_bindir
 from realparts.redis_server import RedisServer
 from realparts.tmux import TmuxServer
@@ -133,8 +134,18 @@ def own_docker_engine() -> Iterator[DockerEngine]:
 @pytest.fixture(scope="session")
 def busybox_image(docker_engine: DockerEngine) -> str:
     """The name of an image with busybox in the engine."""
-    need(None if shutil.which("busybox") else "busybox is not installed (Debian: busybox-static)")
+    need(no_busybox())
     return docker_engine.import_busybox()
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """Podman, answering as Docker does, with the busybox image. Tests that use it are slow."""
+    need(Podman.missing() or no_busybox())
+    podman = Podman()
+    podman.import_busybox()
+    yield podman
+    podman.stop()
 
 
 @pytest.fixture(scope="session")
