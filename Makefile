@@ -26,11 +26,12 @@ serve: $(VENV)/.serve $(PAGE) moorage.toml
 	@exec $(BIN)/moorage serve
 
 test: lint
+	@scripts/parts want dockerd=docker.io busybox=busybox-static
 	@PYTHONPATH=tests/support $(BIN)/python -m realparts.opencode
 	@exec $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-all: lint
-	@scripts/parts want dockerd=docker.io iptables=iptables debootstrap=debootstrap
+	@scripts/parts want dockerd=docker.io iptables=iptables debootstrap=debootstrap busybox=busybox-static podman=podman runc=runc catatonit=catatonit
 	@PYTHONPATH=tests/support $(BIN)/python -m realparts.opencode
 	@exec env MOORAGE_REQUIRE_PARTS=1 $(BIN)/pytest $(ARGS)
 

@@ -21,7 +21,7 @@ def engine(podman: Podman) -> None:
 
 
 class TestPodman(RuntimeConformance):
-    """What Podman 4.3 does otherwise is told in docs/runtimes.md."""
+    """What Podman 4.3 does otherwise is told in docs/docker.md."""
 
     pytestmark = pytest.mark.asyncio
 

@@ -245,7 +245,7 @@ class RuntimeConformance:
         (tmp_path / "given" / "file").write_text("content\n")
         _, said = await self.run(
             runtime,
-            f"exec 2>&1; pwd; cat {tmp_path}/given/file; echo x >made; echo x >{tmp_path}/given/file || echo refused",
+            f"pwd; cat {tmp_path}/given/file; echo x >made; echo x 2>/dev/null >{tmp_path}/given/file || echo refused",
             workdir=str(tmp_path / "work"),
             mounts=(Mount(tmp_path / "work"), Mount(tmp_path / "given", read_only=True)),
         )

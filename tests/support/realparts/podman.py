@@ -13,9 +13,10 @@ from pathlib import Path
 from realparts.child import Child
 from realparts.docker_engine import SMALL, pack_busybox
 
+# Limits that are less than its own, which may be more than the machine lets anybody have.
 SETTINGS = """
 [containers]
-default_ulimits = ["nofile=1024:1024"]
+default_ulimits = ["nofile=1024:1024", "nproc=16384:16384"]
 log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
