@@ -55,7 +55,8 @@ class HttpRoute:
     The rest describes the route for OpenAPI; the view's docstring says what it does.
     body, query: the pydantic models that the view reads with `read_json` and `read_query`. forms: a form will do.
     answer: the type of a good answer's JSON (a TypedDict, a model, `dict[str, bool]` …); None for an empty one.
-    status: of a good answer. media_type: of a good answer that is not JSON; also_types: others that it may have.
+    status: of a good answer. media_type: of a good answer that is not JSON ("*/*": any); also_types: others that it
+        may have.
     answers: other answers that the view itself makes, by status: the type of their JSON, None for an empty one
         ({304: None}). Errors that are raised need none: the dialect describes them.
     """

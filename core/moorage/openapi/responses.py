@@ -91,7 +91,8 @@ def _good(route: HttpRoute, schemas: Schemas, headers: dict[str, Any]) -> dict[s
     if route.answer is not None:
         response["content"] = {route.media_type: {"schema": schemas.of(route.answer, "serialization")}}
     elif route.media_type != "application/json":
-        response["content"] = {route.media_type: {"schema": {"type": "string"}}}
+        # Of anything at all nothing is known.
+        response["content"] = {route.media_type: {} if route.media_type == "*/*" else {"schema": {"type": "string"}}}
     elif _has_body(route.status):
         response["content"] = {"*/*": {}}  # Nobody has said what it is.
     for kind in route.also_types:

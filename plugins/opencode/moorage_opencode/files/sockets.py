@@ -11,7 +11,7 @@ from moorage.api import MoorageError, Route, Routes, Socket
 from moorage_opencode.files.paths import Parts, parse, shown_path
 from moorage_opencode.files.refusals import FILES_DIALECT
 from moorage_opencode.files.service import Files, Scope
-from moorage_opencode.files.views import BASES, raw_query
+from moorage_opencode.files.views import BASES, raw_query, scope_of
 from moorage_opencode.files.watch import Change
 from moorage_opencode.rights import FILES
 from moorage_opencode.sessions import Sessions
@@ -44,12 +44,14 @@ class Watcher:
     def __init__(self, files: Files, sessions: Sessions, socket: Socket) -> None:
         self._files, self._sessions, self._socket = files, sessions, socket
         fields = raw_query(socket.raw_query.encode("latin-1"))
-        live = sessions.live(socket.actor, socket.params["id"], FILES)
-        sessions.touch(live)
-        self._where = Scope.of(live, fields.get("directory") or fields.get("workspace_path", b""))
+        self._fields = fields
+        self._where = self._scope()
         self._path = parse(fields.get("path", b"."))
         self._endings = _endings(fields.get("ext", b""))
         self._behind = False
+
+    def _scope(self) -> Scope:
+        return scope_of(self._sessions, self._socket.actor, self._socket.params.get("id", ""), FILES, self._fields)
 
     async def run(self) -> None:
         """Accept once the watches are set: nothing that happens from then on is missed."""
@@ -65,7 +67,7 @@ class Watcher:
 
     def _heard(self, changes: list[Change]) -> None:
         try:
-            self._sessions.live(self._socket.actor, self._socket.params["id"], FILES)
+            self._scope()  # The session may have ended, or be no longer theirs.
         except MoorageError as error:
             self._socket.close_soon(SESSION_GONE, error.message)
             return

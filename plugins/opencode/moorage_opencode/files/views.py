@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, NotRequired
 from urllib.parse import parse_qsl
 
-from moorage.api import NotFound, Permission, Route, Routes, current_actor, json_response, read_query
+from moorage.api import Actor, NotFound, Permission, Route, Routes, current_actor, json_response, read_query
 from pydantic import BaseModel, Field
 from quart import Response, request
 from typing_extensions import TypedDict
@@ -22,7 +23,12 @@ from moorage_opencode.files.tree import MAX_DEPTH, Tree, Wanted
 from moorage_opencode.rights import FILES, WRITE
 from moorage_opencode.sessions import Sessions
 
-BASES = ("/api/session/{id}/files", "/api/sessions/{id}/files", "/api/session/{id}/workspace")
+BASES = (
+    "/api/session/{id}/files",
+    "/api/sessions/{id}/files",
+    "/api/session/{id}/workspace",
+    "/api/workspace/files",  # The session is the one whose workspace `workspace_path` is, or lies in.
+)
 _FORM_OVERHEAD = 64 * 1024
 _UPLOAD_SECONDS = 3600.0
 Text = Annotated[str, Field(max_length=16_384)]
@@ -59,6 +65,14 @@ class DoneShape(TypedDict):
     success: bool
     message: str
     path: str
+
+
+class ErrorShape(TypedDict):
+    """The disk is full."""
+
+    error: str
+    code: str
+    error_code: str
 
 
 class Within(BaseModel):
@@ -119,14 +133,31 @@ def raw_query(query: bytes) -> dict[str, bytes]:
     return fields
 
 
+def scope_of(sessions: Sessions, actor: Actor, id: str, permission: Permission, fields: dict[str, bytes]) -> Scope:
+    """Which session's files, and which folder of them, a request is about. id: "" when the path does not say."""
+    directory = fields.get("directory") or fields.get("workspace_path", b"")
+    live = sessions.live(actor, id or _session_at(sessions, actor, fields.get("workspace_path", b"")), permission)
+    sessions.touch(live)
+    return Scope.of(live, directory)
+
+
+def _session_at(sessions: Sessions, actor: Actor, workspace: bytes) -> str:
+    """The id of the user's own session that works there, or nearest above."""
+    wanted = (b"/", *parse(workspace)) if workspace.startswith(b"/") else ()
+    mine = [entry.live for entry in sessions.records if actor.user is not None and entry.live.user_id == actor.user.id]
+    at = {(b"/", *parse(os.fsencode(live.workspace))): live.pid for live in mine}
+    for length in range(len(wanted), 1, -1):
+        if wanted[:length] in at:
+            return at[wanted[:length]]
+    raise NotFound("No session of yours has that workspace_path")
+
+
 class Asked:
     """A request about a session's files, checked: who, which session, which folder."""
 
     def __init__(self, sessions: Sessions, id: str, permission: Permission) -> None:
-        live = sessions.live(current_actor(), id, permission)
-        sessions.touch(live)
-        self.live, self.fields = live, raw_query(request.query_string)
-        self.where = Scope.of(live, self.fields.get("directory") or self.fields.get("workspace_path", b""))
+        self.fields = raw_query(request.query_string)
+        self.where = scope_of(sessions, current_actor(), id, permission, self.fields)
 
     def path(self, field: str = "path", default: bytes = b"") -> Parts:
         """A field as a path. Forbidden, BadRequest."""
@@ -138,19 +169,15 @@ def routes(files: Files, sessions: Sessions) -> list[Route]:
     views = Views(files, sessions)
     table = Routes()
     read: dict[str, Any] = {"access": FILES.name, "dialect": FILES_DIALECT}
-    write: dict[str, Any] = {"access": WRITE.name, "dialect": FILES_DIALECT, "answer": DoneShape}
-    binary: dict[str, Any] = {
-        **read,
-        "media_type": "application/octet-stream",
-        "also_types": ("text/html",),
-    }
-    parts = {206: bytes, 304: None}
+    done = {"answer": DoneShape, "answers": {507: ErrorShape}}
+    write: dict[str, Any] = {"access": WRITE.name, "dialect": FILES_DIALECT, **done}
+    binary: dict[str, Any] = {**read, "media_type": "*/*", "answers": {206: Any, 304: None}}
     for base in BASES:
         upload = {**write, "timeout": _UPLOAD_SECONDS, "query": WriteQuery}
         table.get(base + "/health", **read, answer=HealthShape)(views.health)
         table.get(base + "/tree", **read, query=TreeQuery, answer=list[NodeShape])(views.tree)
-        table.get(base + "/file", **binary, query=FileQuery, answers=parts)(views.file)
-        table.get(base + "/download", **binary, query=PathQuery, answers=parts)(views.download)
+        table.get(base + "/file", **binary, query=FileQuery)(views.file)
+        table.get(base + "/download", **binary, query=PathQuery)(views.download)
         table.get(base + "/download-zip", **read, query=ZipQuery, media_type="application/zip")(views.download_zip)
         table.post(base + "/file", **upload, max_body=files.max_bytes + _FORM_OVERHEAD)(views.upload)
         table.put(base + "/file", **upload, max_body=files.max_bytes)(views.put)
@@ -169,13 +196,13 @@ class Views:
     def __init__(self, files: Files, sessions: Sessions) -> None:
         self.files, self.sessions = files, sessions
 
-    async def health(self, id: str) -> Response:
+    async def health(self, id: str = "") -> Response:
         """Say that the workspace is there, and where."""
         asked = Asked(self.sessions, id, FILES)
         await self.files.check(asked.where)
         return json_response({"status": "ok", "root": shown(asked.where.workspace)})
 
-    async def tree(self, id: str) -> Response:
+    async def tree(self, id: str = "") -> Response:
         """List a folder and what is below it, folders first. `X-Truncated: true` when there is more than is told."""
         query, asked = read_query(TreeQuery), Asked(self.sessions, id, FILES)
         wanted = Wanted(
@@ -190,7 +217,7 @@ class Views:
             response.headers["X-Truncated"] = "true"
         return response
 
-    async def file(self, id: str) -> Response:
+    async def file(self, id: str = "") -> Response:
         """Read a file: all of it, or a part (`Range`); only if it has changed (`If-None-Match`); or with colours."""
         query, asked = read_query(FileQuery), Asked(self.sessions, id, FILES)
         found = await self.files.find(asked.where, asked.path())
@@ -201,7 +228,7 @@ class Views:
         response.headers["Content-Disposition"] = "inline"
         return response
 
-    async def download(self, id: str) -> Response:
+    async def download(self, id: str = "") -> Response:
         """Download a file of any size, or a folder as a ZIP archive."""
         read_query(PathQuery)
         asked = Asked(self.sessions, id, FILES)
@@ -212,7 +239,7 @@ class Views:
         found = await self.files.find(asked.where, path)
         return await answer(self.files, asked.where, found, kind="attachment", limit=None)
 
-    async def download_zip(self, id: str) -> Response:
+    async def download_zip(self, id: str = "") -> Response:
         """Download files and folders as one ZIP archive, made while it is sent."""
         query, asked = read_query(ZipQuery), Asked(self.sessions, id, FILES)
         paths = [parse(path) for path in asked.fields["paths"].split(b",") if path.strip()]
@@ -228,7 +255,7 @@ class Views:
         response.headers.pop("Content-Length", None)
         return response
 
-    async def upload(self, id: str) -> Response:
+    async def upload(self, id: str = "") -> Response:
         """Upload a file: the first field of a multipart body. To a folder, it gets the name that it came with."""
         query, asked = read_query(WriteQuery), Asked(self.sessions, id, WRITE)
         path = asked.path()
@@ -253,7 +280,7 @@ class Views:
         except NotFound:
             return False
 
-    async def put(self, id: str) -> Response:
+    async def put(self, id: str = "") -> Response:
         """Write a file: the body as it is. `If-Match` with the ETag that was read keeps others' changes."""
         query, asked = read_query(WriteQuery), Asked(self.sessions, id, WRITE)
         path = asked.path()
@@ -267,7 +294,7 @@ class Views:
         )
         return _done(f"Written: {shown_path(path)} ({size} bytes)", path, new_tag)
 
-    async def delete(self, id: str) -> Response:
+    async def delete(self, id: str = "") -> Response:
         """Delete a file, or a folder with all that is in it."""
         read_query(PathQuery)
         asked = Asked(self.sessions, id, WRITE)
@@ -275,7 +302,7 @@ class Views:
         was_folder = await self.files.delete(asked.where, path, expectation(tag))
         return _done(f"Deleted {'directory' if was_folder else 'file'}: {shown_path(path)}", path)
 
-    async def mkdir(self, id: str) -> Response:
+    async def mkdir(self, id: str = "") -> Response:
         """Make a folder, and those above it. One that is there already is as good."""
         read_query(PathQuery)
         asked = Asked(self.sessions, id, WRITE)
@@ -283,7 +310,7 @@ class Views:
         new = await self.files.make_folder(asked.where, path)
         return _done(f"Directory created: {shown_path(path)}" if new else "Directory already exists", path)
 
-    async def rename(self, id: str) -> Response:
+    async def rename(self, id: str = "") -> Response:
         """Move a file or folder. What is at the new place already stays: 400."""
         read_query(RenameQuery)
         asked = Asked(self.sessions, id, WRITE)

@@ -128,7 +128,7 @@ class Watched:
             self._came(folder, event.name, path, is_folder)
         elif event.mask & (inotify.IN_DELETE | inotify.IN_MOVED_FROM):
             self._went(folder, event, path, is_folder)
-        elif not is_folder:
+        elif event.name in folder.names and not is_folder:  # Linux tells of files without a name, too, as `#inode`.
             self._add(Change("modified", path))
 
     def _came(self, folder: _Folder, name: bytes, path: Parts, is_folder: bool) -> None:
