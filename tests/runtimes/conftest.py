@@ -1,50 +1,82 @@
-"""Parts for the tests of runtimes: the Docker runtime over an engine of the test run's own."""
+"""Parts for the tests of the process runtime."""
 
-from __future__ import annotations
-
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from moorage.config.settings import DockerSettings
+from moorage.config.settings import ProcessSettings
 from moorage.runtimes import WorkloadSpec
-from moorage.runtimes.docker import DockerRuntime
-from realparts.docker_engine import DockerEngine
+from moorage.runtimes.process import ProcessRuntime
+
+SECONDS = 60
 
 
-@asynccontextmanager
-async def docker_runtime(url: str, folder: Path, *, keep: bool = True, **settings: Any) -> AsyncIterator[DockerRuntime]:
-    """A runtime that is opened, and closed at the end; what it runs goes on when `keep` says so."""
-    runtime = DockerRuntime(DockerSettings(url=url, **{"timeout": 20, **settings}), folder, keep=keep)
-    await runtime.open()
+class Workshop:
+    """Makes runtimes over one folder, one after another as a server's lives are, and workloads that run scripts."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runtimes: list[ProcessRuntime] = []
+
+    async def open(self, isolation="none", *, hidden=(), on_stop="keep", **settings) -> ProcessRuntime:
+        """The runtime of one life."""
+        found = ProcessSettings(isolation=isolation, **settings)
+        runtime = ProcessRuntime(found, self.folder, hidden=tuple(hidden), on_stop=on_stop)
+        self.runtimes.append(runtime)
+        await runtime.open()
+        return runtime
+
+    def state(self, name: str, file: str = "state.json") -> Path:
+        """A file of a workload's folder."""
+        return self.folder / name / file
+
+
+def script(text, name="t.one", **more):
+    """A workload that runs a script."""
+    return WorkloadSpec(name=name, command=("sh", "-c", text), **more)
+
+
+async def started(runtime, spec):
+    """Create and start; its state."""
+    await runtime.create(spec)
+    return await runtime.start(spec.name)
+
+
+async def ran(runtime, spec):
+    """Create, start, wait; how it ended, and what it said."""
+    await started(runtime, spec)
+    async with asyncio.timeout(SECONDS):
+        state = await runtime.wait(spec.name)
+    return state, (await runtime.logs(spec.name)).decode()
+
+
+async def until(condition):
+    """Wait until a condition holds, which may be async."""
+    async with asyncio.timeout(SECONDS):
+        while True:
+            found = condition()
+            if found := (await found if asyncio.iscoroutine(found) else found):
+                return found
+            await asyncio.sleep(0.02)
+
+
+def alive(pid) -> bool:
+    """Whether a process is there, and not only its exit code."""
     try:
-        yield runtime
-    finally:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+async def workshop(tmp_path) -> AsyncIterator[Workshop]:
+    """A workshop in which nothing is left running."""
+    made = Workshop(tmp_path / "data" / "runtimes" / "process")
+    yield made
+    for runtime in made.runtimes:
         await runtime.close()
-
-
-async def remove_all(runtime: DockerRuntime) -> None:
-    """Remove whatever the runtime has made."""
-    for name in await runtime.list():
-        await runtime.remove(name)
-
-
-@pytest.fixture
-async def runtime(docker_engine: DockerEngine, busybox_image: str, tmp_path: Path) -> AsyncIterator[DockerRuntime]:
-    """A Docker runtime with an id of its own."""
-    async with docker_runtime(docker_engine.url, tmp_path / "runtime") as runtime:
-        yield runtime
-        await remove_all(runtime)
-
-
-@pytest.fixture
-def spec(busybox_image: str) -> Callable[..., WorkloadSpec]:
-    """Makes a spec: `spec("name", "script of sh", …)`."""
-
-    def make(name: str, script: str = "exec sleep 1000", **more: Any) -> WorkloadSpec:
-        given: dict[str, Any] = {"image": busybox_image, "stop_seconds": 1, "command": ("sh", "-c", script), **more}
-        return WorkloadSpec(name=f"test.{name}", **given)
-
-    return make
+    last = await made.open()
+    for name in await last.list():
+        await last.remove(name)
+    await last.close()

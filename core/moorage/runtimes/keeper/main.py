@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 LOCK = "lock"
-LOCK_SECONDS = 5.0
+LOCK_SECONDS = 1.0
 START_SECONDS = 20.0
 CHUNK = 1 << 18
 AGAIN_SECONDS = 0.05
@@ -31,6 +31,8 @@ CLOSE_SECONDS = 3.0
 MEMORY_RATE = 2 << 30
 """Bytes a second that a workload is thought to be able to take: how soon it must be looked at again."""
 LOOK_MIN, LOOK_MAX = 0.2, 5.0
+COUNT_MAX = 1.0
+"""Processes can be made faster than memory can be filled."""
 
 
 class StartFailed(Exception):
@@ -201,6 +203,8 @@ class Keeper:
         self.ending = True
         if self.sandbox:
             self.sandbox.end()
+        if self.main and "exit_code" not in self.state:
+            tree.send_group(self.main, signal.SIGKILL)
         tree.end(os.getpid())
         if self._reap() and not self.ended:
             self._later("end", AGAIN_SECONDS, self._end)
@@ -239,7 +243,7 @@ class Keeper:
             if len(pids) > most:
                 self._exceeded(f"It had more processes than the {most} that it may have")
                 return
-            wait = min(wait, max(LOOK_MIN, LOOK_MAX * (1 - len(pids) / most)))
+            wait = min(wait, max(LOOK_MIN, COUNT_MAX * (1 - len(pids) / most)))
         if memory:
             used = tree.resident(pids)
             if used > memory:

@@ -48,11 +48,15 @@ def check(spec: WorkloadSpec, hidden: Sequence[Path]) -> None:
     """
     for mount in _mounts(spec):
         real = mount.source.resolve()
-        for secret in (path.resolve() for path in hidden):
-            if real == secret or (
-                secret in real.parents and not (real.is_relative_to(secret / PLUGINS) and real.parent.parent != secret)
-            ):
-                raise ValidationFailed(f"{mount.source} belongs to the server, and no workload may see it")
+        if any(_of_server(real, path.resolve()) for path in hidden):
+            raise ValidationFailed(f"{mount.source} belongs to the server, and no workload may see it")
+
+
+def _of_server(path: Path, secret: Path) -> bool:
+    if not path.is_relative_to(secret):
+        return False
+    parts = path.relative_to(secret).parts
+    return len(parts) < 2 or parts[0] != PLUGINS
 
 
 def arguments(program: str, spec: WorkloadSpec, *, temporary: Path, hidden: Sequence[Path]) -> list[str]:

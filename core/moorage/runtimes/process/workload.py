@@ -75,13 +75,8 @@ class Workload:
             return None
         workload = cls(storage, spec, shared, await asyncio.to_thread(storage.state))
         # The server may have been killed while a keeper started: then it is not to be reached yet.
-        deadline = time.monotonic() + START_SECONDS
-        while await asyncio.to_thread(storage.kept) and time.monotonic() < deadline:
-            await workload._adopt()
-            if workload.running:
-                return workload
-            await asyncio.sleep(0.05)
-        await workload._settle()
+        if not await workload._found():
+            await workload._settle()
         return workload
 
     # -- state --------------------------------------------------------------------------------------------------
@@ -114,6 +109,15 @@ class Workload:
         if self._watch is not None:
             await asyncio.wait([self._watch])
 
+    async def _found(self) -> bool:
+        """Whether it runs, though nobody here knew: a keeper that just starts cannot be reached at once."""
+        deadline = time.monotonic() + START_SECONDS
+        while not self.running and await asyncio.to_thread(self.storage.kept) and time.monotonic() < deadline:
+            await self._adopt()
+            if not self.running:
+                await asyncio.sleep(0.05)
+        return self.running
+
     async def _adopt(self) -> None:
         """Watch the keeper, if it is there."""
         try:
@@ -138,7 +142,8 @@ class Workload:
         except Gone:
             await self._settle()
         self._shared.ports.free(self.spec.name)
-        _log.info("workload ended", workload=self.spec.name, code=self._state.get("exit_code"))
+        if not self.spec.name.startswith("."):
+            _log.info("workload ended", workload=self.spec.name, code=self._state.get("exit_code"))
 
     async def _settle(self) -> None:
         """Without a keeper: what it wrote last, or that it was cut short."""
@@ -162,7 +167,7 @@ class Workload:
 
     async def start(self) -> WorkloadState:
         """See `Runtime.start`."""
-        if self.running:
+        if await self._found():
             return self.state()
         await asyncio.to_thread(self._check)
         ports = self._shared.ports.take(self.spec.name, self.spec.ports)
@@ -174,6 +179,8 @@ class Workload:
             raise
         if "error" in answer:
             self._shared.ports.free(self.spec.name)
+            if answer["error"] == "running" and await self._found():
+                return self.state()
             raise self._failure(answer)
         self._state, self._cpu = answer["state"], None
         await self._adopt()
@@ -257,7 +264,7 @@ class Workload:
 
     async def stop(self, seconds: float | None) -> WorkloadState:
         """See `Runtime.stop`."""
-        if self.running:
+        if await self._found():
             self._stopping = True
             try:
                 await self._ask_to_end(self.spec.stop_seconds if seconds is None else max(0.0, seconds))
