@@ -1,6 +1,6 @@
 // Where keys go: to the terminal, unless something else has them; and keys that are the page's wherever they are pressed.
 import type { RefObject } from "preact";
-import { useCallback, useEffect, useLayoutEffect, useRef } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { type Actions, type Offers, plainShortcut, shortcut } from "./commands";
 import type { Screen } from "./screen";
 
@@ -8,13 +8,16 @@ type Screens = Map<string, Screen>;
 
 /** A function that gives the focus back to the pane that is typed into. */
 export function useFocus(screens: Screens, seat: RefObject<string | undefined>): () => void {
+  const [times, count] = useState(0);
+  const focus = () => screens.get(seat.current ?? "")?.focus();
+  // What closes gives the focus back to where it was: behind that, and before the next key. By a timer it could come
+  // later than what has the focus by then.
+  useLayoutEffect(() => {
+    if (times > 0 && !document.activeElement?.closest("dialog, .list, .find")) focus();
+  }, [times]);
   return useCallback(() => {
-    const focus = () => screens.get(seat.current ?? "")?.focus();
     focus();
-    // What closes may give the focus back to where it was, later.
-    setTimeout(() => {
-      if (!document.activeElement?.closest("dialog, .list, .find")) focus();
-    });
+    count((before) => before + 1);
   }, [screens, seat]);
 }
 
