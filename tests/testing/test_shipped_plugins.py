@@ -21,6 +21,10 @@ class TestTmux(Conformance):
         subprocess.run(["tmux", "-L", self.options["socket_name"], "kill-server"], capture_output=True)
 
 
+class TestOpenCode(Conformance):
+    plugin = "opencode"
+
+
 def test_none_is_forgotten():
     tested = {suite.plugin for suite in Conformance.__subclasses__() if suite.__module__ == __name__}
     assert shipped_manifests().keys() <= tested
