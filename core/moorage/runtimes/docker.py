@@ -8,7 +8,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from moorage.runtimes.docker_calls import Calls, Refused, meaning
 from moorage.runtimes.docker_events import Listener, Watcher
 from moorage.runtimes.docker_exec import MARK, NOTHING, DockerExec, begin, end_marked
 from moorage.runtimes.docker_stream import BadAnswer, ask_json
+from moorage.runtimes.turns import Turns
 
 T = TypeVar("T")
 MISSING = WorkloadState(status=WorkloadStatus.MISSING)
@@ -33,17 +34,9 @@ HEALTH_SECONDS = 2.0
 """How long the engine may take to say how it is, and how long what it said holds."""
 END_SECONDS = 5.0
 """How long programs in containers may take to end with the server."""
-START_TRIES = 3
+START_TRIES, START_PAUSE = 4, 0.25
 MOST_LINES = 100_000
 _log = structlog.get_logger("moorage.runtimes.docker")
-
-
-class Turn:
-    """Puts calls for one workload in an order. takers: who hold or await it; nobody: it is forgotten."""
-
-    def __init__(self) -> None:
-        self.lock = asyncio.Lock()
-        self.takers = 0
 
 
 class DockerRuntime:
@@ -58,7 +51,7 @@ class DockerRuntime:
     def __init__(self, settings: DockerSettings, folder: Path, *, keep: bool = True) -> None:
         self._settings, self._folder, self._keep = settings, folder, keep
         self._server = ""
-        self._turns: dict[str, Turn] = {}
+        self._turns = Turns()
         self._samples: dict[str, made.Sample] = {}
         self._execs: set[DockerExec] = set()
         self._numbers = itertools.count(1)
@@ -70,7 +63,7 @@ class DockerRuntime:
 
     async def open(self) -> None:
         """See `Runtime.open`."""
-        self._server, self._closed = await asyncio.to_thread(own_id, self._folder), False
+        self._server, self._closed = await asyncio.to_thread(made.own_id, self._folder), False
         self._calls = Calls(self._settings.url, self._settings.timeout, self._settings.threads)
         label = f"{made.SERVER}={self._server}"
         self._watcher = Watcher(self._settings.url, label, self._settings.timeout, self._connected)
@@ -116,7 +109,7 @@ class DockerRuntime:
         image = spec.image
         if not image:
             raise ValidationFailed("A container needs an image")
-        async with self._ordered(spec.name):
+        async with self._turns.of(spec.name):
             digest = await self.digest(image)
             if digest is None:
                 raise ValidationFailed(
@@ -137,24 +130,23 @@ class DockerRuntime:
 
     async def start(self, name: str) -> WorkloadState:
         """See `Runtime.start`."""
-        async with self._ordered(name):
+        async with self._turns.of(name):
             for left in reversed(range(START_TRIES)):
                 unit = (await self._needed(name))["Id"]
                 try:
                     # Harmless for one that runs.
                     await self._do(partial(_start, unit=unit))
                 except Refused as refused:
-                    error = meaning(refused, "the container")
-                    # The engine chooses the port, and somebody else may have been faster.
-                    if left and isinstance(error, Unavailable) and "port" in error.message.lower():
+                    if left and _may_pass(refused):
+                        await asyncio.sleep(START_PAUSE)
                         continue
-                    raise error from refused
+                    raise meaning(refused, "the container") from refused
                 return await self.inspect(name)
         raise AssertionError("unreachable")
 
     async def stop(self, name: str, seconds: float | None = None) -> WorkloadState:
         """See `Runtime.stop`. No thread waits meanwhile: events tell of the end."""
-        async with self._ordered(name):
+        async with self._turns.of(name):
             found = await self._needed(name)
             state = self._state(found)
             if not state.running:
@@ -176,7 +168,7 @@ class DockerRuntime:
         found = await self._find(name)
         if found is not None and self._state(found).running:
             await self._signal(found["Id"], "SIGKILL")
-        async with self._ordered(name):
+        async with self._turns.of(name):
             self._samples.pop(name, None)
             found = await self._find(name)
             if found is None:
@@ -316,19 +308,6 @@ class DockerRuntime:
     def _called(self, name: str) -> str:
         return made.container_name(self._server, name)
 
-    @contextlib.asynccontextmanager
-    async def _ordered(self, name: str) -> AsyncIterator[None]:
-        """Calls that change a workload, one after another."""
-        turn = self._turns.setdefault(name, Turn())
-        turn.takers += 1
-        try:
-            async with turn.lock:
-                yield
-        finally:
-            turn.takers -= 1
-            if not turn.takers:
-                del self._turns[name]
-
     def _state(self, attributes: Mapping[str, Any]) -> WorkloadState:
         return made.state_of(attributes, published=self._settings.reach == "published")
 
@@ -435,22 +414,14 @@ class DockerRuntime:
                     await end_marked(self._calls, self._watcher, found["Id"], f"{MARK}=", "HUP", own)
 
 
+def _may_pass(refused: Refused) -> bool:
+    """Whether another try may succeed.
+
+    The engine chooses a port, and somebody else may be faster. An engine that was killed in the middle of a start
+    finds a rest of that, refuses the next start, and clears it away with that.
+    """
+    return any(words in refused.text for words in ("already allocated", "address already in use", ": already exists"))
+
+
 def _start(client: Any, unit: str) -> None:
     client.start(unit)
-
-
-def own_id(folder: Path) -> str:
-    """Eight hexadecimal digits, made once and kept: no other server on the engine has them."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / "id"
-    with contextlib.suppress(FileExistsError):
-        new = folder / f"id.{os.getpid()}"
-        new.write_text(secrets.token_hex(4) + "\n")
-        try:
-            os.link(new, path)
-        finally:
-            new.unlink()
-    found = path.read_text().strip()
-    if len(found) != 8 or set(found) - set("0123456789abcdef"):
-        raise Unavailable(f"{path} does not hold the eight digits that the server wrote: mend or remove it")
-    return found

@@ -133,6 +133,8 @@ class DockerEngine:
             running = self.docker("ps", "-q", check=False).stdout.split()
             if running:
                 self.docker("rm", "-f", *running, check=False)
+            # Their bridges would outlive the engine.
+            self.docker("network", "prune", "-f", check=False)
         self.end()
         self._remove()
 
