@@ -41,6 +41,10 @@ export interface State {
   plugins: Plugin[];
 }
 
+/** Where a plugin's routes are under this address; null when it does not run here. */
+export const mountOf = (state: State, plugin: string): string | null =>
+  state.plugins.find(({ name }) => name === plugin)?.mount ?? null;
+
 let csrfToken: string | null = null;
 let ahead = 0;
 
@@ -90,20 +94,22 @@ export async function refused(response: Response): Promise<ApiError> {
   return new ApiError(response.status, code ?? "", words(response.status, object, response.headers.get("Retry-After")), object);
 }
 
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers: Record<string, string> = { Accept: "application/json" };
-  if (method !== "GET") {
-    headers["X-CSRF-Token"] = await csrf(path);
-    headers["Content-Type"] = "application/json";
-  }
+/** Ask for anything; an answer that is no good one is thrown as an `ApiError`. `wait`: milliseconds for all of it. */
+export async function ask(
+  method: string,
+  path: string,
+  { headers = {}, body, wait = 30_000 }: { headers?: Record<string, string>; body?: BodyInit; wait?: number } = {},
+): Promise<Response> {
+  const all: Record<string, string> = { Accept: "application/json", ...headers };
+  if (method !== "GET") all["X-CSRF-Token"] = await csrf(path);
   let response: Response;
   try {
     response = await fetch(path, {
       method,
-      headers,
+      headers: all,
       credentials: "same-origin",
-      signal: AbortSignal.timeout(30_000),
-      ...(method === "GET" ? {} : { body: JSON.stringify(body ?? {}) }),
+      signal: AbortSignal.timeout(wait),
+      ...(body === undefined ? {} : { body }),
     });
   } catch {
     throw new ApiError(0, "OFFLINE", "The server does not answer. Check the connection and try again.", {});
@@ -111,7 +117,12 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
   const sent = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(sent)) ahead = sent - Date.now();
   if (!response.ok) throw await refused(response);
-  const data: unknown = await response.json().catch(() => ({}));
+  return response;
+}
+
+async function call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
+  const sent = method === "GET" ? {} : { body: JSON.stringify(body ?? {}), headers: { ...headers, "Content-Type": "application/json" } };
+  const data: unknown = await (await ask(method, path, sent)).json().catch(() => ({}));
   return data as T;
 }
 
@@ -125,7 +136,8 @@ async function csrf(path: string): Promise<string> {
 }
 
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
-export const post = <T>(path: string, body?: unknown): Promise<T> => call<T>("POST", path, body);
+export const post = <T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T> =>
+  call<T>("POST", path, body, headers);
 export const put = <T>(path: string, body?: unknown): Promise<T> => call<T>("PUT", path, body);
 export const patch = <T>(path: string, body?: unknown): Promise<T> => call<T>("PATCH", path, body);
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);

@@ -8,6 +8,7 @@ import { Home } from "./pages/home";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
+import * as sessions from "./sessions/sessions";
 import { MAY, mountOf } from "./tmux";
 
 // The terminal emulator is most of the code: it is fetched when a terminal is opened.
@@ -16,6 +17,8 @@ const AccountPage = lazy(() => import("./account/page"));
 const DevicePage = lazy(() => import("./pages/device"));
 const RecordingsPage = lazy(() => import("./recordings/page"));
 const ReplayPage = lazy(() => import("./replay/page"));
+const SessionsPage = lazy(() => import("./sessions/page"));
+const SessionPage = lazy(() => import("./sessions/one"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -84,9 +87,17 @@ function page(path: string, props: PageProps): JSX.Element {
   const recording = after("/console/recordings/", path);
   if (recording !== null) return <ReplayPage key={recording} id={recording} {...props} />;
   if (path === "/console/recordings") return <RecordingsPage {...props} />;
+  if (path === "/console/sessions") return <SessionsPage {...props} />;
+  const agent = after("/console/sessions/", path);
+  if (agent !== null) {
+    const [id = "", tab = ""] = agent.split("/");
+    return <SessionPage key={id} id={id} tab={tab} {...props} />;
+  }
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
-  if (path === "/" || path === "/console" || path === "/console/") return <Home {...props} />;
+  if (path === "/" || path === "/console" || path === "/console/") {
+    return mountOf(props.state) === null && sessions.mountOf(props.state) !== null ? <SessionsPage {...props} /> : <Home {...props} />;
+  }
   return (
     <main class="narrow">
       <h1>Nothing is here</h1>
@@ -133,20 +144,27 @@ function Frame(props: { state?: api.State; refresh?: () => Promise<void>; childr
   );
 }
 
-/** Between terminals and recordings, for those who may see both. */
+/** Between the places that this user may see, where there is more than one. */
 function Navigation({ state }: { state: api.State }): JSX.Element | null {
   const path = usePath();
-  if (mountOf(state) === null || !state.user?.permissions.includes(MAY.replay)) return null;
-  const replays = path.startsWith("/console/recordings");
-  const home = path === "/" || path.startsWith("/console/terminal/");
+  const may = (permission: string) => state.user?.permissions.includes(permission) ?? false;
+  const places: [string, string, boolean][] = [];
+  if (mountOf(state) !== null) {
+    places.push(["/", "Terminals", path === "/" || path.startsWith("/console/terminal/")]);
+    if (may(MAY.replay)) places.push(["/console/recordings", "Recordings", path.startsWith("/console/recordings")]);
+  }
+  if (sessions.mountOf(state) !== null && may(sessions.MAY.view)) {
+    const here = path.startsWith(sessions.LIST) || (path === "/" && places.length === 0);
+    places.push([sessions.LIST, "Sessions", here]);
+  }
+  if (places.length < 2 && (places[0]?.[2] ?? true)) return null;
   return (
     <nav class="places" aria-label="Places">
-      <a href="/" aria-current={home ? "page" : undefined}>
-        Terminals
-      </a>
-      <a href="/console/recordings" aria-current={replays ? "page" : undefined}>
-        Recordings
-      </a>
+      {places.map(([address, name, here]) => (
+        <a key={address} href={address} aria-current={here ? "page" : undefined}>
+          {name}
+        </a>
+      ))}
     </nav>
   );
 }
