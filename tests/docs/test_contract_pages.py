@@ -14,7 +14,7 @@ from harness import environment, running
 from moorage.app import App
 from moorage.config import load
 from moorage.openapi.served import by_document
-from moorage.routes import SocketRoute
+from moorage.routes import ProxyRoute, SocketRoute
 from waits import WAIT
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
@@ -43,6 +43,9 @@ SHARED = {
 }
 """Routes of a page whose view is another surface's or the core's."""
 
+PLUGINS = {"tmux": "chrote", "opencode": "octo"}
+"""Plugins and the pages of their contracts."""
+
 ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.M | re.S)
 SETTINGS = re.compile(r"^```toml\n(.*?)^```$", re.M | re.S)
@@ -70,9 +73,9 @@ def shape(route):
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    """The routes by document, with the tmux plugin; those of plugins hold their sockets as well."""
+    """The routes by document, with shipped plugins; those of plugins hold their sockets and proxied paths as well."""
     file = tmp_path_factory.mktemp("table") / "moorage.toml"
-    file.write_text('data_dir = "data"\n[plugins.tmux]\nenabled = true\n')
+    file.write_text('data_dir = "data"\n[plugins.opencode]\nenabled = true\n[plugins.tmux]\nenabled = true\n')
     loaded = load(file, env={})
 
     async def sites():
@@ -89,6 +92,8 @@ def table(tmp_path_factory):
     for _, entry in found.entries():
         if isinstance(entry.route, SocketRoute):
             documents[f"plugin-{entry.owner}"].add(f"WS {entry.route.path}")
+        elif isinstance(entry.route, ProxyRoute):
+            documents[f"plugin-{entry.owner}"] |= {f"{method} {entry.route.path}" for method in entry.route.methods}
     return documents
 
 
@@ -103,13 +108,25 @@ def test_a_page_holds_the_routes_of_its_contract_and_no_others(page, table):
 def test_what_a_page_names_is_served_or_said_to_be_missing(page, table):
     served = {shape(route) for document in table.values() for route in document}
     missing = {shape(route) for route in rows(section(page, "Not served yet"))}
-    # Terminals are mounted elsewhere: what they have at the same path is not what the other contracts mean by it.
-    elsewhere = table["plugin-tmux"] if page != "chrote" else set()
+    # What a plugin has at the same path, maybe mounted elsewhere, is not what the other contracts mean by it.
+    elsewhere = set().union(*(table[f"plugin-{name}"] for name, own in PLUGINS.items() if page != own))
     assert not missing & {shape(route) for document in table.values() for route in document - elsewhere}
     plugin = rows(section(page, "With the tmux plugin"))
     assert set(plugin) == (table["plugin-tmux"] if page == "chrote" else set())
     named = {shape(f"{method} {path.partition('?')[0]}") for method, path in re.findall(ROUTE, text_of(page))}
     assert named <= served | missing
+
+
+def test_the_page_of_octo_holds_the_routes_of_sessions_and_no_others(table):
+    """Those of the parts by their beginnings."""
+    part = section("octo", "With the opencode plugin")
+    beginnings = re.findall(r"^\| `ANY (/[^\s`]*)…` \|", part, re.M)
+    below = {
+        route: [path for path in beginnings if re.match(rf"{re.escape(path)}(?=/|$)", route.split()[1])]
+        for route in table["plugin-opencode"]
+    }
+    assert set(rows(part)) == {route for route, found in below.items() if not found}
+    assert set(beginnings) == {path for found in below.values() for path in found}
 
 
 def test_each_account_route_is_on_some_page(table):
