@@ -115,7 +115,7 @@ class App:
             self.metrics, enabled=settings.server.access_log, as_json=settings.log.format == "json"
         )
         self.loop_lag = LoopLag(self.metrics)
-        self.figures = Figures(self.tasks, self._server_figures)
+        self.figures = Figures(self.tasks, self._server_figures, self.runtimes.figures)
         self._core = Record("core", _always_on(), state=State.STARTED, plugin=CorePlugin(self._controls()))
 
     # -- start --------------------------------------------------------------------------------------------------

@@ -63,7 +63,10 @@ def figures(monkeypatch: pytest.MonkeyPatch, asked: list[int]) -> Figures:
         asked.append(1)
         return {"n": len(asked)}
 
-    return Figures(TaskSupervisor("test"), server)
+    async def containers() -> tuple[list[dict[str, Any]], list[str]]:
+        return [], []
+
+    return Figures(TaskSupervisor("test"), server, containers)
 
 
 @own_time

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,23 +30,27 @@ class HostShape(TypedDict):
 
 
 class FiguresShape(TypedDict):
-    """One event of the stream. containers: empty as long as there are no runtimes. server: of this process."""
+    """One event of the stream. containers: of sessions that run, in whatever runtime. server: of this process."""
 
     timestamp: str
     host: HostShape | None
-    containers: list[dict[str, Any]]
+    containers: Sequence[Mapping[str, Any]]
     error: str | None
     server: dict[str, Any]
+
+
+Containers = Callable[[], Awaitable[tuple[Sequence[Mapping[str, Any]], list[str]]]]
+"""Gives the figures of what runs, and what could not be found out, as sentences."""
 
 
 class Figures:
     """What `GET /api/admin/metrics` streams, as events of server-sent events.
 
-    server: gives this server's own figures; asked for each sample.
+    server: gives this server's own figures; asked for each sample, as `containers` is.
     """
 
-    def __init__(self, tasks: TaskSupervisor, server: Callable[[], dict[str, Any]]) -> None:
-        self._tasks, self._server = tasks, server
+    def __init__(self, tasks: TaskSupervisor, server: Callable[[], dict[str, Any]], containers: Containers) -> None:
+        self._tasks, self._server, self._containers = tasks, server, containers
         self._viewers = 0
         self._sampler: asyncio.Task[None] | None = None
         self._sampled = asyncio.Event()
@@ -65,7 +69,7 @@ class Figures:
         self._viewers += 1
         try:
             if self._sampler is None or self._sampler.done():
-                self._newest = self._event()
+                self._newest = await self._event()
                 self._sampler = self._tasks.spawn(self._sample(), "figures")
             shown = self._newest
             yield shown
@@ -88,18 +92,19 @@ class Figures:
     async def _sample(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            self._newest = self._event()
+            self._newest = await self._event()
             # Wakes all who wait now; who comes later waits for the next one.
             self._sampled.set()
             self._sampled = asyncio.Event()
 
-    def _event(self) -> bytes:
+    async def _event(self) -> bytes:
         host, error = _host()
+        containers, errors = await self._containers()
         figures: FiguresShape = {
             "timestamp": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "host": host,
-            "containers": [],
-            "error": error,
+            "containers": containers,
+            "error": "; ".join(([error] if error else []) + errors) or None,
             "server": self._server(),
         }
         return b"data: " + json.dumps(figures, separators=(",", ":")).encode() + b"\n\n"

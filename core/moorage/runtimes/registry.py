@@ -11,16 +11,19 @@ from typing import Any
 
 import structlog
 
-from moorage.errors import MoorageError, Unavailable, ValidationFailed
+from moorage.errors import MoorageError, NotFound, Unavailable, ValidationFailed
 from moorage.observe.metrics import ScopedMetrics
 from moorage.plugin import Health
 from moorage.runtimes.base import Exec, Runtime, Stats, TerminalSize, WorkloadSpec, WorkloadState
+from moorage.runtimes.figures import ContainerShape, container_figures
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 KIND = re.compile(r"[a-z][a-z0-9_-]{0,62}")
 BETWEEN = "."
 """Stands between a plugin's name and its workload's: neither can contain it."""
 CALL_SECONDS = 60.0
+FIGURES_SECONDS = 5.0
+FIGURES_AT_ONCE = 8
 CORE = "core"
 _METHODS = [name for name in vars(Runtime) if not name.startswith("_")]
 _log = structlog.get_logger("moorage.runtimes")
@@ -135,6 +138,22 @@ class Runtimes:
                     continue  # Its health tells of that.
                 self.metrics.running.labels(kind).set(sum(state.running for state in states.values()))
 
+    async def figures(self) -> tuple[list[ContainerShape], list[str]]:
+        """What runs with a label `session` uses, and a sentence for each runtime that did not say; never an error."""
+        found: list[ContainerShape] = []
+        away: list[str] = []
+        for kind, entries in list(self._all.items()):
+            if not entries[-1].opened:
+                continue
+            try:
+                async with asyncio.timeout(FIGURES_SECONDS):
+                    found += await _figures_of(entries[-1].runtime)
+            except TimeoutError:
+                away.append(f"The runtime {kind!r} did not answer in time")
+            except Exception as error:
+                away.append(error.message if isinstance(error, MoorageError) else f"The runtime {kind!r} failed")
+        return found, away
+
     async def close(self) -> None:
         """Close all."""
         for entry in [entry for entries in self._all.values() for entry in entries]:
@@ -159,6 +178,27 @@ class _Metrics:
         self.failures = metrics.counter(
             "failures_total", "Calls that a runtime did not do, by its own fault.", ["kind"]
         )
+
+
+async def _figures_of(runtime: Runtime) -> list[ContainerShape]:
+    running = [
+        (name, state) for name, state in (await runtime.list()).items() if state.running and "session" in state.labels
+    ]
+    turns = asyncio.Semaphore(FIGURES_AT_ONCE)
+
+    async def stats(name: str) -> Stats | None:
+        async with turns:
+            try:
+                return await runtime.stats(name)
+            except NotFound:
+                return None
+
+    measured = await asyncio.gather(*(stats(name) for name, _ in running))
+    return [
+        container_figures(state.labels["session"], state.unit, name.partition(BETWEEN)[2], used)
+        for (name, state), used in zip(running, measured, strict=True)
+        if used is not None
+    ]
 
 
 class OwnRuntimes:

@@ -359,6 +359,24 @@ def test_metrics(server, ann, project):
     assert re.search(r'^moorage_opencode_session_start_seconds_count\{runtime="process"\} [1-9]', text, re.M)
 
 
+def test_the_stream_of_figures_has_what_sessions_use(server, ann, project):
+    session = made(ann, project)
+
+    def sampled():
+        headers = {"Authorization": f"Bearer {server.keys['ada']}"}
+        with httpx.stream("GET", server.url + "/api/admin/metrics", headers=headers) as answer:
+            event = json.loads(next(answer.iter_lines()).removeprefix("data: "))
+        assert event["error"] is None
+        return [one for one in event["containers"] if one["session_id"] == session["id"]]
+
+    (found,) = until(sampled)
+    assert (found["container_id"], found["container_name"]) == (session["container_id"], session["container_name"])
+    assert re.match(r"^[\d.]+%$", found["stats"]["CpuPercent"])
+    assert re.match(r"^[\d.]+[KM]iB / 4GiB$", found["stats"]["MemUsage"])
+    ann.post(f"/api/sessions/{session['id']}/stop")
+    until(lambda: not sampled())
+
+
 def together(work, times):
     """Run it in so many threads at once; an error in one is the test's."""
     errors = []
