@@ -44,6 +44,22 @@ ATTACK = """async (own) => {
 }"""
 
 
+TERMINAL = """async () => {
+    const body = JSON.stringify({ command: "/bin/sh", args: ["-c", "echo from-the-$((40+2)); cat"] })
+    const made = await fetch("/pty", { method: "POST", body, headers: { "Content-Type": "application/json" } })
+    const { id } = await made.json()
+    return await new Promise((resolve) => {
+        const ws = new WebSocket(`${location.origin.replace("http", "ws")}/pty/${id}/connect?cursor=0`)
+        let seen = ""
+        ws.onmessage = async ({ data }) => {
+            seen += typeof data === "string" ? data : await data.text()
+            if (seen.includes("from-the-42")) resolve("seen")
+        }
+        ws.onclose = ({ code }) => resolve(`closed ${code}`)
+    })
+}"""
+
+
 @pytest.fixture(scope="module")
 def place(opencode_binary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Coding]:
     with coding(tmp_path_factory.mktemp("page"), opencode_binary) as place:
@@ -91,6 +107,11 @@ def test_the_page_works_and_a_prompt_typed_in_it_is_answered(place: Coding, sess
         except AssertionError:
             box.click()
     expect(answer.first).to_be_visible(timeout=1_000)
+
+
+def test_sockets_of_the_page_work(place: Coding, session: str, page: Page) -> None:
+    page.goto(f"{place.code(session)}/")
+    assert page.evaluate(TERMINAL) == "seen"
 
 
 def test_a_script_there_can_do_nothing_to_the_login(place: Coding, session: str, page: Page) -> None:
