@@ -7,17 +7,41 @@ import ipaddress
 import json
 import os
 import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from containers import docker_runtime, remove_all
 from harness import running
 from moorage.config.settings import DockerSettings
 from moorage.errors import Conflict, NotFound, Unavailable, ValidationFailed
-from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadStatus
+from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadSpec, WorkloadStatus
 from moorage.runtimes import docker as docker_module
+from moorage.runtimes.docker import DockerRuntime
 from moorage.runtimes.docker_spec import own_id
+from realparts.docker_engine import DockerEngine
 
-from .conftest import docker_runtime, remove_all
+
+@pytest.fixture
+async def runtime(docker_engine: DockerEngine, busybox_image: str, tmp_path: Path) -> AsyncIterator[DockerRuntime]:
+    """A Docker runtime with an id of its own."""
+    async with docker_runtime(docker_engine.url, tmp_path / "runtime") as runtime:
+        yield runtime
+        await remove_all(runtime)
+
+
+@pytest.fixture
+def spec(busybox_image: str) -> Callable[..., WorkloadSpec]:
+    """Makes a spec: `spec("name", "script of sh", …)`."""
+
+    def make(name: str, script: str = "exec sleep 1000", **more: Any) -> WorkloadSpec:
+        given: dict[str, Any] = {"image": busybox_image, "stop_seconds": 1, "command": ("sh", "-c", script), **more}
+        return WorkloadSpec(name=f"test.{name}", **given)
+
+    return make
+
 
 SERVE = "mkdir /tmp/www && echo {port:web} > /tmp/www/index.html && exec httpd -f -p {host}:{port:web} -h /tmp/www"
 

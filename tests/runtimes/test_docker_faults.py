@@ -9,12 +9,11 @@ import threading
 import time
 
 import pytest
+from containers import docker_runtime, remove_all
 from moorage.errors import Unavailable
 from moorage.runtimes import TerminalSize, WorkloadSpec, WorkloadStatus
 from realparts.docker_engine import DockerEngine, no_busybox
 from realparts.fixtures import need
-
-from .conftest import docker_runtime, remove_all
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
