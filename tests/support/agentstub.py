@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import struct
+import sys
 import termios
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -276,7 +277,7 @@ class ScriptedOpenCode:
         app = web.Application(client_max_size=1 << 24)
         app.router.add_get("/event", self._events)
         app.router.add_route("*", "/{path:.*}", self._call)
-        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await self._runner.setup()
         await self.listen()
         return self
@@ -371,3 +372,34 @@ class ScriptedOpenCode:
 def _data(kind: str, properties: dict[str, Any]) -> bytes:
     event = {"id": "evt_1", "type": kind, "properties": properties}
     return f"data: {json.dumps(event, ensure_ascii=False)}\n\n".encode("utf-8", "surrogatepass")
+
+
+_STANDIN = """
+import json, sys
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = json.dumps({"healthy": True, "version": "1.18.33"} if self.path == "/global/health" else []).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+if "--version" in sys.argv:
+    sys.exit(print("1.18.33"))
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Handler).serve_forever()
+"""
+
+
+def standin(folder: Path) -> dict[str, Any]:
+    """Settings with which sessions start at once, with no OpenCode: for tests of what is beside it."""
+    (folder / "bin").mkdir(parents=True, exist_ok=True)
+    (folder / "projects").mkdir(exist_ok=True)
+    program = folder / "bin" / "opencode"
+    program.write_text(f"#!{sys.executable}\n{_STANDIN}")
+    program.chmod(0o755)
+    own = {"enabled": True, "binary": str(program), "roots": [str(folder / "projects")], "shell": "bash --norc"}
+    # In a sandbox the Python of the tests may not be seen.
+    return {"runtimes": {"process": {"isolation": "none"}}, "plugins": {"opencode": own}}
