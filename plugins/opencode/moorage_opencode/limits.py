@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from moorage.api import Conflict
+from moorage.api import Conflict, MoorageError
 
 from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.records import Entry, Records
 
 
 class Room:
-    """Admits sessions.
+    """Admits sessions, once it is opened."""
 
-    stop: stops one to make room for another; an error means that it did not. busy: whether its agent is at work,
-    though no person is.
-    """
-
-    def __init__(
-        self,
-        config: OpenCodeConfig,
-        records: Records,
-        *,
-        stop: Callable[[Entry], Awaitable[None]],
-        busy: Callable[[Entry], Awaitable[bool]],
-    ) -> None:
-        self._config, self._records, self._stop, self._busy = config, records, stop, busy
+    def __init__(self, config: OpenCodeConfig, records: Records) -> None:
+        self._config, self._records = config, records
         self._made: dict[str, int] = {}
         self._starting: dict[str, int] = {}
         self._turn = asyncio.Lock()
+
+    def open(self, *, stop: Callable[[Entry], Awaitable[None]], busy: Callable[[Entry], Awaitable[bool]]) -> None:
+        """stop: stops one to make room for another. busy: whether its agent is at work, though no person is."""
+        self._stop, self._busy = stop, busy
 
     @asynccontextmanager
     async def to_keep(self, pid: str, user_id: int) -> AsyncIterator[None]:
@@ -75,7 +69,8 @@ class Room:
                 oldest = min(idle, key=lambda entry: entry.used_at)
                 tried.add(oldest.live.pid)
                 if not await self._busy(oldest):
-                    await self._stop(oldest)
+                    with contextlib.suppress(MoorageError):  # Then it goes on, and another one is tried.
+                        await self._stop(oldest)
 
     def _count(self, but: str, owner: int | None) -> int:
         """How many run, or are about to, of a user or of all."""

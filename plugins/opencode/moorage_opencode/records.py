@@ -68,6 +68,10 @@ class Entry:
             return False
         return (datetime.now(UTC) - self.used_at).total_seconds() > seconds
 
+    def touch(self) -> None:
+        """Somebody uses it just now."""
+        self.used_at, self.unwritten = datetime.now(UTC), True
+
     def unwatch(self) -> None:
         """Its end is expected from now on."""
         if self.watch is not None:

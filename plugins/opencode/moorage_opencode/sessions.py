@@ -9,15 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from moorage.api import (
     Actor,
-    BadRequest,
-    Credential,
-    Endpoint,
     Hub,
-    Method,
     MoorageError,
     NotFound,
     Permission,
@@ -29,15 +24,16 @@ from moorage.api import (
     UserInfo,
 )
 
-from moorage_opencode import store, workload
+from moorage_opencode import store
 from moorage_opencode.background import Background
+from moorage_opencode.commands import SERVER, Commands, check_resumable
 from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.digests import Digests, Update
 from moorage_opencode.figures import Figures
 from moorage_opencode.lifecycle import CHANGED, Lifecycle
 from moorage_opencode.limits import Room
 from moorage_opencode.models import OpenCodeSession
-from moorage_opencode.operations import Operations, Outcome, done
+from moorage_opencode.operations import Operations, done
 from moorage_opencode.program import Program
 from moorage_opencode.projects import Projects
 from moorage_opencode.reconcile import Reconciler
@@ -46,14 +42,11 @@ from moorage_opencode.rights import CONTROL, CREATE, DELETE, VIEW
 from moorage_opencode.sealed import Secrets
 from moorage_opencode.starting import Starter
 from moorage_opencode.states import Status
+from moorage_opencode.upkeep import Upkeep
 from moorage_opencode.wishes import Wish
 
-WRITE_EVERY = 30.0
-"""Seconds between two times that it is written down when sessions were last used."""
 SPARE = 30.0
 """Seconds beyond the time-out of a start for which a request waits: stopping and making take time too."""
-SERVER = Actor(credential=Credential(Method.SYSTEM, 0, "opencode"))
-"""Who does what nobody asked for."""
 
 
 class Sessions:
@@ -74,7 +67,10 @@ class Sessions:
             hub, config, self._life, projects=self._projects, digests=self._digests, figures=self._figures
         )
         self._reconciler = Reconciler(hub, self.records, self._operations, self._background, self._life, self._starter)
-        self._room = Room(config, self.records, stop=self._stop_idle, busy=self._busy)
+        self._room = Room(config, self.records)
+        self._commands = Commands(hub, self._operations, self._life, self._starter, self._room)
+        self._upkeep = Upkeep(hub, config, self.records, self._commands)
+        self._room.open(stop=self._upkeep.stop_idle, busy=self._upkeep.busy)
         self._finding: dict[tuple[int, str], asyncio.Lock] = {}
 
     # -- the plugin's life ---------------------------------------------------------------------------------------
@@ -87,19 +83,19 @@ class Sessions:
         for row in rows:
             self.records.add(entry_of(row))
         self._figures.count(self.records)
-        self.hub.bus.subscribe(Topic.USER_DELETED, self._user_changed)
-        self.hub.bus.subscribe(Topic.USER_CHANGED, self._user_changed)
+        self.hub.bus.subscribe(Topic.USER_DELETED, self._upkeep.user_changed)
+        self.hub.bus.subscribe(Topic.USER_CHANGED, self._upkeep.user_changed)
         self._reconciler.take_up(rows)
         for user_id in {row.user_id for row in rows}:
-            await self._user_changed({"user_id": user_id})
-        self._background.spawn(self._sweep(), "sweep")
+            await self._upkeep.user_changed({"user_id": user_id})
+        self._background.spawn(self._upkeep.sweep(), "sweep")
 
     async def close(self) -> None:
         """Stop watching; sessions go on."""
         for entry in self.records:
             entry.unwatch()
         with contextlib.suppress(MoorageError):
-            await self._write_used()
+            await self._upkeep.write_used()
 
     # -- the hot path --------------------------------------------------------------------------------------------
 
@@ -150,8 +146,8 @@ class Sessions:
                 await asyncio.wait({task})
             elif entry.live.status == Status.STOPPED and resume and not resumed:
                 resumed = True
-                await self._record("session_resumed", SERVER, entry.live, {"because": "used"})
-                await done(self._begin(entry))
+                await self._commands.record("session_resumed", SERVER, entry.live, {"because": "used"})
+                await done(self._commands.begin(entry))
             else:
                 raise Unavailable(f"The session is {entry.live.status}")
 
@@ -168,7 +164,7 @@ class Sessions:
         """Somebody used it just now. Cheap; written down from time to time."""
         entry = self.records.get(live.pid)
         if entry is not None:
-            entry.used_at, entry.unwritten = datetime.now(UTC), True
+            entry.touch()
 
     @contextmanager
     def hold(self, live: Live) -> Iterator[None]:
@@ -227,20 +223,15 @@ class Sessions:
             )
             async with self.hub.db.transaction():
                 await row.save()
-                await self._record("session_created", actor, entry_of(row).live, {"project": str(project)})
+                await self._commands.record("session_created", actor, entry_of(row).live, {"project": str(project)})
             entry = entry_of(row)
             self.records.add(entry)
         self._figures.count(self.records)
         self._life.tell(row, row.status)
-        task = self._operations.run(entry, "create", lambda: self._first_start(entry))
+        task = self._commands.first_start(entry)
         if wait:
             await done(task)
         return await store.get(pid)
-
-    async def _first_start(self, entry: Entry) -> None:
-        row = await store.get(entry.live.pid)
-        if row.status == Status.PENDING:
-            await self._starter.begin(entry, row)
 
     async def get_or_create(self, actor: Actor, wish: Wish) -> OpenCodeSession:
         """The actor's session with that project, resumed if need be, or a new one. Errors as of the two."""
@@ -270,16 +261,16 @@ class Sessions:
     async def stop(self, actor: Actor, pid: str) -> None:
         """Stop it; nothing happens to one that does not run. Unavailable when the runtime is."""
         entry = self._entry(actor, pid, CONTROL)
-        await self._record("session_stopped", actor, entry.live)
-        await done(self._halt(entry))
+        await self._commands.record("session_stopped", actor, entry.live)
+        await done(self._commands.halt(entry))
 
     async def resume(self, actor: Actor, pid: str) -> OpenCodeSession:
         """Start it again. BadRequest when it is neither stopped nor failed; else errors as of a start."""
         entry = self._entry(actor, pid, CONTROL)
         if entry.task is None or entry.task.done():
-            _check_resumable(entry.live.status)
-        await self._record("session_resumed", actor, entry.live)
-        await done(self._begin(entry))
+            check_resumable(entry.live.status)
+        await self._commands.record("session_resumed", actor, entry.live)
+        await done(self._commands.begin(entry))
         return await store.get(pid)
 
     async def upgrade(self, actor: Actor, pid: str) -> OpenCodeSession:
@@ -288,15 +279,10 @@ class Sessions:
         When that fails, the session is failed: no error, as the contract's program has it. Conflict at a limit.
         """
         entry = self._entry(actor, pid, CONTROL)
-        await self._record("session_upgraded", actor, entry.live)
-
-        async def work() -> None:
-            row = await store.get(pid)
-            async with self._room.to_run(pid, row.user_id):
-                await self._starter.renew(entry, row)
+        await self._commands.record("session_upgraded", actor, entry.live)
 
         try:
-            await done(self._operations.run(entry, "upgrade", work))
+            await done(self._commands.renew(entry))
         except MoorageError as error:
             # What was refused before anything was done is told; what failed is in the row.
             if "session_id" not in error.details:
@@ -306,8 +292,8 @@ class Sessions:
     async def delete(self, actor: Actor, pid: str, *, force: bool = False) -> None:
         """End it, whatever it does, and remove all but the project. force: also when its runtime is away."""
         entry = self._entry(actor, pid, DELETE)
-        await self._record("session_deleted", actor, entry.live, {"force": force})
-        await done(self._erase(entry, force=force))
+        await self._commands.record("session_deleted", actor, entry.live, {"force": force})
+        await done(self._commands.erase(entry, force=force))
 
     async def updates(self, user_id: int) -> list[Update]:
         """What of a user's sessions that run could be upgraded."""
@@ -341,47 +327,6 @@ class Sessions:
         except NotFound:
             return None
 
-    # -- operations ----------------------------------------------------------------------------------------------
-
-    def _begin(self, entry: Entry) -> asyncio.Task[Outcome]:
-        async def work() -> None:
-            row = await store.get(entry.live.pid)
-            _check_resumable(row.status)
-            async with self._room.to_run(row.pid, row.user_id):
-                entry.restarts = 0
-                await self._starter.begin(entry, row)
-
-        return self._operations.run(entry, "resume", work)
-
-    def _halt(self, entry: Entry) -> asyncio.Task[Outcome]:
-        async def work() -> None:
-            row = await store.get(entry.live.pid)
-            if row.status not in (Status.STOPPED, Status.FAILED):
-                await self._life.halt(entry, row)
-
-        return self._operations.run(entry, "stop", work, stops=True)
-
-    def _erase(self, entry: Entry, *, force: bool) -> asyncio.Task[Outcome]:
-        async def work() -> None:
-            await self._life.erase(entry, await store.get(entry.live.pid), force=force)
-
-        return self._operations.run(entry, "delete", work, stops=True)
-
-    async def _stop_idle(self, entry: Entry) -> None:
-        self.hub.log.info("idle session is stopped", session=entry.live.pid)
-        await self._record("session_stopped", SERVER, entry.live, {"because": "idle"})
-        await done(self._halt(entry))
-
-    async def _busy(self, entry: Entry) -> bool:
-        upstream = entry.live.upstream
-        if upstream is None:
-            return False
-        endpoint = Endpoint(upstream.host, upstream.port, upstream.path)
-        found = await workload.busy(endpoint, entry.live.authorization)
-        if found:
-            self.touch(entry.live)
-        return found
-
     def _name(self, wish: Wish, user: UserInfo, project: Path) -> str:
         wished = (wish.name or "").strip()
         own = project == self._projects.own_folder(user)
@@ -395,63 +340,10 @@ class Sessions:
             if workload_name(pid) not in taken:
                 return pid
 
-    # -- by itself -----------------------------------------------------------------------------------------------
-
-    async def _user_changed(self, data: dict[str, Any]) -> None:
-        """Sessions of who is gone go too; those of who may not come in any more are stopped."""
-        user_id = data["user_id"]
-        entries = self.records.of(user_id)
-        if not entries:
-            return
-        user = await self.hub.accounts.get_user(user_id)
-        for entry in entries:
-            if user is None:
-                await self._record("session_deleted", SERVER, entry.live, {"because": "user deleted"})
-                self._erase(entry, force=False)
-            elif not user.active and entry.active:
-                await self._record("session_stopped", SERVER, entry.live, {"because": "user disabled"})
-                self._halt(entry)
-
-    async def _sweep(self) -> None:
-        """Write down what was used; stop what nobody uses, where that is wished."""
-        limit = self.config.stop_idle_seconds
-        while True:
-            await asyncio.sleep(min(WRITE_EVERY, limit / 2) if limit else WRITE_EVERY)
-            try:
-                for entry in self.records:
-                    if entry.live.upstream is not None and entry.live.upstream.in_use:
-                        self.touch(entry.live)  # By an open stream, or a request that takes long.
-                await self._write_used()
-                for entry in self.records:
-                    if limit and entry.idle(limit) and not await self._busy(entry):
-                        await self._stop_idle(entry)
-            except MoorageError as error:
-                self.hub.log.error("sweep of sessions failed", reason=error.message)
-            except Exception:
-                self.hub.log.exception("sweep of sessions failed")
-
-    async def _write_used(self) -> None:
-        used = [entry for entry in self.records if entry.unwritten]
-        for entry in used:
-            entry.unwritten = False
-        if used:
-            async with self.hub.db.transaction():
-                await store.write_used((entry.live.pid, entry.used_at) for entry in used)
-
-    async def _record(self, action: str, actor: Actor, live: Live, data: dict[str, Any] | None = None) -> None:
-        await self.hub.audit.write(
-            f"opencode.{action}", actor=actor, target=f"opencode_session:{live.pid}", data=data or {}
-        )
-
 
 def workload_name(pid: str) -> str:
     """How a session's workload is called. Source: `api/octo.md`'s program."""
     return f"octo-{pid[:8]}"
-
-
-def _check_resumable(status: str) -> None:
-    if status not in (Status.STOPPED, Status.FAILED):
-        raise BadRequest(f"cannot resume session in state {status}, must be stopped")
 
 
 __all__ = ["CHANGED", "Live", "Sessions"]

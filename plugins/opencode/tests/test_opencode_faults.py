@@ -233,7 +233,10 @@ def check_case(server, ann, case, session, project):
         assert ann.post(path + "/stop").status_code == 204, "it is as any other"
 
 
-@pytest.mark.parametrize("moment", ["starting", "stopping", "upgrading"])
+SLOW = [pytest.param(moment, marks=pytest.mark.slow) for moment in ("stopping", "upgrading")]
+
+
+@pytest.mark.parametrize("moment", ["starting", *SLOW])
 def test_killed_while_it_works(tmp_path, moment):
     """The same with a server that is really caught in the act; the workload goes on without it."""
     with coding(tmp_path, "ann") as server, server.api("ann") as ann:
