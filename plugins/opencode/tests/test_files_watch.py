@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import shutil
+import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -235,3 +236,30 @@ async def test_no_more_than_so_many_folders_are_watched(watcher: Watcher, monkey
     monkeypatch.setattr(watching, "MAX_WATCHED", 0)
     with pytest.raises(Unavailable):
         await watcher.add()
+
+
+async def test_what_happens_while_a_new_folder_is_looked_at_is_told(
+    watcher: Watcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, go = threading.Event(), threading.Event()
+    names = watching._names
+
+    def slowly(fd: Any) -> dict[bytes, bool]:
+        found = names(fd)
+        if found.keys() == {b"first"}:
+            listed.set()
+            go.wait(WAIT)
+        return found
+
+    monkeypatch.setattr(watching, "_names", slowly)
+    await watcher.add()
+    (watcher.root / "new").mkdir()
+    (watcher.root / "new" / "first").touch()
+    await asyncio.to_thread(listed.wait, WAIT)
+    (watcher.root / "new" / "second").mkdir()
+    (watcher.root / "marker").touch()
+    await watcher.until("created", (b"marker",))  # So the event of `second` was read as well.
+    go.set()
+    await watcher.until("created", (b"new", b"second"))
+    (watcher.root / "new" / "second" / "third").touch()
+    await watcher.until("created", (b"new", b"second", b"third"))

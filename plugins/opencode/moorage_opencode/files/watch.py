@@ -69,6 +69,8 @@ class Watched:
         self._timer: asyncio.TimerHandle | None = None
         self._scanning: asyncio.Task[None] | None = None
         self._to_scan: list[Parts] = []
+        self._early: list[Happened] = []
+        """Events of folders whose watch is set, while the thread that set it still lists them."""
         self._top: Fd | None = None
         self.full = False
         """Not all folders are watched: there are too many."""
@@ -109,17 +111,25 @@ class Watched:
             return
         folder = self._folders.get(event.watch)
         if folder is None:
-            return
-        if event.mask & inotify.IN_IGNORED:
+            self._keep(event)
+        elif event.mask & inotify.IN_IGNORED:
             self._names -= len(folder.names)
             del self._folders[event.watch]
-            return
-        if event.mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
+        elif event.mask & (inotify.IN_DELETE_SELF | inotify.IN_MOVE_SELF):
             if not folder.path:
                 self._add(Change("deleted", (), True))
-            return
-        if not event.name or event.name.startswith(TEMPORARY):
-            return
+        elif event.name and not event.name.startswith(TEMPORARY):
+            self._take_entry(folder, event)
+
+    def _keep(self, event: Happened) -> None:
+        """An event of a folder that is not known, yet or any more."""
+        if self._scanning is not None:
+            self._early.append(event)
+            if len(self._early) > MAX_CHANGES:
+                self._early.clear()
+                self._lose()
+
+    def _take_entry(self, folder: _Folder, event: Happened) -> None:
         is_folder = bool(event.mask & inotify.IN_ISDIR)
         if is_folder and event.name in HIDDEN_FOLDERS:
             return
@@ -196,6 +206,7 @@ class Watched:
             self._lose()
         finally:
             self._scanning = None
+            self._early.clear()
 
     async def _scan(self, todo: list[Parts], *, tell: bool) -> None:
         """Watch folders and those below. tell: what is in them is new to those who watch."""
@@ -213,6 +224,9 @@ class Watched:
                 for name, is_folder in one.folder.names.items():
                     if known is None or name not in known.names:
                         self._add(Change("created", (*one.folder.path, name), is_folder))
+        early, self._early = self._early, []
+        for event in early:
+            self._take(event)
         if full and not self.full:
             self.full = True
             self._lose()
