@@ -233,10 +233,10 @@ class RuntimeView:
         return self._prefix + name
 
     @asynccontextmanager
-    async def _call(self, seconds: float = CALL_SECONDS) -> AsyncIterator[Runtime]:
-        """The runtime, for one call."""
+    async def _call(self, longer: float = 0.0) -> AsyncIterator[Runtime]:
+        """The runtime, for one call, which may take so many seconds longer than others."""
         try:
-            async with bounded(self.kind, seconds):
+            async with bounded(self.kind, CALL_SECONDS + longer):
                 yield await self._runtimes.get(self.kind)
         except MoorageError as error:
             if error.status >= 500:
@@ -268,7 +268,7 @@ class RuntimeView:
     async def stop(self, name: str, seconds: float | None = None) -> WorkloadState:
         """See `Runtime.stop`. As long as `CALL_SECONDS` more than what the workload is given."""
         name = self._named(name)
-        async with self._call(CALL_SECONDS + (seconds or 0)) as runtime:
+        async with self._call(seconds or 0) as runtime:
             return await runtime.stop(name, seconds)
 
     async def remove(self, name: str) -> None:
