@@ -22,7 +22,7 @@ help:
 	@echo "make build     wheel and source distribution, in dist/"
 
 serve: $(VENV)/.serve $(PAGE) moorage.toml
-	@scripts/parts want tmux=tmux rg=ripgrep git=git
+	@scripts/parts want tmux=tmux bwrap=bubblewrap rg=ripgrep git=git
 	@exec $(BIN)/moorage serve
 
 test: lint
@@ -39,7 +39,7 @@ fuzz: $(VENV)/.dev $(PAGE)
 	@exec env MOORAGE_FUZZ_EXAMPLES=$${MOORAGE_FUZZ_EXAMPLES:-150} $(BIN)/pytest tests/contracts/test_fuzz.py $(ARGS)
 
 lint: $(VENV)/.dev $(PAGE)
-	@scripts/parts want tmux=tmux initdb=postgresql redis-server=redis-server chromium=chromium font=fonts-dejavu-core rg=ripgrep git=git
+	@scripts/parts want tmux=tmux bwrap=bubblewrap initdb=postgresql redis-server=redis-server chromium=chromium font=fonts-dejavu-core rg=ripgrep git=git
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

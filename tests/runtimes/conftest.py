@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 from moorage.config.settings import ProcessSettings
 from moorage.runtimes import WorkloadSpec
-from moorage.runtimes.process import ProcessRuntime
+from moorage.runtimes.process import ProcessRuntime, sandbox
+from realparts.fixtures import need
 
 SECONDS = 60
+
+
+def need_bubblewrap() -> None:
+    """Skip where it is not installed."""
+    need(None if sandbox.find() else "bubblewrap is not installed (Debian: bubblewrap)")
 
 
 class Workshop:
@@ -21,6 +27,8 @@ class Workshop:
 
     async def open(self, isolation="none", *, hidden=(), on_stop="keep", **settings) -> ProcessRuntime:
         """The runtime of one life."""
+        if isolation == "bubblewrap":
+            need_bubblewrap()
         found = ProcessSettings(isolation=isolation, **settings)
         runtime = ProcessRuntime(found, self.folder, hidden=tuple(hidden), on_stop=on_stop)
         self.runtimes.append(runtime)

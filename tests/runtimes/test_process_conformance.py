@@ -7,6 +7,8 @@ from moorage.runtimes import Runtime
 from moorage.runtimes.process import ProcessRuntime
 from moorage.testing.runtimes import RuntimeConformance
 
+from .conftest import need_bubblewrap
+
 
 class TestPlain(RuntimeConformance):
     """Without isolation."""
@@ -19,4 +21,5 @@ class TestIsolated(RuntimeConformance):
     """In bubblewrap's sandbox."""
 
     def make(self, folder: Path) -> Runtime:
+        need_bubblewrap()
         return ProcessRuntime(ProcessSettings(isolation="bubblewrap"), folder)

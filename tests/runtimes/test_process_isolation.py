@@ -5,9 +5,10 @@ import stat
 from pathlib import Path
 
 import pytest
+from moorage.config.settings import ProcessSettings
 from moorage.errors import Unavailable, ValidationFailed
 from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadSpec
-from moorage.runtimes.process import sandbox
+from moorage.runtimes.process import ProcessRuntime, sandbox
 
 from .conftest import ran, script, started
 from .test_process_faults import each
@@ -110,8 +111,9 @@ async def test_auto_goes_on_without_bubblewrap_and_says_so(workshop, monkeypatch
     health = await runtime.health()
     assert (health.status, health.detail) == ("ok", "Workloads are not isolated: bubblewrap is not installed")
     assert (await ran(runtime, script("exit 3")))[0].isolation == "none"
+    strict = ProcessRuntime(ProcessSettings(isolation="bubblewrap"), workshop.folder)
     with pytest.raises(Unavailable, match="bubblewrap is not installed"):
-        await workshop.open("bubblewrap")
+        await strict.open()
 
 
 @pytest.mark.parametrize(
@@ -171,3 +173,15 @@ async def test_a_file_can_be_mounted(workshop, tmp_path):
     runtime = await workshop.open("bubblewrap")
     spec = WorkloadSpec(name="t.one", command=("cat", str(tmp_path / "file")), mounts=(Mount(tmp_path / "file"),))
     assert (await ran(runtime, spec))[1] == "content"
+
+
+@each
+async def test_cores_are_held_by_affinity(workshop, isolation):
+    runtime = await workshop.open(isolation)
+    await started(runtime, script("nproc; exec sleep 1000", limits=Limits(cpus=0.5)))
+    inside = await runtime.exec("t.one", ("nproc",))
+    assert await inside.read() == b"1\n"
+    await inside.close()
+    assert await runtime.logs("t.one") == b"1\n"
+    _, said = await ran(runtime, script("nproc", "t.two", limits=Limits(cpus=10_000)))
+    assert int(said) == len(os.sched_getaffinity(0))

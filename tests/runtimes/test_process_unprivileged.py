@@ -12,6 +12,8 @@ from moorage.runtimes import Runtime
 from moorage.runtimes.process import ProcessRuntime, workload
 from moorage.testing.runtimes import RuntimeConformance
 
+from .conftest import need_bubblewrap
+
 NOBODY = 65534
 PYTHON = "/usr/bin/python3"
 RECENT = "import sys; sys.exit(sys.version_info < (3, 11))"
@@ -28,6 +30,7 @@ class TestNobody(RuntimeConformance):
     """The keeper, and so the workload, runs as somebody who owns nothing but the folders."""
 
     def make(self, folder: Path) -> Runtime:
+        need_bubblewrap()
         return ProcessRuntime(ProcessSettings(isolation="bubblewrap"), folder)
 
     @pytest.fixture

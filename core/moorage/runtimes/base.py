@@ -145,7 +145,10 @@ class Exec(Protocol):
     """A program that was started inside a running workload, and its input and output."""
 
     async def read(self, limit: int = 65536) -> bytes:
-        """Output as it comes (with a terminal: everything; without: stdout), b"" at its end. One reader."""
+        """Output as it comes, b"" at its end. One reader.
+
+        With a terminal it is everything; without, stdout, and stderr is in the workload's log where that can be.
+        """
         ...
 
     async def write(self, data: bytes) -> None:

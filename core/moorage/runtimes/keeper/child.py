@@ -61,7 +61,7 @@ def start(
 ) -> Starting:
     """Fork and exec a program.
 
-    program: {"command": [str], "env": {str: str}, "workdir": str, "limits": {"open_files", "processes"}}.
+    program: {"command": [str], "env": {str: str}, "workdir": str, "limits": {"open_files", "processes", "cores"}}.
     streams: what its 0, 1 and 2 are to be; None with a terminal of (columns, rows), which it opens itself.
     sandbox: the first process of the sandbox in which it is to be.
     """
@@ -165,6 +165,8 @@ def _run(program: dict[str, Any], report: socket.socket) -> None:
     if limits.get("processes"):
         # Counted per user namespace: in a sandbox it is the workload's alone. Outside it would be all of the user's.
         _limit(resource.RLIMIT_NPROC, limits["processes"])
+    if limits.get("cores"):
+        os.sched_setaffinity(0, limits["cores"])
     os.umask(0o022)
     try:
         os.chdir(program["workdir"])

@@ -402,6 +402,7 @@ class Keeper:
 
 def main() -> None:
     """Read the task from stdin, say on stdout whether the program runs, then keep it."""
+    os.closerange(3, 1 << 16)  # Whatever the server had open is none of ours.
     task = json.loads(sys.stdin.buffer.read())
     if os.fork():
         os._exit(0)  # So that it is nobody's child whom the server would have to wait for.

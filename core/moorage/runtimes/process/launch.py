@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pwd
+import random
 import re
 import shutil
 from collections.abc import Mapping
@@ -118,4 +120,14 @@ def environment(spec: WorkloadSpec, variables: Mapping[str, str], *, temporary: 
 def rlimits(spec: WorkloadSpec, *, own_users: bool) -> dict[str, Any]:
     """What the kernel holds. own_users: whether the workload's processes are counted apart from the user's others."""
     limits = spec.limits
-    return {"open_files": limits.open_files, "processes": limits.processes if own_users else None}
+    return {
+        "open_files": limits.open_files,
+        "processes": limits.processes if own_users else None,
+        "cores": _cores(limits.cpus) if limits.cpus is not None else None,
+    }
+
+
+def _cores(count: float) -> list[int]:
+    """So many cores, rounded up, of those that the server has: other ones for each start, that all are used."""
+    all_cores = sorted(os.sched_getaffinity(0))
+    return random.sample(all_cores, min(len(all_cores), max(1, math.ceil(count))))
