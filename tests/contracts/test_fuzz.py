@@ -18,11 +18,12 @@ from typing import Any
 import httpx
 import pytest
 import requests
-from harness import running
+from harness import merged, running
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from openapi_check import Checker, documents_of, resolve
+from sessionserver import end_workloads, install
 from waits import WAIT
 
 with warnings.catch_warnings():
@@ -52,9 +53,13 @@ CONFIG = {
     "limits": {"enabled": False},
     # No lockout: it would hide what comes after it.
     "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 1_000_000},
-    "plugins": {"tmux": {"enabled": True, "mount": "/tmux"}},
+    "plugins": {
+        "opencode": {"enabled": True, "max_running_per_user": 4},
+        "tmux": {"enabled": True, "mount": "/tmux"},
+    },
+    "runtimes": {"process": {"isolation": "none"}},
 }
-DOCUMENTS = ["chat", "chrote", "core", "octo", "octoprox", "orbital", "plugin-tmux"]
+DOCUMENTS = ["chat", "chrote", "core", "octo", "octoprox", "orbital", "plugin-opencode", "plugin-tmux"]
 ENDS_ITS_OWN_LOGIN = {
     "/api/auth/logout",
     "/auth/logout",
@@ -62,6 +67,8 @@ ENDS_ITS_OWN_LOGIN = {
     "/api/core/sessions/revoke-all",
 }
 """After one of these the owner would be nobody for the rest of the run. Nobody may call them as often as they like."""
+ALIASES = ("/api/sessions/{id}/files", "/api/session/{id}/workspace", "/api/sessions/{id}/terminal")
+"""Other names of what is asked already."""
 NAMING = ("id", "code", "token")
 """Members of answers by which things are asked for again."""
 
@@ -95,7 +102,11 @@ class Target:
         for operation in sorted(found, key=lambda operation: operation.method == "delete"):
             answers = operation.definition.raw["responses"].values()
             stream = any("text/event-stream" in answer.get("content", {}) for answer in answers)
-            if not stream and not (who == "owner" and operation.path in ENDS_ITS_OWN_LOGIN):
+            if (
+                not stream
+                and not operation.path.startswith(ALIASES)
+                and not (who == "owner" and operation.path in ENDS_ITS_OWN_LOGIN)
+            ):
                 yield operation
 
     def likely(self) -> dict[str, Any]:
@@ -116,7 +127,7 @@ class Target:
         }
 
     def things(self) -> tuple[list[str], dict[str, Any]]:
-        """Makes a user, invites, a key and a terminal; gives what names them, and members for bodies."""
+        """Makes a user, invites, a key, a terminal and a session; gives what names them, and members for bodies."""
         named: list[str] = []
         codes: list[str] = []
         key = ""
@@ -136,8 +147,11 @@ class Target:
                 codes += [data[name] for name in ("code", "token") if name in data and "api_key" not in data]
                 key = data.get("api_key", key)
             terminal = client.post("/tmux/api/sessions", json={}).json()["session"]["name"]
+            project: dict[str, str] = {"name": "fuzzed"}
+            session = client.post("/api/sessions/get-or-create", json=project)
+            assert session.status_code == 200, session.text
             people = client.get("/admin/users").json()["users"]
-        named += [str(max(person["id"] for person in people)), terminal, "0"]
+        named += [str(max(person["id"] for person in people)), terminal, session.json()["id"], "0"]
         self.codes = codes
         members = {
             "device_code": self.device["device_code"],
@@ -195,9 +209,12 @@ def target(tmp_path_factory):
     (folder / ".tmux.conf").write_text("set -g default-command 'exec sleep 1000'\n")
     where = {"HOME": str(folder), "TMUX_TMPDIR": str(folder)}
     try:
-        with running(tmp_path_factory.mktemp("fuzz"), CONFIG, env=where) as server:
+        place = tmp_path_factory.mktemp("fuzz")
+        program = {"plugins": {"opencode": {"binary": str(install(folder / "bin"))}}}
+        with running(place, merged(CONFIG, program), env=where) as server:
             yield Target(server)
     finally:
+        end_workloads(place / "data")
         subprocess.run(["tmux", "kill-server"], env={"PATH": os.environ["PATH"], **where}, check=False)
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -100,15 +100,6 @@ class Coding(Server):
         state = json.loads((self.workload_folder(session) / "state.json").read_text())
         return state["keeper"], state["pid"]
 
-    def end_workloads(self):
-        """End every process that the runtime started here: to be called without a server."""
-        for state in self.data_dir.glob("runtimes/process/*/state.json"):
-            told = json.loads(state.read_text())
-            for pid in (told.get("pid"), told.get("keeper")):
-                if pid and str(self.data_dir) in _environment_or_files(pid):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(pid, signal.SIGKILL)
-
     def people_again(self, *names):
         """Log in anew."""
         with httpx.Client(base_url=self.url, timeout=WAIT) as client:
@@ -123,7 +114,17 @@ class Coding(Server):
         try:
             return super().stop(timeout)
         finally:
-            self.end_workloads()
+            end_workloads(self.data_dir)
+
+
+def end_workloads(data_dir):
+    """End every process that the process runtime of a server started: to be called when the server has ended."""
+    for state in data_dir.glob("runtimes/process/*/state.json"):
+        told = json.loads(state.read_text())
+        for pid in (told.get("pid"), told.get("keeper")):
+            if pid and str(data_dir) in _environment_or_files(pid):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def _token(client, name):
