@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from moorage.plugin import Plugin
     from moorage.testing.server import Server
 
-pytest.register_assert_rewrite("moorage.testing.conformance", "moorage.testing.runtimes")
+pytest.register_assert_rewrite(
+    "moorage.testing.conformance", "moorage.testing.runtimes", "moorage.testing.runtime_parts"
+)
 
 
 class MakeServer(Protocol):

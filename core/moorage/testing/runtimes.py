@@ -15,83 +15,20 @@ Workloads are small scripts for `sh`; only `sh`, `sleep`, `cat`, `head`, `yes`, 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from moorage.errors import Conflict, NotFound, ValidationFailed
-from moorage.runtimes.base import (
-    Exec,
-    Limits,
-    Mount,
-    Runtime,
-    TerminalSize,
-    WorkloadSpec,
-    WorkloadState,
-    WorkloadStatus,
-)
-
-try:
-    from pytest_asyncio import fixture as async_fixture
-except ImportError:  # pytest then says that the fixtures need it.
-    async_fixture = pytest.fixture  # type: ignore[assignment]
-
-SECONDS = 60.0
-"""How long anything may take before a test gives up; generous, for machines that are busy."""
-FOREVER = "exec sleep 1000"
+from moorage.runtimes.base import Limits, Mount, Runtime, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
+from moorage.testing.runtime_parts import SECONDS, RuntimeParts, answers, output, owner, size
 
 
-class RuntimeConformance:
-    """Inherit from it under a name that pytest collects.
-
-    image: what workloads are made from. listener: a command that serves something at `{host}` and `{port:web}`.
-    holds_memory: whether `Limits.memory_bytes` is held where the tests run.
-    """
-
-    pytestmark = pytest.mark.asyncio
-
-    image: ClassVar[str | None] = None
-    listener: ClassVar[tuple[str, ...]] = ("python3", "-m", "http.server", "{port:web}", "--bind", "{host}")
-    holds_memory: ClassVar[bool] = True
-
-    def make(self, folder: Path) -> Runtime:
-        """A runtime that keeps what it must know in `folder`; called again for the same folder, it finds its own."""
-        raise NotImplementedError
-
-    # -- parts --------------------------------------------------------------------------------------------------
-
-    @async_fixture
-    async def runtime(self, tmp_path: Path) -> AsyncIterator[Runtime]:
-        """An opened runtime. All that it has is removed after the test."""
-        runtime = self.make(tmp_path / "runtime")
-        await runtime.open()
-        yield runtime
-        async with asyncio.timeout(SECONDS):
-            for name in await runtime.list():
-                await runtime.remove(name)
-            assert await runtime.list() == {}
-            await runtime.close()
-
-    @pytest.fixture
-    def other(self, tmp_path: Path) -> Callable[[], Runtime]:
-        """Makes the runtime of the server's next life, over the same folder."""
-        return lambda: self.make(tmp_path / "runtime")
-
-    def spec(self, script: str = FOREVER, *, name: str = "tests.one", **more: Any) -> WorkloadSpec:
-        """A workload that runs a script."""
-        return WorkloadSpec(name=name, command=("sh", "-c", script), image=self.image, **more)
-
-    async def run(self, runtime: Runtime, script: str, **more: Any) -> tuple[WorkloadState, bytes]:
-        """Run a script to its end: how it ended, and what it said."""
-        spec = self.spec(script, **more)
-        await runtime.create(spec)
-        await runtime.start(spec.name)
-        async with asyncio.timeout(SECONDS):
-            state = await runtime.wait(spec.name)
-        return state, await runtime.logs(spec.name)
+class RuntimeConformance(RuntimeParts):
+    """The suite; see `RuntimeParts` for what to say of a runtime. Inherit from it under a name that pytest collects."""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -169,11 +106,11 @@ class RuntimeConformance:
             )
         )
         await runtime.start("tests.one")
-        await self.until(lambda: _size(tmp_path / "beat"))
+        await self.until(lambda: size(tmp_path / "beat"))
         await runtime.stop("tests.one", 0.2)
-        size = _size(tmp_path / "beat")
+        before = size(tmp_path / "beat")
         await asyncio.sleep(0.3)
-        assert _size(tmp_path / "beat") == size, "a process of it lives on"
+        assert size(tmp_path / "beat") == before, "a process of it lives on"
 
     async def test_wishes_that_come_together(self, runtime: Runtime) -> None:
         """Overlapping calls for one name are put in an order, and none is lost."""
@@ -209,7 +146,7 @@ class RuntimeConformance:
             assert found["tests.new"].status is WorkloadStatus.CREATED
             assert found["tests.ended"].exit_code == 3
             assert found["tests.stays"] == before
-            assert await _output(await after.exec("tests.stays", ("echo", "here"))) == (b"here\n", 0)
+            assert await output(await after.exec("tests.stays", ("echo", "here"))) == (b"here\n", 0)
             assert (await after.stop("tests.stays", 0.2)).status is WorkloadStatus.EXITED
             assert (await after.start("tests.ended")).started_at is not None
             assert (await after.wait("tests.ended")).exit_code == 3
@@ -254,7 +191,7 @@ class RuntimeConformance:
             assert b"refused" in said
             assert (tmp_path / "given" / "file").read_text() == "content\n"
         assert (tmp_path / "work" / "made").read_text() == "x\n"
-        assert _owner(tmp_path / "work" / "made") == _owner(tmp_path)
+        assert owner(tmp_path / "work" / "made") == owner(tmp_path)
 
     async def test_its_ports(self, runtime: Runtime) -> None:
         """Each is told its own, and is reached there."""
@@ -267,7 +204,7 @@ class RuntimeConformance:
         assert len(taken) == 4, taken
         for state in states:
             end = state.endpoints["web"]
-            await self.until(partial(_answers, end.host, end.port))
+            await self.until(partial(answers, end.host, end.port))
 
     async def test_its_log(self, runtime: Runtime) -> None:
         """The newest lines, and never more than what is to be kept."""
@@ -339,7 +276,7 @@ class RuntimeConformance:
         inside = await runtime.exec("tests.one", ("sh", "-c", script), env={"B": "2"}, workdir=str(tmp_path))
         await inside.write(b"input")
         await inside.close_input()
-        assert await _output(inside) == (f"12\n{tmp_path}\ninput".encode(), 4)
+        assert await output(inside) == (f"12\n{tmp_path}\ninput".encode(), 4)
         with pytest.raises(ConnectionError):
             await inside.write(b"more")
 
@@ -383,8 +320,8 @@ class RuntimeConformance:
         await runtime.start("tests.one")
         inside = await runtime.exec("tests.one", ("sh", "-c", "yes 0123456789abcde | head -c 3000000"))
         await asyncio.sleep(0.2)
-        output, code = await _output(inside)
-        assert (len(output), code) == (3_000_000, 0)
+        said, code = await output(inside)
+        assert (len(said), code) == (3_000_000, 0)
 
     async def test_a_program_that_is_not_there(self, runtime: Runtime) -> None:
         """Either it is refused at once, or it ends as a shell would say."""
@@ -394,7 +331,7 @@ class RuntimeConformance:
             inside = await runtime.exec("tests.one", ("no-such-program",))
         except ValidationFailed:
             return
-        assert (await _output(inside))[1] in (126, 127)
+        assert (await output(inside))[1] in (126, 127)
 
     # -- the rest -----------------------------------------------------------------------------------------------
 
@@ -405,63 +342,3 @@ class RuntimeConformance:
     async def test_an_image_that_is_not_there(self, runtime: Runtime) -> None:
         """None, and not an error."""
         assert await runtime.digest("moorage.invalid/no-such-image:1") is None
-
-    # -- how ----------------------------------------------------------------------------------------------------
-
-    async def _create_and_start(self, runtime: Runtime, spec: WorkloadSpec) -> None:
-        await runtime.create(spec)
-        await runtime.start(spec.name)
-
-    async def said(self, runtime: Runtime, text: bytes, name: str = "tests.one") -> None:
-        """Wait until a workload's log has a text."""
-
-        async def has() -> bool:
-            return text in await runtime.logs(name)
-
-        await self.until(has)
-
-    async def reads(self, inside: Exec, text: bytes) -> None:
-        """Read until a text has come."""
-        seen = b""
-        async with asyncio.timeout(SECONDS):
-            while text not in seen:
-                data = await inside.read()
-                assert data, f"it ended: {seen!r}"
-                seen += data
-
-    async def until(self, condition: Callable[[], Any]) -> None:
-        """Wait until a condition holds; it may be async."""
-        async with asyncio.timeout(SECONDS):
-            while True:
-                found = condition()
-                if await found if asyncio.iscoroutine(found) else found:
-                    return
-                await asyncio.sleep(0.02)
-
-
-async def _output(inside: Exec) -> tuple[bytes, int]:
-    """All output of a program and its exit code."""
-    output = b""
-    async with asyncio.timeout(SECONDS):
-        while data := await inside.read():
-            output += data
-        code = await inside.wait()
-    await inside.close()
-    return output, code
-
-
-def _owner(path: Path) -> int:
-    return path.stat().st_uid
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-async def _answers(host: str, port: int) -> bool:
-    try:
-        _, writer = await asyncio.open_connection(host, port)
-    except OSError:
-        return False
-    writer.close()
-    return True

@@ -13,6 +13,7 @@ import time
 
 from moorage.runtimes.keeper import child, control, state, syscalls, tree
 from moorage.runtimes.keeper.log import Log
+from moorage.runtimes.keeper.programs import Programs
 from moorage.runtimes.keeper.sandbox import Sandbox, SandboxFailed
 
 TYPE_CHECKING = False
@@ -26,8 +27,6 @@ START_SECONDS = 20.0
 CHUNK = 1 << 18
 AGAIN_SECONDS = 0.05
 """Between two looks at a tree that is being ended."""
-CLOSE_SECONDS = 3.0
-"""What an exec has between being told to end and being killed."""
 MEMORY_RATE = 2 << 30
 """Bytes a second that a workload is thought to be able to take: how soon it must be looked at again."""
 LOOK_MIN, LOOK_MAX = 0.2, 5.0
@@ -51,11 +50,9 @@ class Keeper:
         self.limits = task["limits"]
         self.selector = selectors.DefaultSelector()
         self.clients: dict[int, control.Client] = {}
-        self.starting: list[tuple[child.Starting, control.Client, list[int]]] = []
-        self.programs: dict[int, control.Client] = {}
-        self.unclaimed: dict[int, int] = {}
         self.timers: dict[str, tuple[float, Callable[[], None]]] = {}
         self.sandbox: Sandbox | None = None
+        self.programs: Programs | None = None
         self.main = 0
         self.ending = self.ended = False
         self.state: dict[str, Any] = {"status": "running"}
@@ -79,6 +76,9 @@ class Keeper:
             if self.task["sandbox"]:
                 self.sandbox = Sandbox(self.task["sandbox"])
             self._start_main()
+            self.programs = Programs(
+                self.task["program"], self.errors, self.sandbox, self.selector, self._processes, self._later
+            )
         except SandboxFailed as failure:
             raise StartFailed("sandbox", text=str(failure)) from None
         self.state.update(started_at=time.time(), pid=self.main, keeper=os.getpid())
@@ -157,8 +157,8 @@ class Keeper:
 
     def _reap(self) -> bool:
         """Take the exit codes of what has ended; whether any child is left."""
-        for starting in list(self.starting):
-            self._started(*starting)
+        if self.programs:
+            self.programs.poll()
         while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -179,10 +179,8 @@ class Keeper:
         if self.sandbox and pid == self.sandbox.bwrap and not self.ending:
             self.state.setdefault("reason", "Its sandbox was ended from outside")
             self._end()
-        if client := self.programs.pop(pid, None):
-            client.send({"exit": code})
-        elif self.starting:
-            self.unclaimed[pid] = code
+        if self.programs:
+            self.programs.exited(pid, code)
 
     # -- the end ------------------------------------------------------------------------------------------------
 
@@ -310,7 +308,8 @@ class Keeper:
             self.selector.unregister(client.peer)
             del self.clients[client.peer.fileno()]
             client.close()
-            self._close(client)
+            if self.programs:
+                self.programs.close(client)
             return
         for request in requests:
             try:
@@ -328,76 +327,12 @@ class Keeper:
                 client.send({"done": True})
             case "stats":
                 client.send(self._stats())
-            case "exec" if not self.ending and not client.program:
-                self._exec(client, request)
-            case "close":
-                self._close(client)
+            case "exec" if self.programs and not self.ending and not client.program:
+                self.programs.start(client, request)
+            case "close" if self.programs:
+                self.programs.close(client)
             case _:
                 client.send({"error": "ending" if self.ending else "request", "errno": 0})
-
-    def _exec(self, client: control.Client, request: dict[str, Any]) -> None:
-        program = {**self.task["program"], **request["program"]}
-        program["env"] = {**self.task["program"]["env"], **request["program"]["env"]}
-        client.size = request.get("terminal")
-        ours: list[int] = []
-        theirs: list[int] = []
-        try:
-            if not client.size:
-                for mine in (1, 0):
-                    pipe = os.pipe2(os.O_CLOEXEC)
-                    ours.append(pipe[mine])
-                    theirs.append(pipe[1 - mine])
-            streams = None if client.size else (theirs[0], theirs[1], self.errors)
-            inside = self.sandbox.pid if self.sandbox else None
-            size = (int(client.size[0]), int(client.size[1])) if client.size else None
-            found = child.start(program, streams=streams, terminal=size, sandbox=inside)
-        except BaseException:
-            _close_all(ours)
-            raise
-        finally:
-            _close_all(theirs)
-        item = (found, client, ours)
-        self.starting.append(item)
-        self.selector.register(found.report, selectors.EVENT_READ, lambda: self._started(*item))
-
-    def _started(self, found: child.Starting, client: control.Client, ours: list[int]) -> None:
-        report = found.report
-        if report.fileno() < 0:
-            return
-        fd = report.fileno()
-        if not found.read():
-            return
-        self.selector.unregister(fd)
-        self.starting.remove((found, client, ours))
-        if found.terminal >= 0:
-            ours = [found.terminal]
-        if found.error:
-            client.send({"error": found.error[0], "errno": found.error[1]})
-        else:
-            client.program = found.pid
-            client.send({"pid": found.pid}, ours)
-            if found.pid in self.unclaimed:
-                client.send({"exit": self.unclaimed.pop(found.pid)})
-            else:
-                self.programs[found.pid] = client
-                if client.peer.fileno() < 0:
-                    self._close(client)
-        _close_all(ours)
-        if not self.starting:
-            self.unclaimed.clear()
-
-    def _close(self, client: control.Client) -> None:
-        """End what a client started: asked first, then killed with all that is of its session."""
-        pid = client.program
-        if pid and f"close {pid}" not in self.timers:
-            if self.programs.get(pid) is client:
-                tree.send_group(pid, signal.SIGHUP if client.size else signal.SIGTERM)
-                tree.send_group(pid, signal.SIGCONT)
-            self._later(f"close {pid}", CLOSE_SECONDS, lambda: self._kill_session(pid))
-
-    def _kill_session(self, session: int) -> None:
-        for pid in tree.of_session(self._processes(), session):
-            tree.send(pid, signal.SIGKILL)
 
 
 def main() -> None:
@@ -432,8 +367,3 @@ def _say(answer: dict[str, Any]) -> None:
         os.write(1, json.dumps(answer).encode() + b"\n")
     except OSError:
         pass
-
-
-def _close_all(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)

@@ -83,8 +83,9 @@ class ProcessRuntime:
         """Run a program in a sandbox; why it did not work."""
         storage = Storage(self._folder / TRIAL)
         await asyncio.to_thread(storage.remove)
-        trial = await Workload.make(storage, WorkloadSpec(name=TRIAL, command=("true",)), self._shared)
+        trial = None
         try:
+            trial = await Workload.make(storage, WorkloadSpec(name=TRIAL, command=("true",)), self._shared)
             await trial.start()
             await trial.ended()
             state = trial.state()
@@ -92,7 +93,8 @@ class ProcessRuntime:
         except MoorageError as error:
             return error.message
         finally:
-            await trial.remove()
+            if trial is not None:
+                await trial.remove()
 
     async def close(self) -> None:
         """See `Runtime.close`."""
