@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-PARTS = ("alone", "gate", "credentials", "logins", "terminal", "viewers", "fanout", "proxy", "start")
+PARTS = (
+    "alone",
+    "gate",
+    "credentials",
+    "logins",
+    "terminal",
+    "session-terminal",
+    "viewers",
+    "fanout",
+    "proxy",
+    "start",
+)
 
 
 def main() -> None:
@@ -43,6 +54,10 @@ def run(part: str, *, quick: bool) -> None:
 
         crowds = (1, 20, 100) if quick else terminal.CROWDS
         terminal.run(keys=50 if quick else 200, rounds=1 if quick else 3, crowds=crowds)
+    elif part == "session-terminal":
+        from bench import session_terminal
+
+        session_terminal.run(keys=50 if quick else 200, rounds=1 if quick else 3)
     elif part == "viewers":
         from bench import viewers
 

@@ -167,7 +167,7 @@ def moorage(tmux: Tmux, server: Moorage) -> Open:
         session = await tmux.session(program)
         async with httpx.AsyncClient(base_url=server.url, headers={"Cookie": who[0]}) as client:
             (await client.post(f"/tmux/api/sessions/{session}/claim")).raise_for_status()
-        async with _viewers(f"{server.ws_url}/tmux/ws/terminal/{session}", viewers, who) as (seats, clients):
+        async with watching(f"{server.ws_url}/tmux/ws/terminal/{session}", viewers, who) as (seats, clients):
 
             def type_in(text: str) -> None:
                 clients[0].send(json.dumps({"type": "sendKeys", "keys": text}))
@@ -184,7 +184,7 @@ def terminado() -> Open:
     async def open_(viewers: int, program: str) -> AsyncIterator[Terminal]:
         server = Plain([sys.executable, "-m", "bench.peers", "terminado", "{port}", program], "/ok")
         with server.running():
-            async with _viewers(server.url.replace("http", "ws") + "/ws", viewers) as (seats, clients):
+            async with watching(server.url.replace("http", "ws") + "/ws", viewers) as (seats, clients):
                 yield Terminal(seats, lambda text: clients[0].send(json.dumps(["stdin", text])), server.pid)
 
     return open_
@@ -197,16 +197,17 @@ def single(engine: str) -> Open:
     async def open_(viewers: int, program: str) -> AsyncIterator[Terminal]:
         server = Plain([sys.executable, "-m", "bench.peers", engine, "{port}", program], "/ok")
         with server.running():
-            async with _viewers(server.url.replace("http", "ws") + "/ws", viewers) as (seats, clients):
+            async with watching(server.url.replace("http", "ws") + "/ws", viewers) as (seats, clients):
                 yield Terminal(seats, clients[0].send, server.pid)
 
     return open_
 
 
 @contextlib.asynccontextmanager
-async def _viewers(
+async def watching(
     url: str, count: int, who: Sequence[str] = ("",)
 ) -> AsyncIterator[tuple[list[Seat], list[wsclient.Viewer]]]:
+    """So many clients at one address, signed in by these cookies in turn."""
     seats = [Seat() for _ in range(count)]
     clients: list[wsclient.Viewer] = []
     try:

@@ -225,9 +225,16 @@ async def test_nothing_is_left_of_a_client_that_goes(server: Server, tmp_path: P
     assert mark.read_text() == "hup\n"
 
 
+@pytest.mark.parametrize("engine", ["hypercorn", "uvicorn"])
 async def test_a_program_that_does_not_read_holds_back_its_client_and_keeps_nothing(
-    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    moorage_server: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
+    config = {"server": {"engine": engine}, "plugins": {"opencode": {"shell": "bash --norc"}}}
+    async with moorage_server(StubPlugin, config=config) as server:
+        await _hold_back(server, tmp_path, monkeypatch)
+
+
+async def _hold_back(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(viewer, "PROBE_SECONDS", 0.2)
     ann = await server.as_user()
     live = sessions_of(server).add(ann.user.id, tmp_path / "a")
