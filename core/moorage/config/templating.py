@@ -16,7 +16,7 @@ from moorage.config.settings import AccessSettings, PluginSection, RoleSettings,
 from moorage.config.text import toml_text
 
 SHIPPED: dict[str, dict[str, Any]] = {
-    "opencode": {"enabled": True},
+    "opencode": {"enabled": True, "mount": ["/"]},
     "tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]},
 }
 """What the shipped file sets for plugins, beside the defaults."""
