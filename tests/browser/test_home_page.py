@@ -170,3 +170,14 @@ def test_a_phone(server, tmux, sign_in) -> None:
     assert box is not None
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= 360
+
+
+def test_a_part_of_the_page_that_is_lost_is_not_waited_for(server, tmux, sign_in) -> None:
+    """The network was away while a script was fetched: it says so, and goes on where the network is back."""
+    page = sign_in("ada")
+    page.route("**/console/assets/page-*.js", lambda route: route.abort())
+    page.get_by_role("link", name="ada").click()
+    expect(page.get_by_role("alert").filter(has_text="could not be loaded")).to_be_visible()
+    page.unroute("**/console/assets/page-*.js")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("heading", name="Your account")).to_be_visible()
