@@ -14,6 +14,7 @@ PARTS = (
     "viewers",
     "fanout",
     "proxy",
+    "sessions",
     "start",
 )
 
@@ -72,6 +73,10 @@ def run(part: str, *, quick: bool) -> None:
         from bench import proxy
 
         proxy.run(rounds=1 if quick else 3, seconds=1 if quick else 3)
+    elif part == "sessions":
+        from bench import sessions
+
+        sessions.run(rounds=3 if quick else 10)
     elif part == "start":
         from bench import start
 
