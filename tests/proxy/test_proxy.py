@@ -103,6 +103,44 @@ async def test_redirects_stay_under_the_prefix(
     assert len(place.upstream.heads) == 1, "no redirect is followed here"
 
 
+@pytest.mark.parametrize(
+    ("location", "wanted"),
+    [
+        ("http://127.0.0.1:{port}/x", "/box/it/x"),
+        ("/x/y?next=//z/../:1", "/box/it/x/y?next=//z/../:1"),
+        ("next?x=1", "next?x=1"),
+        ("..a/.b", "..a/.b"),
+        ("http://127.0.0.1:{port}/../../api/keys", None),
+        ("/../../api/keys", None),
+        ("/%2E./.%2e/api/keys", None),
+        ("../../api/keys", None),
+        ("a/..", None),
+        ("\\\\elsewhere.example/", None),
+        ("/..\\api/keys", None),
+        ("//elsewhere.example/x", None),
+        ("///elsewhere.example/x", None),
+        ("http:///elsewhere.example/x", None),
+        ("http:/api/keys", None),
+        ("https://elsewhere.example/", None),
+        ("http://127.0.0.1:{port}@elsewhere.example/", None),
+        ("http://[/", None),
+        ("javascript:alert(1)", None),
+        ("{server}/api/keys", None),
+        ("\t//elsewhere.example/x", None),
+    ],
+)
+async def test_redirects_out_of_a_contained_place_lead_nowhere(
+    place: Place, client: httpx.AsyncClient, location: str, wanted: str | None
+) -> None:
+    """A client would follow them with the credentials that it has for this server."""
+    place.plugin.options = {"contained": True}
+    location = location.format(port=place.port, server=place.server.url)
+    said = f"HTTP/1.1 307 Go\r\nContent-Length: 0\r\nLocation: {location}\r\nRefresh: 0;url=/api/keys\r\n\r\n"
+    place.upstream.said = said.encode()
+    answer = await client.post("/box/it/")
+    assert (answer.status_code, answer.headers.get("location"), "refresh" in answer.headers) == (307, wanted, False)
+
+
 async def test_credentials_of_the_upstream_are_put_in(place: Place, client: httpx.AsyncClient) -> None:
     place.plugin.options = {
         "headers": {"Authorization": "Basic c2VjcmV0"},

@@ -6,6 +6,7 @@ import asyncio
 
 import httpx
 import pytest
+import websockets
 from relay import Place
 from smuggling import AMBIGUOUS, HEAD
 
@@ -106,3 +107,22 @@ async def test_no_answer_leads_the_server_elsewhere(place: Place, client: httpx.
         answer = await client.get("/box/it/", follow_redirects=False)
         assert (answer.status_code, answer.headers["location"]) == (status, f"http://127.0.0.1:{port}/")
     other.close()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_handshake_leads_the_server_elsewhere(place: Place, client: httpx.AsyncClient, status: int) -> None:
+    """S18, of WebSockets: credentials of the upstream that are no `Authorization` would go along."""
+    visits: list[object] = []
+    async with await asyncio.start_server(lambda r, w: visits.append(w.close()), "127.0.0.1", 0) as other:
+        port = other.sockets[0].getsockname()[1]
+        for location in (f"http://127.0.0.1:{port}/", "/elsewhere"):
+            said = f"HTTP/1.1 {status} Go\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n"
+            place.upstream.said, place.upstream.heads = said.encode(), []
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await websockets.connect(
+                    place.server.url.replace("http", "ws") + "/box/it/sock",
+                    additional_headers={"authorization": client.headers["authorization"]},
+                )
+            assert refused.value.response.status_code == 502
+            assert len(place.upstream.heads) == 1
+    assert not visits

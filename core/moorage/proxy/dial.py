@@ -80,6 +80,20 @@ def _session(unix: str | None) -> aiohttp.ClientSession:
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
+        trace_configs=[_no_redirects()],
         max_line_size=MAX_HEAD,
         max_field_size=MAX_HEAD,
     )
+
+
+def _no_redirects() -> aiohttp.TraceConfig:
+    """A redirect ends a handshake. aiohttp would follow it, to wherever a workload says, and has no switch for that."""
+    import aiohttp
+
+    async def refuse(_: aiohttp.ClientSession, __: object, params: aiohttp.TraceRequestRedirectParams) -> None:
+        answer = params.response
+        raise aiohttp.WSServerHandshakeError(answer.request_info, (), status=answer.status, message="a redirect")
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(refuse)
+    return trace

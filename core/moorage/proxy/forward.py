@@ -94,7 +94,13 @@ async def _answer(connection: Connection, client: _Client, send: Send, target: T
     if not 200 <= connection.status < 600:
         raise UpstreamError(f"The service behind this address answered with status {connection.status}")
     given = connection.headers
-    headers = back(given, authority=target.upstream.authority, prefix=target.prefix, answer=target.answer)
+    headers = back(
+        given,
+        authority=target.upstream.authority,
+        prefix=target.prefix,
+        answer=target.answer,
+        contained=target.contained,
+    )
     start: Message = {"type": "http.response.start", "status": connection.status, "headers": headers}
     trailers = trailers and any(name == b"trailer" for name, _ in given)
     if trailers:

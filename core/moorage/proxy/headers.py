@@ -62,6 +62,10 @@ _NOT_RETURNED = HOP_BY_HOP | {
     b"date",
     b"x-request-id",
 }
+_PLACES = (b"location", b"content-location")
+_NOT_IN_URL = re.compile(r"[^\x21-\x7e]|\\")
+_UPWARDS = re.compile(r"(?:^|/)(?:\.|%2e){2}(?:/|$)", re.IGNORECASE)
+"""As browsers read them (URL standard, section 4.4): an encoded dot is one, a backslash a slash, a tab nothing."""
 _CORS = b"access-control-"
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _HANDSHAKE = (b"sec-websocket-", b"http2-settings")
@@ -100,23 +104,51 @@ def towards(
     return sent
 
 
-def back(headers: Iterable[tuple[bytes, bytes]], *, authority: str, prefix: str, answer: Mapping[str, str]) -> Pairs:
-    """The upstream's headers as the client gets them. ValueError for one that no header may be."""
+def back(
+    headers: Iterable[tuple[bytes, bytes]],
+    *,
+    authority: str,
+    prefix: str,
+    answer: Mapping[str, str],
+    contained: bool = False,
+) -> Pairs:
+    """The upstream's headers as the client gets them. ValueError for one that no header may be.
+
+    authority, prefix, answer, contained: as of the `Target` and its upstream.
+    """
     given = [(name.lower(), value) for name, value in headers]
     dropped = _NOT_RETURNED | named_by_connection(given) | {name.lower().encode() for name in answer}
     returned = [(name, value) for name, value in given if name not in dropped and not name.startswith(_CORS)]
     for name, value in returned:
         if _CONTROL.search(value):
             raise ValueError(f"{name!r} holds control characters")
+    if contained:
+        returned = [
+            (name, value)
+            for name, value in returned
+            if name != b"refresh" and (name not in _PLACES or _inside(value, authority))
+        ]
     if prefix:
         returned = [
-            (name, _relocated(value, authority, prefix))
-            if name in (b"location", b"content-location")
-            else (name, value)
+            (name, _relocated(value, authority, prefix)) if name in _PLACES else (name, value)
             for name, value in returned
         ]
     returned += [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.items()]
     return returned
+
+
+def _inside(value: bytes, authority: str) -> bool:
+    """Whether a URL leads to the upstream itself, and there is no way to read it otherwise."""
+    text = value.decode("latin-1")
+    if _NOT_IN_URL.search(text) or text.startswith("//"):
+        return False
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    if (parts.scheme, parts.netloc) == ("", ""):
+        return ":" not in parts.path.partition("/")[0] and not _UPWARDS.search(parts.path)
+    return (parts.scheme, parts.netloc) == ("http", authority) and not _UPWARDS.search(parts.path)
 
 
 def _relocated(value: bytes, authority: str, prefix: str) -> bytes:

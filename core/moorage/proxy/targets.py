@@ -110,6 +110,8 @@ class Target:
     because the workload is starting. prefix: where the upstream's "/" is in the client's eyes, without a slash at its
     end: sent as `X-Forwarded-Prefix`, and put before the `Location` of redirects.
     answer: headers set on what comes back.
+    contained: a redirect to anywhere but below `prefix` comes back without its `Location`: clients follow one with the
+    credentials that they have for this server, so an upstream that is not trusted could use these for itself.
     """
 
     upstream: Upstream
@@ -119,6 +121,7 @@ class Target:
     wait: float = 0.0
     prefix: str = ""
     answer: Mapping[str, str] = field(default_factory=dict)
+    contained: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def target(live: Live, request: ProxyRequest, path: str, *, answer: Mapping[str,
         wait=CONNECT_SECONDS,
         prefix=prefix,
         answer={**answer, **OF_STREAMS} if path in STREAMS else answer,
+        contained=bool(prefix),
     )
 
 
