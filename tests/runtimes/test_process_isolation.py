@@ -1,6 +1,7 @@
 """What a workload is given and what it can see: nothing of the server's, and in a sandbox little of the machine."""
 
 import os
+import socket
 import stat
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from moorage.errors import Unavailable, ValidationFailed
 from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadSpec
 from moorage.runtimes.process import ProcessRuntime, sandbox
 
-from .conftest import ran, script, started
+from .conftest import ran, script, started, until
 from .test_process_faults import each
 
 PROBE = """
@@ -185,3 +186,30 @@ async def test_cores_are_held_by_affinity(workshop, isolation):
     assert await runtime.logs("t.one") == b"1\n"
     _, said = await ran(runtime, script("nproc", "t.two", limits=Limits(cpus=10_000)))
     assert int(said) == len(os.sched_getaffinity(0))
+
+
+LISTEN = """
+import socket, sys, time
+ours = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+print("listens", flush=True)
+time.sleep(1000)
+"""
+
+
+@each
+async def test_whose_a_port_is(workshop, isolation):
+    """Ports of loopback are shared: who is faster than the workload must not be taken for it."""
+    runtime = await workshop.open(isolation)
+    command = ("/usr/bin/python3", "-c", LISTEN, "{port:web}")
+    for name in ("t.one", "t.two"):
+        await started(runtime, WorkloadSpec(name=name, command=command, ports=("web",)))
+    await until(lambda: runtime.listens("t.one", "web"))
+    await until(lambda: runtime.listens("t.two", "web"))
+    assert not await runtime.listens("t.one", "other")
+    late = await started(runtime, script("sleep 1000", name="t.late", ports=("web",)))
+    assert not await runtime.listens("t.late", "web")
+    for host, family in (("127.0.0.1", socket.AF_INET), ("0.0.0.0", socket.AF_INET), ("::", socket.AF_INET6)):
+        with socket.create_server((host, late.endpoints["web"].port), family=family, dualstack_ipv6=host == "::"):
+            assert not await runtime.listens("t.late", "web")
+    await runtime.stop("t.one", 0)
+    assert not await runtime.listens("t.one", "web")

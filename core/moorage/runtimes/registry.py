@@ -283,6 +283,16 @@ class RuntimeView:
         async with self._call() as runtime:
             return await runtime.inspect(name)
 
+    async def listens(self, name: str, port: str) -> bool:
+        """Whether it is the workload that listens at its port: to be asked before a secret is sent there.
+
+        A runtime whose ports others can take has a call `listens(name, port)`; one that has none is believed.
+        """
+        name = self._named(name)
+        async with self._call() as runtime:
+            ask = getattr(runtime, "listens", None)
+            return ask is None or bool(await ask(name, port))
+
     async def wait(self, name: str) -> WorkloadState:
         """See `Runtime.wait`."""
         return await (await self._runtimes.get(self.kind)).wait(self._named(name))

@@ -141,7 +141,7 @@ class Starter:
         gone = asyncio.ensure_future(runtime.wait(row.workload))
         try:
             async with asyncio.timeout(self._config.start_timeout):
-                while not await workload.ready(endpoint, secrets.authorization):
+                while not await self._is_ready(row, runtime, endpoint, secrets):
                     if gone.done():
                         raise StartFailed(ended(gone.result()))
                     _give_way(entry)
@@ -151,6 +151,13 @@ class Starter:
         finally:
             gone.cancel()
             await asyncio.gather(gone, return_exceptions=True)
+
+    @staticmethod
+    async def _is_ready(row: OpenCodeSession, runtime: RuntimeView, endpoint: Endpoint, secrets: Secrets) -> bool:
+        # Asked in this order: who took the port before OpenCode did must not hear its password.
+        return await runtime.listens(row.workload, workload.PORT) and await workload.ready(
+            endpoint, secrets.authorization
+        )
 
     async def _failed(self, entry: Entry, row: OpenCodeSession, error: Exception, *, made: bool) -> MoorageError:
         """Leave nothing behind; returns what to tell who asked for the start."""

@@ -170,6 +170,10 @@ class ProcessRuntime:
         await workload.ended()
         return workload.state()
 
+    async def listens(self, name: str, port: str) -> bool:
+        """Whether it is the workload itself that listens at its port, and nobody else of this machine."""
+        return await self._get(name).listens(port)
+
     async def list(self) -> dict[str, WorkloadState]:
         """See `Runtime.list`."""
         return {name: workload.state() for name, workload in self._workloads.items()}

@@ -22,7 +22,7 @@ import structlog
 from moorage.errors import Conflict, MoorageError, Unavailable, ValidationFailed
 from moorage.runtimes import keeper
 from moorage.runtimes.base import Endpoint, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
-from moorage.runtimes.process import launch, orphans, sandbox
+from moorage.runtimes.process import launch, listening, orphans, sandbox
 from moorage.runtimes.process.control import Control, Gone
 from moorage.runtimes.process.executed import ProcessExec
 from moorage.runtimes.process.ports import HOST, Ports
@@ -103,6 +103,13 @@ class Workload:
             labels=self.spec.labels,
             isolation=told.get("isolation", ""),
         )
+
+    async def listens(self, port: str) -> bool:
+        """See `ProcessRuntime.listens`."""
+        number, keeper_pid = self._state.get("ports", {}).get(port), self._state.get("keeper")
+        if not self.running or number is None or keeper_pid is None:
+            return False
+        return await asyncio.to_thread(listening.listens, int(keeper_pid), int(number))
 
     async def ended(self) -> None:
         """Until it does not run."""
