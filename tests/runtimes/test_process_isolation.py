@@ -11,7 +11,7 @@ from moorage.errors import Unavailable, ValidationFailed
 from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadSpec
 from moorage.runtimes.process import ProcessRuntime, sandbox
 
-from .conftest import ran, script, started, until
+from .conftest import need_bubblewrap, ran, script, started, until
 from .test_process_faults import each
 
 PROBE = """
@@ -213,3 +213,29 @@ async def test_whose_a_port_is(workshop, isolation):
             assert not await runtime.listens("t.late", "web")
     await runtime.stop("t.one", 0)
     assert not await runtime.listens("t.one", "web")
+
+
+async def test_a_link_that_is_put_in_a_folders_place_is_not_followed(workshop, tmp_path, monkeypatch):
+    """Who works in the folder above can exchange it at any moment: here in the last one, as bubblewrap starts."""
+    need_bubblewrap()
+    project, secret = tmp_path / "above" / "project", tmp_path / "secret"
+    for folder in (project, secret, tmp_path / "bin"):
+        folder.mkdir(parents=True)
+    (secret / "key").write_text("x")
+    wrapper = tmp_path / "bin" / "bwrap"
+    wrapper.write_text(
+        f"#!/bin/sh\n[ -e {tmp_path}/now ] && mv {project} {project}.old && ln -s {secret} {project}\n"
+        f'exec {sandbox.find()} "$@"\n'
+    )
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    runtime = await workshop.open("bubblewrap")
+    spec = script(f"ls {project}; echo ran", mounts=(Mount(project, plain=True),))
+    _, said = await ran(runtime, spec)
+    assert said == "ran\n"
+    (tmp_path / "now").touch()
+    with pytest.raises(Unavailable, match="was exchanged while it was mounted"):
+        await runtime.start("t.one")
+    assert "key" not in (await runtime.logs("t.one")).decode()
+    with pytest.raises(ValidationFailed, match="There is a link in"):
+        await runtime.start("t.one")

@@ -29,11 +29,14 @@ class Mount:
     """A folder or file of the host that a workload sees, at the same path unless `target` says otherwise.
 
     A runtime that cannot show it elsewhere refuses a `target` that differs (ValidationFailed).
+    plain: there is no link in the path of `source`, and one that another workload puts there must not be followed: the
+    start fails. Containers' engines follow links that are put there just then.
     """
 
     source: Path
     target: str | None = None
     read_only: bool = False
+    plain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -168,6 +168,9 @@ def check_mounts(spec: WorkloadSpec) -> None:
     for path in (*((spec.home,) if spec.home is not None else ()), *(mount.source for mount in spec.mounts)):
         if not path.exists():
             raise ValidationFailed(f"There is no {path}")
+    for mount in spec.mounts:
+        if mount.plain and mount.source.resolve() != mount.source:
+            raise ValidationFailed(f"There is a link in {mount.source}")
 
 
 def image_digest(image: Mapping[str, Any], name: str) -> str:

@@ -115,7 +115,7 @@ def spec(config: OpenCodeConfig, session: SessionRow, secrets: SessionSecrets, h
             "OPENCODE_CONFIG_CONTENT": settings(config, session.agent),
             "OPENCODE_SERVER_PASSWORD": secrets.password,
         },
-        mounts=(Mount(Path(session.workspace_path)), *mounts),
+        mounts=(Mount(Path(session.workspace_path), plain=True), *mounts),
         ports=(PORT,),
         limits=Limits(
             memory_bytes=config.memory_bytes,

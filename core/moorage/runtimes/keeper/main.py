@@ -74,7 +74,7 @@ class Keeper:
         os.set_blocking(self.output, False)
         try:
             if self.task["sandbox"]:
-                self.sandbox = Sandbox(self.task["sandbox"])
+                self.sandbox = Sandbox(self.task["sandbox"], self.task["plain"])
             self._start_main()
             self.programs = Programs(
                 self.task["program"], self.errors, self.sandbox, self.selector, self._processes, self._later

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
+import stat
 import time
 
 from moorage.runtimes.keeper import syscalls, tree
@@ -25,10 +27,11 @@ class Sandbox:
     pid: its first process, with which all in it end. bwrap: the program around it. pids: all that holds it.
     """
 
-    def __init__(self, command: list[str]) -> None:
+    def __init__(self, command: list[str], plain: list[str]) -> None:
         """Start it and wait until it is ready. SandboxFailed.
 
-        command: bubblewrap with its arguments, without the program to run.
+        command: bubblewrap with its arguments, without the program to run. plain: what must be seen in it as it is
+        outside when no link is followed.
         """
         in_read, self._hold = os.pipe2(os.O_CLOEXEC)
         out, out_write = os.pipe2(os.O_CLOEXEC)
@@ -66,6 +69,11 @@ class Sandbox:
                 raise SandboxFailed(_read(errors, errors, until=None).decode("utf-8", "replace").strip()[-400:])
             self.pid = int(json.loads(said)["child-pid"])
             self.pids = (self.bwrap, self.pid, *tree.children(self.pid))
+            # Bubblewrap follows links, and who may write beside a folder can put one in its place at any moment.
+            # Nothing runs in the sandbox yet, and what is mounted there stays: now it can be told.
+            for path in plain:
+                if not _same(path, self.pid):
+                    raise SandboxFailed(f"{path} was exchanged while it was mounted, or is reached by a link")
         except BaseException:
             self.end()
             raise
@@ -93,3 +101,34 @@ def _read(fd: int, errors: int, *, until: bytes | None) -> bytes:
             return data if until is None else b""
         data += more
     return data
+
+
+def _same(path: str, pid: int) -> bool:
+    """Whether a process sees at a path what is there for this one, without any link on the way."""
+    try:
+        ours, theirs = (_identity(root, path) for root in ("/", f"/proc/{pid}/root"))
+    except OSError:
+        return False
+    return ours == theirs
+
+
+def _identity(root: str, path: str) -> tuple[int, int]:
+    here = os.open(root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for name in path.split("/"):
+            if name in ("", "."):
+                continue
+            if name == "..":
+                raise OSError(errno.ELOOP, "it goes upwards")
+            above, here = here, -1
+            try:
+                here = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+            finally:
+                os.close(above)
+        about = os.fstat(here)
+    finally:
+        if here >= 0:
+            os.close(here)
+    if stat.S_ISLNK(about.st_mode):
+        raise OSError(errno.ELOOP, "it is a link")
+    return about.st_dev, about.st_ino

@@ -68,6 +68,8 @@ def check_folders(spec: WorkloadSpec) -> None:
     for mount in spec.mounts:
         if not mount.source.exists():
             raise ValidationFailed(f"{mount.source}, which the workload is to see, is not there")
+        if mount.plain and mount.source.resolve() != mount.source:
+            raise ValidationFailed(f"There is a link in {mount.source}, which the workload is to see as it is")
     if spec.home is not None and not spec.home.is_dir():
         raise ValidationFailed(f"The workload's home {spec.home} is no folder")
     if not Path(spec.workdir).is_dir():

@@ -140,7 +140,7 @@ def _to_json(spec: WorkloadSpec) -> dict[str, Any]:
         "image": spec.image,
         "env": dict(spec.env),
         "secrets": dict(spec.secrets),
-        "mounts": [[str(m.source), m.target, m.read_only] for m in spec.mounts],
+        "mounts": [[str(m.source), m.target, m.read_only, m.plain] for m in spec.mounts],
         "ports": list(spec.ports),
         "limits": {name: getattr(limits, name) for name in Limits.__slots__},
         "labels": dict(spec.labels),
@@ -154,7 +154,7 @@ def _from_json(data: dict[str, Any]) -> WorkloadSpec:
             **data,
             "command": tuple(data["command"]),
             "home": Path(data["home"]) if data["home"] else None,
-            "mounts": tuple(Mount(Path(source), target, read_only) for source, target, read_only in data["mounts"]),
+            "mounts": tuple(Mount(Path(source), *rest) for source, *rest in data["mounts"]),
             "ports": tuple(data["ports"]),
             "limits": Limits(**data["limits"]),
         }

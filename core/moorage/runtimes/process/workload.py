@@ -229,6 +229,7 @@ class Workload:
             "sandbox": sandbox.arguments(bubblewrap, spec, temporary=temporary, hidden=self._shared.hidden)
             if bubblewrap
             else None,
+            "plain": [str(mount.source) for mount in spec.mounts if mount.plain],
             "isolation": "bubblewrap" if bubblewrap else "none",
         }
 
