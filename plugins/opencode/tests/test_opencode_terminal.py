@@ -289,7 +289,10 @@ async def test_one_who_does_not_read_stops_the_program_and_not_the_server(server
             while read < before + (1 << 20):  # And goes on once it reads.
                 read += len(await stuck.recv())
         await stuck.send("\x03")
-        assert code(await Screen(stuck, native=False).end()) == 1011
+        # Hypercorn does not wait for the client's close frame: one that is behind may see a reset instead of the code.
+        await Screen(stuck, native=False).end()
+        assert stuck.close_code in (1011, 1006)
+    await ended(server)
 
 
 async def test_pause_and_resume(server: Server, tmp_path: Path) -> None:

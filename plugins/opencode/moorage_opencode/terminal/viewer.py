@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from moorage.api import Exec, Hub, MoorageError, Socket, SocketClosed, TerminalSize
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FIRST_FRAME_SECONDS = 10.0
 PROBE_SECONDS = 5.0
 END_SECONDS = 10.0
+LAST_WORDS_SECONDS = 30.0
 DRAIN_SECONDS = 0.25
 """Of a program that has ended, output is shown until none came for so long."""
 LOST = 255
@@ -161,6 +163,8 @@ class Terminal:
             finally:
                 feeding.cancel()
                 await self._owner.end(program)
+        with suppress(TimeoutError):  # Its last words are for slow clients too; closing waits for less.
+            await self.socket.wait_drained(LAST_WORDS_SECONDS)
         return (ENDED, "") if status == 0 else (FAILED, f"The program ended with {status}")
 
     async def _until_end(self, program: Exec) -> int:
