@@ -3,9 +3,23 @@
 import inspect
 
 import httpx
+import pytest
 from waits import WAIT
 
 pytest_plugins = ["realparts.fixtures"]
 
 # What a request without a limit of its own has: httpx's five seconds can pass on a busy machine.
 inspect.signature(httpx.Client).parameters["timeout"].default.__init__(WAIT)
+
+# A browser breaks off what it loads whenever a network interface comes or goes, and containers bring theirs.
+NETWORK = {"chromium", "docker_engine", "own_docker_engine", "podman"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `--dist loadgroup`: a file's tests stay together, and files that need the machine's network to themselves."""
+    groups: dict[object, str] = {}
+    for item in items:
+        used = NETWORK & set(getattr(item, "fixturenames", ()))
+        groups[item.path] = "network" if used else groups.get(item.path, str(item.path.name))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(groups[item.path]))

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from coding import Coding, coding
 from harness import Server
 from playwright.sync_api import expect
+from realcode import Coding, coding
 
 
 @pytest.fixture(scope="module")

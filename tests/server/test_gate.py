@@ -243,6 +243,8 @@ def test_headers_of_every_answer(client):
 
 
 def test_metrics_for_loopback_and_admins_only(server):
+    with server.client("vic") as client:
+        assert client.get("/good/read").status_code == 200
     answer = httpx.get(f"{server.url}/metrics")
     assert 'route="/good/read"' in answer.text
     assert "moorage_http_request_seconds_bucket" in answer.text

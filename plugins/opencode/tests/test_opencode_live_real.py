@@ -147,10 +147,12 @@ async def _leave_and_come_again(ann: Client, pid: str, project: Path) -> None:
     async with ann.connect(f"/api/session/{pid}/term") as terminal:
         await terminal.send("trap 'echo hup > hup; exit' HUP; sleep 4242 & echo r$((1+1)); wait\n")
         await screen_of(terminal, "r2")
-        assert sleeping()
+        async with asyncio.timeout(WAIT):
+            while not sleeping(project):  # It may have to become `sleep` yet.
+                await asyncio.sleep(0.02)
         terminal.transport.abort()
     async with asyncio.timeout(WAIT):
-        while not (project / "hup").exists() or sleeping():
+        while not (project / "hup").exists() or sleeping(project):
             await asyncio.sleep(0.02)
     async with ann.connect(f"/api/session/{pid}/term") as terminal:
         paste = bytes(97 + i * i % 26 for i in range(65536))
@@ -167,11 +169,12 @@ def md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def sleeping() -> bool:
-    """Whether the process of the test lives."""
+def sleeping(project: Path) -> bool:
+    """Whether the process of this test lives: others may run the same test beside it."""
     for entry in os.listdir("/proc"):
         try:
-            if entry.isdigit() and Path(f"/proc/{entry}/cmdline").read_bytes() == b"sleep\x004242\x00":
+            found = entry.isdigit() and Path(f"/proc/{entry}/cmdline").read_bytes() == b"sleep\x004242\x00"
+            if found and os.readlink(f"/proc/{entry}/cwd") == str(project):
                 return True
         except OSError:
             continue
