@@ -715,3 +715,33 @@ async def test_the_server_s_stop(moorage_server: Make, tmp_path: Path) -> None:
             await viewer.next("agent_connected")
         assert await viewer.end() == 1001
         await opencode.until(lambda: not opencode.streams)
+
+
+async def test_what_is_kept_for_those_who_come_later_is_bounded(stage: Stage) -> None:
+    """A program in the session may ask without end; what it asks must not fill the server's memory."""
+    ann = await stage.server.as_user("operator")
+    live = stage.session(ann)
+    first = await stage.follow(ann, live)
+    for number in range(300):
+        await stage.opencode.send(
+            "permission.asked", id=f"per_{number}", sessionID=ROOT, permission="bash", metadata={"n": number}
+        )
+        await first.next("permission_request")
+    await stage.opencode.send(
+        "permission.asked", id="per_large", sessionID=ROOT, permission="bash", metadata={"x": "y" * 5_000_000}
+    )
+    assert (await first.next("permission_request"))["truncated"]
+    await stage.opencode.send("permission.asked", id="per_title", sessionID=ROOT, permission="z" * 2_000_000)
+    assert len((await first.next("permission_request"))["title"]) < 20_000
+    for number in range(20):
+        await stage.opencode.send(
+            "permission.asked", id=f"per_big_{number}", sessionID=ROOT, permission="bash", metadata={"x": "y" * 300_000}
+        )
+        await first.next("permission_request")
+    await stage.opencode.send("permission.replied", requestID="per_big_19", sessionID=ROOT, reply="once")
+    await first.next("permission_resolved")
+    second = await stage.follow(ann, live)
+    await second.say("get_messages", session_id=live.pid)
+    await second.next("messages", "error")
+    waiting = [one["permission_id"] for one in second.told if one["type"] == "permission_request"]
+    assert waiting == [f"per_big_{number}" for number in range(7, 19)], "the newest, 4 MiB together"

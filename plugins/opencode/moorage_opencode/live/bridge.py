@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import Iterable
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Protocol
@@ -29,6 +30,9 @@ FIRST_DELAY, LONGEST_DELAY, JITTER = 0.5, 30.0, 0.2
 TRIES = 50
 LOOK_AGAIN_SECONDS = 30.0
 """How often a session that does not run is looked at, should nobody tell that it does."""
+SLICE = 0.02
+"""Seconds of the server's time that a session's events may take at once. After more they wait for twice as long: it is
+a program of somebody's who says them, as many and as large as it likes."""
 _CONNECTED = "server.connected"
 _log = structlog.get_logger("moorage.opencode")
 
@@ -126,11 +130,13 @@ class Bridge:
         try:
             async with aclosing(self._opencode.events(live)) as chunks:
                 async for chunk in chunks:
-                    left_out = parser.left_out
+                    left_out, began = parser.left_out, time.thread_time()
                     for payload in parser.feed(chunk):
                         await self._take(live, payload)
                     if parser.left_out > left_out:
                         self._tell({"type": "session_error", "error_type": "EventTooLarge", "message": _TOO_LARGE})
+                    if (spent := time.thread_time() - began) > SLICE:
+                        await asyncio.sleep(min(2 * spent, 2.0))
         except (Unavailable, UpstreamError) as error:
             return error.message
         except MoorageError as error:

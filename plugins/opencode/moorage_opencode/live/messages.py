@@ -17,9 +17,10 @@ def encode(message: dict[str, Any], *, limit: int | None = MAX_MESSAGE) -> Prepa
     """As text. limit: None sends it whole."""
     text = _dump(message)
     if limit is not None and len(text) > limit:
-        text = _dump(_shortened(message) | {"truncated": True})
+        short = _shortened(message) | {"truncated": True}
+        text = _dump(short)
         if len(text) > limit:
-            text = _dump({name: value for name, value in message.items() if name not in _BULK} | {"truncated": True})
+            text = _dump({name: value for name, value in short.items() if name not in _BULK})
     return text
 
 

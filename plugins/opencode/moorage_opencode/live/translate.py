@@ -6,6 +6,7 @@ own is passed on as `opencode_event`.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
@@ -17,14 +18,57 @@ REMEMBERED = 5000
 """Parts, messages and tool calls of which the state is kept; of more than that the oldest are forgotten."""
 
 
+MAX_ID = 512
+"""Characters of an id, and of what is remembered as a word; what is longer is no OpenCode's, and not kept."""
+MAX_WAITING, MAX_WAITING_BYTES = 256, 4 * 1024 * 1024
+"""Questions that are kept for who comes later, of one session. A program in it may ask for ever."""
+
+
 class Recent(OrderedDict[str, V], Generic[V]):
     """A dictionary of bounded size that forgets what was set longest ago."""
 
     def __setitem__(self, key: str, value: V) -> None:
+        if len(key) > MAX_ID or (isinstance(value, str) and len(value) > MAX_ID):
+            return
         super().__setitem__(key, value)
         self.move_to_end(key)
         if len(self) > REMEMBERED:
             self.popitem(last=False)
+
+
+class Waiting(OrderedDict[str, Message]):
+    """Messages of a bounded size together; the oldest go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._sizes: dict[str, int] = {}
+
+    def __setitem__(self, key: str, value: Message) -> None:
+        self.pop(key, None)
+        size = len(key) + len(json.dumps(value))
+        if size > MAX_WAITING_BYTES:
+            return
+        super().__setitem__(key, value)
+        self._sizes[key] = size
+        while len(self) > MAX_WAITING or sum(self._sizes.values()) > MAX_WAITING_BYTES:
+            del self[next(iter(self))]
+
+    def __delitem__(self, key: str) -> None:
+        super().__delitem__(key)
+        self._sizes.pop(key, None)
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        """Take one away; `default` if it is not there."""
+        if key not in self:
+            return default
+        value = self[key]
+        del self[key]
+        return value
+
+    def clear(self) -> None:
+        """Forget all."""
+        super().clear()
+        self._sizes.clear()
 
 
 class Translator:
@@ -37,9 +81,9 @@ class Translator:
         self._roles: Recent[str] = Recent()
         self._tools: Recent[str] = Recent()
         self._parents: Recent[str | None] = Recent()
-        self.busy: dict[str, bool] = {}
+        self.busy: Recent[bool] = Recent()
         """By OpenCode session, of those that nobody else began (sub-agents)."""
-        self.waiting: Recent[Message] = Recent()
+        self.waiting = Waiting()
         """Questions and requests for permission that nobody has answered, by their ids."""
         self._handlers: dict[str, Callable[[Properties], Iterable[Message]]] = {
             "server.connected": _nothing,
@@ -76,7 +120,7 @@ class Translator:
         """The OpenCode sessions that there are, as it lists them."""
         for info in sessions:
             if isinstance(info, dict) and isinstance(info.get("id"), str):
-                self._parents[info["id"]] = info.get("parentID")
+                self._parents[info["id"]] = _text_or_none(info.get("parentID"))
 
     def present(self) -> list[Message]:
         """What one who comes now has to know: who works, and what waits for an answer."""
@@ -110,7 +154,7 @@ class Translator:
 
     def _session(self, properties: Properties) -> Iterable[Message]:
         info = properties["info"]
-        self._parents[info["id"]] = info.get("parentID")
+        self._parents[info["id"]] = _text_or_none(info.get("parentID"))
         yield _RAW
 
     def _session_deleted(self, properties: Properties) -> Iterable[Message]:
@@ -147,7 +191,7 @@ class Translator:
 
     def _message(self, properties: Properties) -> Iterable[Message]:
         info = properties["info"]
-        self._roles[info["id"]] = info["role"]
+        self._roles[info["id"]] = str(info["role"])
         yield {"type": "message_updated", "message": info}
 
     def _delta(self, properties: Properties) -> Iterable[Message]:
@@ -269,6 +313,10 @@ def _session_of(properties: Properties) -> str | None:
     inner = properties.get("part") or properties.get("info")
     session = properties.get("sessionID") or (inner.get("sessionID") if isinstance(inner, dict) else None)
     return session if isinstance(session, str) else None
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _text(kind: str, message_id: str, delta: str) -> Message:
