@@ -288,3 +288,31 @@ def test_the_same_on_uvloop(tmp_path: Path) -> None:
     said = uvloop.run(ask())
     assert [message["type"] for message in said] == ["http.response.start", "http.response.body"]
     assert said[1]["body"] == b"ok"
+
+
+async def test_one_upstream_does_not_take_all_connections(
+    place: Place, client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that answers nobody leaves some to the others."""
+    monkeypatch.setattr("moorage.proxy.targets.MAX_AT_ONCE", 3)
+    asked, answer = asyncio.Semaphore(0), asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await place.upstream.head(reader)
+        asked.release()
+        await answer.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    place.upstream.talk = talk
+    waiting = [asyncio.create_task(client.get("/box/it/")) for _ in range(3)]
+    for _ in waiting:
+        await asyncio.wait_for(asked.acquire(), WAIT)
+    refused = await client.get("/box/it/")
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    other = place.plugin.hub.upstreams.register("other", port=place.port)
+    assert not other.in_use
+    elsewhere = asyncio.create_task(client.get("/box/other/"))
+    await asyncio.wait_for(asked.acquire(), WAIT)
+    answer.set()
+    assert [(await one).status_code for one in (*waiting, elsewhere)] == [200] * 4

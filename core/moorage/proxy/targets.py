@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from moorage.proxy.connection import Connection
 
+MAX_AT_ONCE = 1024
+"""Exchanges with one upstream at once. All upstreams share the pool's connections: one that answers nobody, and whoever
+asks it on and on, must leave some to the others."""
 _closing: set[asyncio.Task[None]] = set()
 """Clients that are being closed; the loop alone would not keep their tasks."""
 
@@ -66,12 +69,17 @@ class Upstream:
 
     @contextmanager
     def use(self) -> Iterator[None]:
-        """Around an exchange: it is broken off when the upstream is closed. Unavailable when that has happened."""
+        """Around an exchange: it is broken off when the upstream is closed.
+
+        Unavailable when that has happened, or too many are under way.
+        """
         if self.closed:
             raise Unavailable("The service has ended")
         task = asyncio.current_task()
         assert task is not None
         before, within = task.cancelling(), task in self._running
+        if not within and len(self._running) >= MAX_AT_ONCE:
+            raise Unavailable("Too much is asked of this service at once", headers={"Retry-After": "1"})
         self._running.add(task)
         try:
             yield
