@@ -468,7 +468,8 @@ class App:
 def _runtimes(settings: Settings, config: Path | None, metrics: ScopedMetrics) -> Runtimes:
     """The core's own runtimes, as far as they are switched on. config: the file, which no workload is to see."""
     runtimes, folder = Runtimes(metrics), settings.data_dir / "runtimes"
-    hidden = (settings.data_dir, *((config,) if config else ()))
+    own = (settings.data_dir, config, settings.server.tls_key)
+    hidden = tuple(path for path in own if path is not None)
     if settings.runtimes.process.enabled:
         runtimes.add(
             ProcessRuntime(

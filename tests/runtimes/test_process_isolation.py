@@ -239,3 +239,18 @@ async def test_a_link_that_is_put_in_a_folders_place_is_not_followed(workshop, t
     assert "key" not in (await runtime.logs("t.one")).decode()
     with pytest.raises(ValidationFailed, match="There is a link in"):
         await runtime.start("t.one")
+
+
+async def test_a_sandbox_changes_nothing_of_the_kernel_also_where_the_server_is_root(workshop):
+    """`core_pattern` names a program that the kernel runs as root: who may write it has left the sandbox."""
+    runtime = await workshop.open("bubblewrap")
+    text = """
+    find /proc -regex '/proc/\\([0-9]+\\|self\\|thread-self\\|task\\)' -prune -o -type f -writable -exec test -f {} \\; -print 2>/dev/null
+    for name in kernel/core_pattern kernel/modprobe vm/swappiness; do
+        cat /proc/sys/$name >/tmp/now 2>/dev/null && { cat /tmp/now >/proc/sys/$name; } 2>/dev/null && echo wrote $name
+    done
+    head -c 1 /proc/kcore /proc/keys /proc/slabinfo 2>/dev/null | grep -v '^==>' | tr -d '\\n'
+    ls /etc/ssl/private 2>/dev/null
+    """
+    _, said = await ran(runtime, script(text))
+    assert said == ""

@@ -23,6 +23,28 @@ ETC = (
     "zsh",
 )  # fmt: skip
 """Of /etc only what programs need: the rest has keys and passwords, of which the server's user may read some."""
+PRIVATE = ("/etc/ssl/private", "/etc/pki/private", "/etc/pki/tls/private")
+"""Of that, keys again."""
+PROC_READ_ONLY = (
+    "acpi",
+    "bus",
+    "driver",
+    "dynamic_debug",
+    "fs",
+    "irq",
+    "mtrr",
+    "pressure",
+    "scsi",
+    "sys",
+    "sysrq-trigger",
+    "tty",
+)
+PROC_HIDDEN = (
+    "kcore", "keys", "key-users", "kmsg", "kpagecgroup", "kpagecount", "kpageflags", "latency_stats", "sched_debug",
+    "slabinfo", "timer_list", "vmallocinfo",
+)  # fmt: skip
+"""Of /proc: the kernel takes a root user's program for root there, in whatever namespace, without any capability. Where
+the server runs as root, `/proc/sys/kernel/core_pattern` would be the way out of the sandbox."""
 SHARED_MEMORY = 64 * 1024 * 1024
 PLUGINS = "plugins"
 
@@ -66,6 +88,11 @@ def arguments(program: str, spec: WorkloadSpec, *, temporary: Path, hidden: Sequ
         "--die-with-parent", "--proc", "/proc", "--dev", "/dev", "--size", str(SHARED_MEMORY), "--tmpfs", "/dev/shm",  # noqa: S108
         "--remount-ro", "/dev", "--dir", "/run", "--dir", "/var", "--symlink", "../tmp", "/var/tmp",  # noqa: S108
     ]  # fmt: skip
+    for name in PROC_READ_ONLY:
+        options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    for name in PROC_HIDDEN:
+        if Path("/proc", name).exists():
+            options += ["--ro-bind", os.devnull, f"/proc/{name}"]
     binds = [_Bind(Path("/tmp"), temporary, read_only=False)]  # noqa: S108 - it is the workload's own.
     for folder in map(Path, SYSTEM):
         if folder.is_symlink():
@@ -76,6 +103,7 @@ def arguments(program: str, spec: WorkloadSpec, *, temporary: Path, hidden: Sequ
         file = Path("/etc", name)
         if file.exists():
             binds.append(_Bind(file, file.resolve()))
+    binds += [_Bind(Path(folder), None) for folder in PRIVATE if Path(folder).is_dir()]
     binds += [_Bind(mount.source, mount.source, mount.read_only) for mount in _mounts(spec)]
     binds += _covers(binds, [path.resolve() for path in hidden])
     # What lies deeper comes later, or it would be covered.
