@@ -245,7 +245,8 @@ async def test_a_sandbox_changes_nothing_of_the_kernel_also_where_the_server_is_
     """`core_pattern` names a program that the kernel runs as root: who may write it has left the sandbox."""
     runtime = await workshop.open("bubblewrap")
     text = """
-    find /proc -regex '/proc/\\([0-9]+\\|self\\|thread-self\\|task\\)' -prune -o -type f -writable -exec test -f {} \\; -print 2>/dev/null
+    find /proc -regex '/proc/\\([0-9]+\\|self\\|thread-self\\|task\\)' -prune -o \\
+        -type f -writable -exec test -f {} \\; -print 2>/dev/null
     for name in kernel/core_pattern kernel/modprobe vm/swappiness; do
         cat /proc/sys/$name >/tmp/now 2>/dev/null && { cat /tmp/now >/proc/sys/$name; } 2>/dev/null && echo wrote $name
     done
