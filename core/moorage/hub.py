@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from moorage.ownid import own_id
 from moorage.plugin import PluginConfig
 
 if TYPE_CHECKING:
@@ -103,3 +104,10 @@ class Hub:
         """The plugin's data folder, created if need be."""
         self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
         return self.data_dir
+
+    def server_id(self) -> str:
+        """Eight hexadecimal digits that no other server on the same database has, kept in the plugin's folder.
+
+        For what is in the database and lives on one server. Reads a file: ask once, at the start. OSError, Unavailable.
+        """
+        return own_id(self.folder())

@@ -17,10 +17,10 @@ from containers import docker_runtime, remove_all
 from harness import running
 from moorage.config.settings import DockerSettings
 from moorage.errors import Conflict, NotFound, Unavailable, ValidationFailed
+from moorage.ownid import own_id
 from moorage.runtimes import Limits, Mount, TerminalSize, WorkloadSpec, WorkloadStatus
 from moorage.runtimes import docker as docker_module
 from moorage.runtimes.docker import DockerRuntime
-from moorage.runtimes.docker_spec import own_id
 from realparts.docker_engine import DockerEngine
 
 

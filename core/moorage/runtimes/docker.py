@@ -17,6 +17,7 @@ import structlog
 
 from moorage.config.settings import DockerSettings
 from moorage.errors import Conflict, MoorageError, NotFound, Unavailable, ValidationFailed
+from moorage.ownid import own_id
 from moorage.plugin import Health
 from moorage.runtimes import docker_spec as made
 from moorage.runtimes.base import Exec, Stats, TerminalSize, WorkloadSpec, WorkloadState, WorkloadStatus
@@ -63,7 +64,7 @@ class DockerRuntime:
 
     async def open(self) -> None:
         """See `Runtime.open`."""
-        self._server, self._closed = await asyncio.to_thread(made.own_id, self._folder), False
+        self._server, self._closed = await asyncio.to_thread(own_id, self._folder), False
         self._calls = Calls(self._settings.url, self._settings.timeout, self._settings.threads)
         label = f"{made.SERVER}={self._server}"
         self._watcher = Watcher(self._settings.url, label, self._settings.timeout, self._connected)

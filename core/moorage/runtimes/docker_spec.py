@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
 import re
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from moorage.errors import Unavailable, ValidationFailed
+from moorage.errors import ValidationFailed
 from moorage.runtimes.base import Endpoint, Stats, WorkloadSpec, WorkloadState, WorkloadStatus
 
 SERVER, NAME, PORTS, LABELS, DIGEST = (f"moorage.{word}" for word in ("server", "name", "ports", "labels", "digest"))
@@ -308,20 +304,3 @@ def stats_of(told: Mapping[str, Any], unit: str, before: Sample | None) -> tuple
 
 def _blocks(entries: list[Any], what: str) -> int:
     return sum(int(entry["value"]) for entry in entries if str(entry.get("op", "")).lower() == what)
-
-
-def own_id(folder: Path) -> str:
-    """Eight hexadecimal digits, made once and kept: no other server on the engine has them."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    path = folder / "id"
-    with contextlib.suppress(FileExistsError):
-        new = folder / f"id.{os.getpid()}"
-        new.write_text(secrets.token_hex(4) + "\n")
-        try:
-            os.link(new, path)
-        finally:
-            new.unlink()
-    found = path.read_text().strip()
-    if len(found) != 8 or set(found) - set("0123456789abcdef"):
-        raise Unavailable(f"{path} does not hold the eight digits that the server wrote: mend or remove it")
-    return found

@@ -11,7 +11,8 @@ from tortoise.models import Model
 class OpenCodeSession(Model):
     """A session of a user with a project. Its workload's name in the runtime is `workload`.
 
-    pid: a UUID, because the contract's clients expect one. status: see `states.Status`. runtime: the kind that it was
+    pid: a UUID, because the contract's clients expect one. server: whose it is, of several that share the database:
+    nobody else touches it. status: see `states.Status`. runtime: the kind that it was
     made with. sealed: what is secret of it (OpenCode's password, the client's variables), as sealed JSON.
     operation: what is being done with it and must be brought to an end after a crash, see `states.Operation`.
     generation: counted up by each upgrade, so that nothing mistakes the old workload for the new.
@@ -19,6 +20,7 @@ class OpenCodeSession(Model):
 
     id = fields.IntField(primary_key=True)
     pid = fields.CharField(max_length=36, unique=True)
+    server = fields.CharField(max_length=16, db_index=True)
     user_id = fields.IntField(db_index=True)
     name = fields.CharField(max_length=255)
     workspace_path = fields.TextField()

@@ -54,6 +54,7 @@ class Sessions:
 
     def __init__(self, hub: Hub, config: OpenCodeConfig) -> None:
         self.hub, self.config = hub, config
+        self._server = ""
         self.program = Program(config.binary)
         self.records = Records()
         folder = hub.data_dir
@@ -77,9 +78,9 @@ class Sessions:
 
     async def start(self) -> None:
         """Read the table, take up again what runs, bring to an end what a crash left half done."""
-        self.hub.folder()
+        self._server = await asyncio.to_thread(self.hub.server_id)
         self._background.open()
-        rows = await store.everything()
+        rows = await store.everything(self._server)
         for row in rows:
             self.records.add(entry_of(row))
         self._figures.count(self.records)
@@ -188,7 +189,7 @@ class Sessions:
 
     async def page(self, user_id: int | None, *, offset: int, limit: int) -> tuple[list[OpenCodeSession], int]:
         """A user's sessions (None: everybody's), newest first, and how many there are."""
-        return await store.page(user_id, offset=offset, limit=limit)
+        return await store.page(self._server, user_id, offset=offset, limit=limit)
 
     async def create(self, actor: Actor, wish: Wish, *, wait: bool = True) -> OpenCodeSession:
         """Make a session and start it; returns when it runs, or with wait=False when it is written down.
@@ -208,6 +209,7 @@ class Sessions:
         async with self._room.to_keep(pid, user.id), self._room.to_run(pid, user.id):
             row = OpenCodeSession(
                 pid=pid,
+                server=self._server,
                 user_id=user.id,
                 name=self._name(wish, user, project),
                 workspace_path=str(project),
@@ -243,7 +245,7 @@ class Sessions:
         lock = self._finding.setdefault((user.id, path), asyncio.Lock())
         try:
             async with lock:
-                rows = await store.in_project(user.id, path)
+                rows = await store.in_project(self._server, user.id, path)
                 if not rows:
                     return await self.create(actor, wish)
                 order = [Status.RUNNING, Status.STARTING, Status.PENDING, Status.STOPPED, Status.STOPPING]
@@ -297,7 +299,7 @@ class Sessions:
 
     async def updates(self, user_id: int) -> list[Update]:
         """What of a user's sessions that run could be upgraded."""
-        rows = await store.active_of(user_id)
+        rows = await store.active_of(self._server, user_id)
         return [update for update in await self._digests.updates(rows) if update.digest is not None]
 
     async def update(self, actor: Actor, pid: str) -> Update:

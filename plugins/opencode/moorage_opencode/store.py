@@ -14,9 +14,9 @@ from moorage_opencode.states import ACTIVE
 NEWEST = ("-created_at", "-id")
 
 
-async def everything() -> list[OpenCodeSession]:
-    """All rows, oldest first."""
-    return await OpenCodeSession.all().order_by("id")
+async def everything(server: str) -> list[OpenCodeSession]:
+    """All rows of one server, oldest first: several may share the database."""
+    return await OpenCodeSession.filter(server=server).order_by("id")
 
 
 async def get(pid: str) -> OpenCodeSession:
@@ -27,21 +27,23 @@ async def get(pid: str) -> OpenCodeSession:
     return row
 
 
-async def page(user_id: int | None, *, offset: int, limit: int) -> tuple[list[OpenCodeSession], int]:
+async def page(server: str, user_id: int | None, *, offset: int, limit: int) -> tuple[list[OpenCodeSession], int]:
     """Rows of a user (None: of everybody), newest first, and how many there are in all."""
-    chosen = OpenCodeSession.all() if user_id is None else OpenCodeSession.filter(user_id=user_id)
+    chosen = OpenCodeSession.filter(server=server)
+    if user_id is not None:
+        chosen = chosen.filter(user_id=user_id)
     return await chosen.order_by(*NEWEST).offset(offset).limit(limit), await chosen.count()
 
 
-async def active_of(user_id: int) -> list[OpenCodeSession]:
+async def active_of(server: str, user_id: int) -> list[OpenCodeSession]:
     """A user's sessions that run or are about to, newest first."""
     wanted = [status.value for status in ACTIVE]
-    return await OpenCodeSession.filter(user_id=user_id, status__in=wanted).order_by(*NEWEST)
+    return await OpenCodeSession.filter(server=server, user_id=user_id, status__in=wanted).order_by(*NEWEST)
 
 
-async def in_project(user_id: int, path: str) -> list[OpenCodeSession]:
+async def in_project(server: str, user_id: int, path: str) -> list[OpenCodeSession]:
     """A user's sessions with one project, newest first."""
-    return await OpenCodeSession.filter(user_id=user_id, workspace_path=path).order_by(*NEWEST)
+    return await OpenCodeSession.filter(server=server, user_id=user_id, workspace_path=path).order_by(*NEWEST)
 
 
 async def save(row: OpenCodeSession, **changes: Any) -> None:

@@ -10,6 +10,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
         CREATE TABLE "opencode_sessions" (
     "id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     "pid" VARCHAR(36) NOT NULL UNIQUE,
+    "server" VARCHAR(16) NOT NULL,
     "user_id" INT NOT NULL,
     "name" VARCHAR(255) NOT NULL,
     "workspace_path" TEXT NOT NULL,
@@ -30,6 +31,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     "stopped_at" TIMESTAMP,
     "last_activity_at" TIMESTAMP
 ) /* A session of a user with a project. Its workload's name in the runtime is `workload`. */;
+CREATE INDEX "idx_opencode_se_server_804286" ON "opencode_sessions" ("server");
 CREATE INDEX "idx_opencode_se_user_id_4d87eb" ON "opencode_sessions" ("user_id");
 CREATE INDEX "idx_opencode_se_status_c43aec" ON "opencode_sessions" ("status");
 CREATE INDEX "idx_opencode_se_created_a8d7a9" ON "opencode_sessions" ("created_at");"""
@@ -41,27 +43,27 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 
 
 MODELS_STATE = (
-    "eJztmW1z4jYQgP+Khi/NzaTM8BLuJt9oQnt0LnBz+NqbazqKsAWo2JJPko8wN/nvXck2tg"
-    "GnmElSYPIJe7W7Wj27ejM/aiKk3BUerQ/h4QoeRlQpJnjtEv2ocRJQeChXOkc1EoZ5FSPS"
-    "ZOwX7LCK9ZU1GCstiatBYUJ8RUHkUeVKFuq431oXJfpITBBBkaISLZiewXMoxT/U1XXU1w"
-    "othJz7gng/KWQiRYwjPaNIRlwz86rQXapyVzdde8KFvhmfPlsvt/yWh8y7BCefP/evz9GY"
-    "ugRcWxNXcDty8OT6jHJwTu9D6AgJTutIaaIjdQlhUXRnXqiqj6zsrp52d2kdzRn34IFoxD"
-    "RaEHXLA+JRGz24ocSnEMHCtit4dyXVZpCgfJZmEGIIiVIQuXceB2cjAvF3IplJoHpzjohK"
-    "3KHfR8MBjA4yKonJU+Z/TAEo8mAIMT7ohUB4QaQ0tKGxFNF0ppEWIEYUWshEA2qCXEnU7L"
-    "ww3GHq3pCcUr7qzBUwfggjCtF4iShxZ/A4lTBqcCBiFlzomQklYOBtTpUdlvC9VQbRREgr"
-    "5HRh6yHi7FtEsRZTCmIJVfHX3yAGuvSeqvQ1nOMJo75XmBLMMw6sHOtlaGV9rn+1iqbUxt"
-    "gVfhTwTDlc6pngK23GtZEmo6TGvZaRmQ488v1kCqUzJI40U4lDzNl4dEIi30wqYx0HkMlq"
-    "GA+GDh71HIxrGxMutcjNjkQEFWsmK4Sq7OinJoSfm4322/a7Vqf9DlRsmCvJ24e46wxMbG"
-    "jxDJzag20nmsQalnEGNdxG9WpG5Has4VauEPA615Ti4YINyD32KZ/qGby2Oo9Q/KP76ep9"
-    "99NZq/PGdChgQYkX20HS0rRNBnQG1ixuuFLJ5iz+u2534ZsKjrlyM6D2t0KppvpPU6ubLL"
-    "Od9MWrtXlxsUO5glZpvdq2Il+zZKuQuBSHBHrZIO3Q+5LC3bQ8CeaPIHZ6XxzjOVDqm58n"
-    "e3bT/WKhB8uk5cNw8FuqnsvE1YfhL2sJIMBHV6nwlcFeuJO14FBov0CFJwe6KohzJidR00"
-    "XKnfYOkDvtUsamaXMRMee+KozzNid3sOi0dkHcKkfcWkfMApj3VfiuDE5vmbhoNHfAC1ql"
-    "fG3bFsDYY1OqKi3H63avuHfCDUOthDnVPz28z7LphUJuwVt6CUnV97qBHBrdJ76BxF+Lqt"
-    "RqZvFcp4f/b2dr7HJlbpRfmRsbV+bVl64qiAtGp7cmPD1lKqWQOKBKbT1HlF/zNgxPgfZL"
-    "X/Lib7tVsGcWJ3EDeWng2SftCrtg0ei5vsZtcm8cyU7oSmpGjsmWo8U1tJg783ayRcs1sl"
-    "5iWk8fjm+PfKy8+ze9kdO9+Vio8euu0zMtzUJ9p9Kz9ZV95QT92XfeI/OKvg4HPUtTKD2V"
-    "tsdMz/laMzGRSAvMxQITLw8yFaei9fOO3C/LRcsnyPIR7RrHl2URhntmOW/5muVDzrJPlM"
-    "bE1ew708s9cr3N/jXjh5Zx89/5ZJ77o9cIxsSdL4j08EaLaIoy3c2moBmsSwiHm4CX0Hx4"
-    "+BeZ/Cv2"
+    "eJztmm1z2jgQgP+Khi+XzuSY4SW0k2804a7cNNAp7rXTy40ibAE6bMmV5BCmk/9+K9nGNi"
+    "8pZkgGmHyKvdpdrZ5dvZn8rIiQcld4tNqHhyt4GFClmOCVS/SzwklA4WGz0jmqkDDMqxiR"
+    "JkO/YIdVrK+swVBpSVwNCiPiKwoijypXslDH/VbaKNFHYoQIihSVaMb0BJ5DKf6jrq6irl"
+    "ZoJuTUF8T7TSETKWIc6QlFMuKamVeF7lKVu6rp2hMu9M34+Nl6ueW3PGTeJTj58qV7fY6G"
+    "1CXg2pq4gtuRgyfXZ5SDc/oQQkdIcFpFShMdqUsIi6I780JVdWBld9W0u0vraMq4Bw9EI6"
+    "bRjKhbHhCP2ujBDSU+hQhmtl3BuyupNoME5bM0gxBDSJSCyL3zODgbEYjviWQmgerNOSIq"
+    "cYf+GvR7MDrIqCQmT5n/IQWgyIMhxPigFwLhBZHS0IaGUkTjiUZagBhRaCEjDagJciVRk/"
+    "PCcPupe0NyTPmiM1fA+CGMKETDOaLEncDjWMKowYGIWXChJyaUgIG3KVV2WML3FhlEIyGt"
+    "kNOZrYeIsx8RxVqMKYglVMU//4IY6NIHqtLXcIpHjPpeYUowzziwcqznoZV1uf7DKppSG2"
+    "JX+FHAM+VwrieCL7QZ10aajJIa91pGZjrwyPeTKZTOkDjSTCUOMWfj0RGJfDOpjHUcQCar"
+    "YNzrO3jQcTCurEy41CI3OxIRVKyZrBCqsqMfmxB+r9eab5vvGq3mO1CxYS4kbx/jrjMwsa"
+    "HF03Mqj7adaBJrWMYZ1HAd1asJkeuxhmu5QsDLXFOKhws2IA/Yp3ysJ/DaaD1B8e/256sP"
+    "7c9njdYb06GABSVebHtJS902GdAZWFjb7qkswzaz2A/eVHAIfGvb8K1t5ltb4Ws2D1xqSc"
+    "hZ/HpdOALAe1kZMqD2b4lyTfWfq1izk8qLV2v94mKLcgWtjfVq24p8zZaoQuJSHBLoZYW0"
+    "Qx82FO6q5UkwfwKx0/nmGM+BUj/8PNmzm/Y3Cz2YJy0f+70/U/VcJq4+9t8vJYAAH12mwh"
+    "cGO+FO1oJDof0CFZ4cmMsgzpmcRE0XKbeaW0BuNTcyNk2ri4g5V5dhnLc5uYNbq7EN4sZm"
+    "xI1lxCyAeV+G78Lg9JaJi1p9C7ygtZGvbVsDGHtsTFWp5XjZ7hX3VrhhqKUwp/qnh/dZNr"
+    "1QyDV4N15CUvWdbiCHRnfPN5D4a1ypK/PC4vXK/Osr8+JLYhnEBaPTWxP2T5lKKSQOqFJr"
+    "zxGbr3krhqdA+6UvefG38zLYM4uTuIG8NPDsJ4MSu2DR6Lm+xq1yrx3JTuhKakaOyZqjxT"
+    "W0mDvzerJFyyWyXmJaTR+Ob498qry7N52B0775VKjx67bTMS31Qn2n0rPllX3hBH3tOh+Q"
+    "eUXf+72OpSmUHkvbY6bnfK+YmEikBeZihomXB5mKU9HyeUfuluWi5R6yfES7xvFlWYThjl"
+    "nOW75m+ZCz7BOlMXE1u2d6vkOu19m/ZvzQMm7+N2E0zf2QbgRD4k5nRHp4pUXUxSbd1aag"
+    "HixLCIebgJfQfHz8Hxgfm+g="
 )
