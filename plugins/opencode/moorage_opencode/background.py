@@ -35,4 +35,4 @@ class Background:
             # A copy, since the caller may be running in the context itself, which cannot be entered twice.
             return self._context.copy().run(self._tasks.spawn, coro, name)
         except RuntimeError as error:
-            raise Unavailable("The server is shutting down") from error
+            raise Unavailable("The server is stopping, or reads its configuration again") from error

@@ -61,7 +61,7 @@ async def done(task: asyncio.Task[Outcome]) -> None:
     """Wait for an operation and raise its error. The task goes on when the waiting is broken off."""
     await asyncio.wait({task})
     if task.cancelled():
-        raise Unavailable("The server is shutting down")
+        raise Unavailable("The server is stopping, or reads its configuration again")
     outcome = task.result()
     if outcome.error is not None:
         raise outcome.error

@@ -228,9 +228,15 @@ class Sessions:
                 await self._commands.record("session_created", actor, entry_of(row).live, {"project": str(project)})
             entry = entry_of(row)
             self.records.add(entry)
+        try:
+            task = self._commands.first_start(entry)
+        except Unavailable:
+            # Stopped or replaced by a reload meanwhile: nobody would look after it until the next start.
+            self.records.remove(entry)
+            await store.delete(row)
+            raise
         self._figures.count(self.records)
         self._life.tell(row, row.status)
-        task = self._commands.first_start(entry)
         if wait:
             await done(task)
         return await store.get(pid)
