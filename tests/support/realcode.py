@@ -60,11 +60,14 @@ class Coding:
 
 
 @contextlib.contextmanager
-def coding(folder: Path, binary: Path, core: dict[str, Any] | None = None, **options: Any) -> Iterator[Coding]:
-    """A server with the users of `ROLES`; all that it has started is ended with it."""
+def coding(
+    folder: Path, binary: Path, core: dict[str, Any] | None = None, *, llm_host: str = "127.0.0.1", **options: Any
+) -> Iterator[Coding]:
+    """A server with the users of `ROLES`; all that it has started is ended with it. llm_host: where sessions reach
+    the provider."""
     projects = folder / "projects"
     projects.mkdir(parents=True)
-    llm = Llm()
+    llm = Llm(llm_host)
     plugin = {
         "enabled": True,
         "required": True,

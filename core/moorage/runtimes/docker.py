@@ -117,9 +117,12 @@ class DockerRuntime:
                     f"The image {image!r} is not on the Docker engine, and is not fetched by itself: "
                     f"run `docker pull {image}` or build it there"
                 )
-            body = made.body(spec, await self._place(spec), digest)
+            place = await self._place(spec)
+            body = made.body(spec, place, digest)
             if self._settings.url.startswith("unix://"):
                 await asyncio.to_thread(made.check_mounts, spec)
+                if spec.home is not None:
+                    await asyncio.to_thread(made.hand_over, spec.home, place.user)
             try:
                 await self._do(lambda client: client.create_container_from_config(body, self._called(spec.name)))
             except Refused as refused:

@@ -147,7 +147,8 @@ class Calls:
         elif isinstance(error, InvalidVersion):
             told = Unavailable("The Docker engine is too old: it must be 20.10 or newer")
         elif isinstance(error, (DockerException, requests.exceptions.RequestException, OSError)):
-            told = Unavailable(f"The Docker engine at {self._url} cannot be reached")
+            # Where it is, the log says: this is told to whoever asked for something.
+            told = Unavailable("The Docker engine cannot be reached")
         else:
             return error
         told.__cause__ = error

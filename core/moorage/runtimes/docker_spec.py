@@ -169,6 +169,21 @@ def check_mounts(spec: WorkloadSpec) -> None:
             raise ValidationFailed(f"There is a link in {mount.source}")
 
 
+def hand_over(home: Path, user: str) -> None:
+    """Make a home and all in it a user's ("UID" or "UID:GID"), where it is not yet. Only root can.
+
+    What is in it belongs to a container that is yet to be made: nobody changes it meanwhile.
+    """
+    number, _, group = user.partition(":")
+    if os.geteuid() != 0 or not number.isdigit() or home.stat().st_uid == int(number):
+        return
+    owner = (int(number), int(group) if group.isdigit() else -1)
+    for _, folders, files, fd in os.fwalk(home, follow_symlinks=False):
+        for name in (*folders, *files):
+            os.chown(name, *owner, dir_fd=fd, follow_symlinks=False)
+    os.chown(home, *owner)
+
+
 def image_digest(image: Mapping[str, Any], name: str) -> str:
     """Of an image as the engine shows it: what a registry calls it, else the engine's own id.
 

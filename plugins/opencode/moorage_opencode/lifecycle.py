@@ -16,6 +16,7 @@ from typing import Any
 from moorage.api import (
     Endpoint,
     Hub,
+    MoorageError,
     NotFound,
     RuntimeView,
     Unavailable,
@@ -138,7 +139,7 @@ class Lifecycle:
             if not force:
                 await self.fail(entry, row, "It could not be deleted: its runtime is not available")
                 raise
-            self._hub.log.error("session deleted, its workload may be left", session=row.pid, exc_info=error)
+            left_behind(self._hub, row, "session deleted, its workload may be left", error)
         await asyncio.to_thread(shutil.rmtree, self.home(row.pid), ignore_errors=True)
         await store.delete(row)
         self._records.remove(entry)
@@ -157,6 +158,14 @@ class Lifecycle:
 def upstream_name(pid: str) -> str:
     """How a session's OpenCode is called among the plugin's upstreams."""
     return f"opencode-{pid}"
+
+
+def left_behind(hub: Hub, row: OpenCodeSession, what: str, error: Exception) -> None:
+    """Log that a workload may be left. A runtime that says why needs no traceback."""
+    if isinstance(error, MoorageError):
+        hub.log.error(what, session=row.pid, reason=error.message)
+    else:
+        hub.log.error(what, session=row.pid, exc_info=error)
 
 
 def _nothing(entry: Entry) -> None:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from functools import partial
 
-from moorage.api import Hub, Unavailable, WorkloadState, WorkloadStatus
+from moorage.api import Hub, MoorageError, Unavailable, WorkloadState, WorkloadStatus
 
 from moorage_opencode import store
 from moorage_opencode.background import Background
@@ -67,6 +67,8 @@ class Reconciler:
                 await asyncio.wait({task})
             if task.cancelled() or not isinstance(task.result().error, Away):
                 return
+            # An engine that ends takes its containers with it: that is no fault of theirs.
+            entry.restarts = 0
             await asyncio.sleep(pause)
             pause = min(LONGEST_RETRY, pause * 2)
 
@@ -85,7 +87,7 @@ class Reconciler:
         elif row.status == Status.STOPPING:
             await self._life.halt(entry, row)
         elif row.status in (Status.PENDING, Status.STARTING):
-            await self._starter.begin(entry, row)
+            await self._begin(entry, row)
         elif row.status == Status.RUNNING:
             await self._is_it_there(entry, row, state)
 
@@ -141,18 +143,7 @@ class Reconciler:
                 away = True
             await asyncio.sleep(pause)
             pause = min(LONGEST_RETRY, pause * 2)
-        self._operations.run(entry, "look after", lambda: self._look_after(entry))
-
-    async def _look_after(self, entry: Entry) -> None:
-        if entry.live.status != Status.RUNNING:
-            return
-        row = await store.get(entry.live.pid)
-        try:
-            state = await (await self._life.runtime(row)).inspect(row.workload)
-        except Unavailable:
-            self.watch(entry)
-        else:
-            await self._is_it_there(entry, row, state)
+        self._background.spawn(self._settle(entry), f"look after {entry.live.pid}")
 
     async def _ended(self, entry: Entry, row: OpenCodeSession, state: WorkloadState) -> None:
         """It ended by itself: once it is started again, then it has failed."""
@@ -171,7 +162,28 @@ class Reconciler:
         await asyncio.sleep(RESTART_PAUSE)
         if entry.stops:
             raise Interrupted
-        await self._starter.begin(entry, row)
+        if await self._is_away(row):
+            raise Away
+        await self._begin(entry, row)
+
+    async def _begin(self, entry: Entry, row: OpenCodeSession) -> None:
+        """Start it. Away, and the session still to be started, when the runtime went away meanwhile."""
+        try:
+            await self._starter.begin(entry, row)
+        except Interrupted:
+            raise
+        except MoorageError as error:
+            if not await self._is_away(row):
+                raise
+            await self._life.move(entry, row, Status.STARTING, stopped_at=None)
+            raise Away from error
+
+    async def _is_away(self, row: OpenCodeSession) -> bool:
+        try:
+            await (await self._life.runtime(row)).inspect(row.workload)
+        except Unavailable:
+            return True
+        return False
 
 
 class Away(Unavailable):

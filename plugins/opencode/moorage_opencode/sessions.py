@@ -41,7 +41,7 @@ from moorage_opencode.records import Entry, Live, Records, entry_of
 from moorage_opencode.rights import CONTROL, CREATE, DELETE, VIEW
 from moorage_opencode.sealed import Secrets
 from moorage_opencode.starting import Starter
-from moorage_opencode.states import Status
+from moorage_opencode.states import ACTIVE, Status
 from moorage_opencode.upkeep import Upkeep
 from moorage_opencode.wishes import Wish
 
@@ -150,7 +150,10 @@ class Sessions:
                 await self._commands.record("session_resumed", SERVER, entry.live, {"because": "used"})
                 await done(self._commands.begin(entry))
             else:
-                raise Unavailable(f"The session is {entry.live.status}")
+                away = entry.live.status in ACTIVE
+                raise Unavailable(
+                    "What runs the session cannot be reached now" if away else f"The session is {entry.live.status}"
+                )
 
     async def row(self, actor: Actor, pid: str, permission: Permission) -> OpenCodeSession:
         """The session with all that is stored of it. Errors as in `live`."""

@@ -25,7 +25,7 @@ from moorage_opencode import store, workload
 from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.digests import Digests
 from moorage_opencode.figures import Figures
-from moorage_opencode.lifecycle import Lifecycle
+from moorage_opencode.lifecycle import Lifecycle, left_behind
 from moorage_opencode.models import OpenCodeSession
 from moorage_opencode.projects import Projects
 from moorage_opencode.reasons import Interrupted, StartFailed, ended, with_log
@@ -89,6 +89,8 @@ class Starter:
         await self._make(entry, row, runtime, secrets, anew, made)
         _give_way(entry)
         state = await runtime.start(row.workload)
+        if not state.running:
+            raise StartFailed(ended(state))
         endpoint = endpoint_of(state)
         port, since = endpoint.port or None, state.started_at or datetime.now(UTC)
         await store.save(row, unit=state.unit, port=port, started_at=since)
@@ -183,7 +185,7 @@ class Starter:
                 await self._life.stop_workload(runtime, row)
         except Exception as error:
             # Found again and ended by the next start of the server, or of the session.
-            self._hub.log.error("workload of a failed session may be left", session=row.pid, exc_info=error)
+            left_behind(self._hub, row, "workload of a failed session may be left", error)
 
 
 def _give_way(entry: Entry) -> None:

@@ -55,6 +55,10 @@ class DockerEngine:
         assert self._child is not None
         return self._child.pid
 
+    @property
+    def runs(self) -> bool:
+        return self._child is not None
+
     def end(self, sig: signal.Signals = signal.SIGTERM) -> None:
         """End the engine alone; its images and containers are kept for the next `start`."""
         if self._child is None:
@@ -158,7 +162,10 @@ class DockerEngine:
 
 
 class Bridge:
-    """A network bridge with an address of its own. Source: `linux/sockios.h`; a tool for it may not be installed."""
+    """A network bridge; `address` is this machine as its containers see it.
+
+    Source: `linux/sockios.h`; a tool for it may not be installed.
+    """
 
     ADD, DELETE = 0x89A0, 0x89A1
     GET_FLAGS, SET_FLAGS, SET_ADDRESS, SET_MASK = 0x8913, 0x8914, 0x8916, 0x891C
@@ -166,10 +173,11 @@ class Bridge:
 
     def __init__(self) -> None:
         self.name = f"moor{random.randrange(16**8):08x}"
+        self.address = f"10.{random.randrange(64, 250)}.{random.randrange(256)}.1"
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
             try:
                 fcntl.ioctl(asked, self.ADD, self.name.encode() + b"\0")
-                self._address(asked, self.SET_ADDRESS, f"10.{random.randrange(64, 250)}.{random.randrange(256)}.1")
+                self._address(asked, self.SET_ADDRESS, self.address)
                 self._address(asked, self.SET_MASK, "255.255.255.0")
                 self._flags(asked, up=True)
             except OSError as error:

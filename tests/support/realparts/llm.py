@@ -1,4 +1,4 @@
-"""A provider of language models on loopback that says what a test tells it to: OpenAI's chat completions, streamed.
+"""A provider of language models that says what a test tells it to: OpenAI's chat completions, streamed.
 
 Source of the format: OpenAI's API reference, "Chat Completions" and "Streaming".
 """
@@ -67,24 +67,25 @@ class Llm:
 
     `script("hi", Call(...), Say(...))`: the first step for the prompt, the next after the tool's result, and so on; the
     last step answers whatever more comes. Without a script it repeats the prompt: "You said: …". Requests for a title
-    are answered with `TITLE`. `requests`: the bodies that came.
+    are answered with `TITLE`. `requests`: the bodies that came. host: where it listens, loopback by default.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
         """The API keys that came with them."""
         self._scripts: list[tuple[str, tuple[Step, ...]]] = []
         self._released = threading.Event()
         self._hanging = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server((host, 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     @property
     def url(self) -> str:
         """The base URL of its API."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        host, port = self._server.server_address[:2]
+        return f"http://{host!s}:{port}/v1"
 
     def config(self, **more: Any) -> dict[str, Any]:
         """OpenCode's settings for it; `bash` needs a permission."""
