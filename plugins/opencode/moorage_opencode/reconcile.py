@@ -55,16 +55,18 @@ class Reconciler:
         for row in rows:
             entry = self._records.get(row.pid)
             if entry is not None and (row.operation is not None or row.status in (*ACTIVE, Status.STOPPING)):
-                self._background.spawn(self._settle(entry), f"take up {row.pid}")
+                entry.settled = asyncio.Event()
+                self._background.spawn(self._settle(entry, entry.settled), f"take up {row.pid}")
         self._background.spawn(self._end_others(), "end what nobody knows")
 
-    async def _settle(self, entry: Entry) -> None:
+    async def _settle(self, entry: Entry, settled: asyncio.Event) -> None:
         """Until it is settled: a runtime that is away is asked again, however long that takes."""
         pause = FIRST_RETRY
         while True:
             async with self._turns:
                 task = self._operations.run(entry, "take up", lambda: self._take_up(entry))
                 await asyncio.wait({task})
+            settled.set()
             if task.cancelled() or not isinstance(task.result().error, Away):
                 return
             # An engine that ends takes its containers with it: that is no fault of theirs.
@@ -143,7 +145,8 @@ class Reconciler:
                 away = True
             await asyncio.sleep(pause)
             pause = min(LONGEST_RETRY, pause * 2)
-        self._background.spawn(self._settle(entry), f"look after {entry.live.pid}")
+        entry.settled = asyncio.Event()
+        self._background.spawn(self._settle(entry, entry.settled), f"look after {entry.live.pid}")
 
     async def _ended(self, entry: Entry, row: OpenCodeSession, state: WorkloadState) -> None:
         """It ended by itself: once it is started again, then it has failed."""

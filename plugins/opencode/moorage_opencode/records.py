@@ -39,6 +39,8 @@ class Entry:
     lock: held by the operation that changes it. task: the newest operation, which may still wait for its turn.
     stops: stops and deletions that wait for their turn: what starts gives way to them.
     watch: waits for the workload's end. restarts: how often it was started again by itself since it last ran well.
+    silent: how often in a row it did not say whether its agent is at work. settled: set when it was looked at after
+    the start of the server, or after its end; None where that was not needed.
     """
 
     live: Live
@@ -50,6 +52,8 @@ class Entry:
     stops: int = 0
     watch: asyncio.Task[None] | None = None
     restarts: int = 0
+    silent: int = 0
+    settled: asyncio.Event | None = None
     ready_at: float = 0.0
 
     @property

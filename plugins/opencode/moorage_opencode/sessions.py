@@ -145,6 +145,8 @@ class Sessions:
             task = entry.task
             if task is not None and not task.done():
                 await asyncio.wait({task})
+            elif entry.settled is not None and not entry.settled.is_set():
+                await entry.settled.wait()
             elif entry.live.status == Status.STOPPED and resume and not resumed:
                 resumed = True
                 await self._commands.record("session_resumed", SERVER, entry.live, {"because": "used"})

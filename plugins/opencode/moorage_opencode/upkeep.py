@@ -13,6 +13,8 @@ from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.operations import done
 from moorage_opencode.records import Entry, Records
 
+MOST_SILENT = 5
+"""So often in a row a session may not say whether its agent is at work, and counts as one that is."""
 WRITE_EVERY = 30.0
 """Seconds between two times that it is written down when sessions were last used."""
 
@@ -36,6 +38,11 @@ class Upkeep:
             return False
         endpoint = Endpoint(upstream.host, upstream.port, upstream.path)
         found = await workload.busy(endpoint, entry.live.authorization)
+        if found is None:
+            # A slow machine must not cost an agent its work; one that never answers may be stopped after all.
+            entry.silent += 1
+            return entry.silent < MOST_SILENT
+        entry.silent = 0
         if found:
             entry.touch()
         return found

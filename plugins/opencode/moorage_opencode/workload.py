@@ -172,12 +172,12 @@ async def version(endpoint: Endpoint, authorization: str) -> str | None:
     return str(told.get("version", ""))[:64]
 
 
-async def busy(endpoint: Endpoint, authorization: str) -> bool:
-    """Whether an agent is at work. False when that cannot be found out."""
+async def busy(endpoint: Endpoint, authorization: str) -> bool | None:
+    """Whether an agent is at work. None when that cannot be found out."""
     found = await _get(endpoint, "/session/status", authorization)
-    return isinstance(found, dict) and any(
-        isinstance(one, dict) and one.get("type") not in (None, "idle") for one in found.values()
-    )
+    if not isinstance(found, dict):
+        return None
+    return any(isinstance(one, dict) and one.get("type") not in (None, "idle") for one in found.values())
 
 
 async def _get(endpoint: Endpoint, path: str, authorization: str) -> Any:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from moorage_opencode.sessions import Live
 
-MAX_EVENT = 16 * 1024 * 1024
+MAX_EVENT = 8 * 1024 * 1024
 FIRST_DELAY, LONGEST_DELAY, JITTER = 0.5, 30.0, 0.2
 TRIES = 50
 LOOK_AGAIN_SECONDS = 30.0
