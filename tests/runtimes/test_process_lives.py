@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from moorage.errors import Unavailable
 from moorage.runtimes import WorkloadStatus
 from moorage.runtimes.process import control, workload
 
@@ -232,3 +233,21 @@ def test_a_keeper_needs_nothing_of_the_server():
     code = "import sys; sys.argv = ['keeper']; import runpy; runpy.run_path(sys.orig_argv[-1])"
     done = subprocess.run([*workload.KEEPER[:3], "-c", code, workload.KEEPER[-1]], input=b"{}", capture_output=True)
     assert b"KeyError: 'folder'" in done.stderr or done.returncode == 0, done.stderr
+
+
+async def test_a_keeper_of_another_release_is_told_as_that(workshop, monkeypatch):
+    """Its files were exchanged while the server runs: it does not understand what it is told."""
+    run = workload._run_keeper
+
+    def another(task: bytes, errors: int) -> bytes:
+        older = json.loads(task)
+        del older["plain"]
+        return run(json.dumps(older).encode(), errors)
+
+    runtime = await workshop.open("bubblewrap")
+    monkeypatch.setattr(workload, "_run_keeper", another)
+    await runtime.create(script("sleep 1000"))
+    with pytest.raises(Unavailable, match=r"keeper failed.*Restart the server"):
+        await runtime.start("t.one")
+    monkeypatch.undo()
+    await runtime.start("t.one")

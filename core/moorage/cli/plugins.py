@@ -100,6 +100,8 @@ def doctor(name: str | None, config_path: Path | None) -> None:
             report.problems.append(f"the running server says: {told['state']}: {told.get('reason') or 'no reason'}")
         ill = ill or bool(report.problems)
         _echo_report(report, enabled=loaded.plugin(one).enabled)
+        if told.get("state") == "started" and told.get("reason"):
+            click.echo(f"  the running server says: {told['reason']}")
     if ill:
         raise click.exceptions.Exit(1)
 

@@ -216,8 +216,9 @@ class PluginManager:
         before = record.state, record.reason
         if health.status != "ok":
             record.state, record.reason = State.DEGRADED, health.detail
-        elif record.state is State.DEGRADED and not record.kept:
-            record.state, record.reason = State.STARTED, ""
+        elif record.state in (State.STARTED, State.DEGRADED) and not record.kept:
+            # It may have something to say all the same: what is still to be installed, for one.
+            record.state, record.reason = State.STARTED, health.detail
         if before != (record.state, record.reason):
             self._seen[record.name] = id(record.plugin), record.state
             self._on_state({record.name: record.state})

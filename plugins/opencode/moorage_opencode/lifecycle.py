@@ -124,6 +124,7 @@ class Lifecycle:
                 await self.fail(entry, row, "It could not be stopped: its runtime is not available")
             raise
         await self.move(entry, row, Status.STOPPED, stopped_at=datetime.now(UTC), error_message=None, port=None)
+        self._hub.log.info("session stopped", session=row.pid)
 
     async def erase(self, entry: Entry, row: OpenCodeSession, *, force: bool = False) -> None:
         """End it, and remove workload, home and row; the project stays.
@@ -147,6 +148,7 @@ class Lifecycle:
         self._figures.count(self._records)
         entry.live.status = "deleted"
         self.tell(row, "deleted")
+        self._hub.log.info("session deleted", session=row.pid)
 
     @staticmethod
     async def stop_workload(runtime: RuntimeView, row: OpenCodeSession) -> None:

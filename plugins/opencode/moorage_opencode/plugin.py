@@ -17,7 +17,8 @@ from moorage_opencode.rights import PERMISSIONS
 from moorage_opencode.sessions import Sessions
 from moorage_opencode.terminal import Terminals
 from moorage_opencode.views import live, terminal
-from moorage_opencode.workload import PROCESS
+from moorage_opencode.wishes import NO_IMAGE
+from moorage_opencode.workload import DOCKER, PROCESS
 
 
 class OpenCodePlugin(Plugin):
@@ -63,6 +64,9 @@ class OpenCodePlugin(Plugin):
         await self.sessions.start()
         self.terminals.start()
         self.events.start()
+        _, lacking = self._program()
+        if lacking:
+            self.sessions.hub.log.warning("no sessions can be started yet", reason=lacking)
 
     @hookimpl
     async def moorage_shutdown(self) -> None:
@@ -81,10 +85,19 @@ class OpenCodePlugin(Plugin):
         """
         sessions = self.sessions
         data: dict[str, Any] = {"sessions": sessions.records.counts(), "runtime": sessions.config.runtime}
-        detail = ""
+        program, lacking = self._program()
         if sessions.config.runtime == PROCESS:
-            try:
-                data["opencode"] = sessions.program.path()
-            except MoorageError as error:
-                data["opencode"], detail = None, error.message
-        return Health("ok", detail, data)
+            data["opencode"] = program
+        return Health("ok", lacking, data)
+
+    def _program(self) -> tuple[str | None, str]:
+        """Where OpenCode is on this machine, and what is still to be done before sessions can run ("": nothing)."""
+        config = self.sessions.config
+        if config.runtime == DOCKER and not config.image:
+            return None, NO_IMAGE
+        if config.runtime != PROCESS:
+            return None, ""
+        try:
+            return self.sessions.program.path(), ""
+        except MoorageError as error:
+            return None, error.message

@@ -102,6 +102,8 @@ class Reconciler:
         except (Unsealable, StartFailed) as error:
             await self._life.stop_workload(await self._life.runtime(row), row)
             await self._life.fail(entry, row, error.message)
+            return
+        self._hub.log.info("session found again", session=row.pid, project=row.workspace_path, unit=row.unit)
 
     async def _end_others(self) -> None:
         """End workloads that no session has, or one that should not run: a database that was put back, for one."""

@@ -9,7 +9,9 @@ from moorage.api import Unavailable, ValidationFailed
 
 from moorage_opencode import workload
 from moorage_opencode.config import OpenCodeConfig
-from moorage_opencode.workload import PROCESS
+from moorage_opencode.workload import DOCKER, PROCESS
+
+NO_IMAGE = "No image is set for sessions: [plugins.opencode] image"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +29,16 @@ class Wish:
         """The runtime and the image. ValidationFailed for what is not allowed, Unavailable when no image is set."""
         kind = self.runtime or config.runtime
         if kind != config.runtime and kind not in config.other_runtimes:
-            raise _wrong("runtime", "is not one that may be asked for here")
+            raise _wrong("runtime", "is not one that may be asked for here: [plugins.opencode] other_runtimes")
         if kind == PROCESS:
             if self.image is not None:
                 raise _wrong("image", "has no meaning in the runtime 'process'")
             return kind, None
         if self.image is not None and self.image != config.image and self.image not in config.other_images:
-            raise _wrong("image", "is not one that may be asked for here")
+            raise _wrong("image", "is not one that may be asked for here: [plugins.opencode] other_images")
         image = self.image or config.image
-        if image is None and kind == "docker":
-            raise Unavailable("No image is set for sessions: [plugins.opencode] image")
+        if image is None and kind == DOCKER:
+            raise Unavailable(NO_IMAGE)
         return kind, image
 
     def check(self) -> None:

@@ -22,6 +22,8 @@ PORT = "opencode"
 """The name of the port among the workload's endpoints."""
 PROCESS = "process"
 """The runtime that runs the programs of this machine; others have theirs in an image."""
+DOCKER = "docker"
+"""The one that needs an image."""
 IN_IMAGE = "opencode"
 PROBE_SECONDS = 1.5
 """OpenCode never answers what comes between its opening the port and its being ready: such a question is given up soon,

@@ -63,3 +63,34 @@ def test_none_is_left_that_nobody_looks_after(server):
         asked.result()
         for session in ann.get("/api/sessions").json():
             becomes(ann, session, "running")
+
+
+def test_an_operator_is_told_what_goes_on(server):
+    """What is found again, stopped and deleted is in the log; what is missing there too, and where commands look."""
+    project = server.project("p")
+    with server.api("ann") as ann:
+        session = ann.post("/api/sessions", json={"project_path": str(project)}).json()
+        reload(server, terminals=9)
+        until(lambda: told(server, "session found again", session), "the log of the next generation")
+        assert ann.post(f"/api/sessions/{session['id']}/stop").status_code == 204
+        assert ann.delete(f"/api/sessions/{session['id']}").status_code == 204
+    assert told(server, "session stopped", session)
+    assert told(server, "session deleted", session)
+
+    assert "OpenCode is not installed" not in server.stderr
+    reload(server, binary="/nowhere/opencode")
+    assert "OpenCode is not installed" in server.stderr
+    with server.api("root") as root:
+        assert "npm install" in root.get("/health").json()["components"]["opencode"]["detail"]
+    assert "OpenCode is not installed" in server.cli("plugins", "list").stdout
+    doctor = server.cli("plugins", "doctor", "opencode")
+    assert doctor.returncode == 0, "the plugin is well"
+    assert "the running server says: OpenCode is not installed" in doctor.stdout
+    reload(server, runtime="docker")
+    with server.api("root") as root:
+        assert "[plugins.opencode] image" in root.get("/health").json()["components"]["opencode"]["detail"]
+
+
+def told(server, event, session):
+    """Whether the log has it of a session."""
+    return any(event in line and session["id"] in line for line in server.stderr.splitlines())

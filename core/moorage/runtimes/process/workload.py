@@ -268,6 +268,12 @@ class Workload:
         if number in (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC):
             return Unavailable(f"The machine has no room for it now: {why}")
         _log.error("keeper failed", workload=self.spec.name, answer=answer)
+        if answer["error"] == "keeper" and "text" in answer:
+            # A fault of its own: what it was told and what it understands differ when the files were exchanged.
+            return Unavailable(
+                "The workload's keeper failed; the server's log says more. "
+                "Restart the server if it was updated while it runs"
+            )
         return Unavailable(f"The workload could not be started: {why}")
 
     async def stop(self, seconds: float | None) -> WorkloadState:
