@@ -56,7 +56,10 @@ async def test_it_outlives_a_server_that_is_killed(workshop, isolation):
     state = await runtime.inspect("t.one")
     assert (state.status, state.unit) == (WorkloadStatus.RUNNING, unit.decode())
     assert state.endpoints["a"].port == int(port)
-    assert await runtime.logs("t.one") == port + b"\n"
+    async with asyncio.timeout(SECONDS):
+        while not (said := await runtime.logs("t.one")):  # It had only just been started.
+            await asyncio.sleep(0.01)
+    assert said == port + b"\n"
     assert (await runtime.stop("t.one")).exit_code == 143
 
 
