@@ -38,6 +38,8 @@ class LimitClass(enum.Enum):
 
     GENERAL = "general"
     AUTH = "auth"
+    PROXIED = "proxied"
+    """What programs and pages send through the server in numbers: a page behind it takes dozens of requests to open."""
     EXEMPT = "exempt"
 
 

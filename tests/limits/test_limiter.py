@@ -28,6 +28,7 @@ class Settings:
     enabled: bool = True
     storage: str = "memory"
     general: str = "5/minute"
+    proxied: str = "4/minute"
     authentication: str = "3/minute"
     user: str | None = None
     key: str | None = None
@@ -57,6 +58,7 @@ async def test_the_limits_of_the_contract() -> None:
     assert time.time() + 58 < first.reset_at <= time.time() + 61
     assert await spend(one, 250, address="192.0.2.1") == 199
     assert await spend(one, 100, AUTH, address="192.0.2.1") == 60, "general traffic does not use up logins"
+    assert await spend(one, 9, LimitClass.PROXIED, address="192.0.2.1") == 4, "what is proxied is counted by itself"
     refused = await one.hit(AUTH, address="192.0.2.1", actor=ANONYMOUS)
     assert (refused.allowed, refused.limit, refused.remaining) == (False, 60, 0)
     assert 1 <= refused.retry_after <= 60

@@ -179,6 +179,10 @@ class LimitsSettings(Section):
         "memory", description='Where counts live: "memory" (this server alone) or "redis" (all servers together).'
     )
     general: Rate = Field("200/minute", description="Requests of one address, and of one user.")
+    proxied: Rate = Field(
+        "3000/minute",
+        description="Requests of one address, and of one user, for what sessions have: OpenCode and files.",
+    )
     authentication: Rate = Field(
         "60/minute", description="Logins and other requests that prove an identity, of one address."
     )

@@ -29,6 +29,8 @@ class LimitsRule(Protocol):
     @property
     def general(self) -> str: ...
     @property
+    def proxied(self) -> str: ...
+    @property
     def authentication(self) -> str: ...
     @property
     def user(self) -> str | None: ...
@@ -81,6 +83,7 @@ class RateLimiter:
         self._enabled = settings.enabled
         user = settings.user or settings.general
         self._general = _Class("general", settings.general, user, settings.key)
+        self._proxied = _Class("proxied", settings.proxied, settings.proxied, None)
         self._auth = _Class("auth", settings.authentication, settings.authentication, None)
         self._wrong = MovingWindow(self._general.address, max_keys=16_384, max_hits=100_000)
         self._rejected = metrics.counter(
@@ -106,7 +109,7 @@ class RateLimiter:
         """Count one request. Never raises; the state says whether it may pass."""
         state = self.hit_here(cls, address, actor)
         if state is None:
-            limits = self._auth if cls is LimitClass.AUTH else self._general
+            limits = self._of(cls)
             state = self._told(limits, await self._hit_shared(limits, _counted_as(address), actor))
         return state
 
@@ -116,9 +119,14 @@ class RateLimiter:
             return UNLIMITED
         if self._shared is not None:
             return None
-        limits = self._auth if cls is LimitClass.AUTH else self._general
+        limits = self._of(cls)
         state = hit(limits.local(network(address) if ":" in address else address, actor))
         return state if state.allowed else self._told(limits, state)
+
+    def _of(self, cls: LimitClass) -> _Class:
+        if cls is LimitClass.AUTH:
+            return self._auth
+        return self._proxied if cls is LimitClass.PROXIED else self._general
 
     def may_prove(self, address: str) -> int:
         """0 if a credential from here may be looked up, else the seconds until then.

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Literal, NotRequired
 from urllib.parse import parse_qsl
 
-from moorage.api import Actor, NotFound, Permission, Route, Routes, current_actor, json_response, read_query
+from moorage.api import Actor, LimitClass, NotFound, Permission, Route, Routes, current_actor, json_response, read_query
 from pydantic import BaseModel, Field
 from quart import Response, request
 from typing_extensions import TypedDict
@@ -168,9 +168,9 @@ def routes(files: Files, sessions: Sessions) -> list[Route]:
     """All of them, under each of their addresses."""
     views = Views(files, sessions)
     table = Routes()
-    read: dict[str, Any] = {"access": FILES.name, "dialect": FILES_DIALECT}
+    read: dict[str, Any] = {"access": FILES.name, "limit": LimitClass.PROXIED, "dialect": FILES_DIALECT}
     done = {"answer": DoneShape, "answers": {507: ErrorShape}}
-    write: dict[str, Any] = {"access": WRITE.name, "dialect": FILES_DIALECT, **done}
+    write: dict[str, Any] = {"access": WRITE.name, "limit": LimitClass.PROXIED, "dialect": FILES_DIALECT, **done}
     binary: dict[str, Any] = {**read, "media_type": "*/*", "answers": {206: Any, 304: None}}
     for base in BASES:
         upload = {**write, "timeout": _UPLOAD_SECONDS, "query": WriteQuery}

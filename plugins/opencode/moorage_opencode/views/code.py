@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from urllib.parse import quote
 
-from moorage.api import ALL_METHODS, Hub, ProxyRequest, Redirect, Route, Routes, Target, current_request
+from moorage.api import ALL_METHODS, Hub, LimitClass, ProxyRequest, Redirect, Route, Routes, Target, current_request
 
 from moorage_opencode.rights import CODE
 from moorage_opencode.sessions import Sessions
@@ -27,13 +27,20 @@ def routes(hub: Hub, sessions: Sessions) -> list[Route]:
     code = Code(sessions, pages)
     for base in BASES:
         for path in handing.STREAMS:
-            table.proxy(base + path, access=CODE.name, methods=("GET",), basic=True, timeout=0, max_body=0)(
-                partial(code.api, base=base, path=path)
-            )
+            table.proxy(
+                base + path,
+                access=CODE.name,
+                limit=LimitClass.PROXIED,
+                methods=("GET",),
+                basic=True,
+                timeout=0,
+                max_body=0,
+            )(partial(code.api, base=base, path=path))
         for template in (base, base + "/{rest:path}"):
             table.proxy(
                 template,
                 access=CODE.name,
+                limit=LimitClass.PROXIED,
                 methods=ALL_METHODS,
                 sockets=True,
                 basic=True,

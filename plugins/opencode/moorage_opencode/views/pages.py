@@ -12,6 +12,7 @@ from functools import partial
 from moorage.api import (
     ALL_METHODS,
     Hub,
+    LimitClass,
     NotFound,
     ProxyRequest,
     Redirect,
@@ -58,12 +59,13 @@ class Pages:
         table = Routes()
         kind = f"*.{_PORT.sub('', self._given or LOOPBACK)}"
         for path in handing.STREAMS:
-            table.proxy(path, access=CODE.name, apart=kind, methods=("GET",), timeout=0, max_body=0)(
-                partial(self.page, path=path)
-            )
+            table.proxy(
+                path, access=CODE.name, limit=LimitClass.PROXIED, apart=kind, methods=("GET",), timeout=0, max_body=0
+            )(partial(self.page, path=path))
         table.proxy(
             "/{rest:path}",
             access=CODE.name,
+            limit=LimitClass.PROXIED,
             apart=kind,
             methods=ALL_METHODS,
             sockets=True,
