@@ -59,16 +59,15 @@ async def test_a_reload_ends_a_recording_and_breaks_none(moorage_server, tmux_se
         async def all_of_them():
             return (await ann.get("/api/recordings")).json()["recordings"]
 
-        async with asyncio.timeout(WAIT):
-            while not (made := await all_of_them()):  # It may begin before anybody could be told of it.
-                await asyncio.sleep(0.05)
-        first = made[-1]
-        for scrollback in (100, 200, 300):
+        for number, scrollback in enumerate((100, 200, 300), 1):
+            async with asyncio.timeout(WAIT):
+                while len(made := await all_of_them()) < number:  # Each life records before it ends.
+                    await asyncio.sleep(0.05)
             await server.reload({"plugins": {"tmux": {"scrollback_lines": scrollback}}})
         async with asyncio.timeout(WAIT):
             while len(ended := [each for each in await all_of_them() if each["endedAt"]]) < 3:
                 await asyncio.sleep(0.05)
-        assert first["id"] == ended[-1]["id"]
+        assert made[-1]["id"] == ended[-1]["id"]
         with contextlib.closing(
             sqlite3.connect(server.plugin("tmux").terminals.hub.data_dir.parents[1] / "moorage.db")
         ) as database:
