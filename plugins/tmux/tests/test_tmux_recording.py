@@ -383,7 +383,8 @@ async def test_policy_crash_and_restart(own, tmux_server):
             crashed.write(b'[0.100, "o", "half of a li')
         await asyncio.to_thread(server.start)
         second, was = await until(
-            lambda: len(found := of_session(ann, "prod-1")) == 2 and found[1]["endedAt"] and found
+            # A recording is listed a moment before it is live: its row is first, then its file.
+            lambda: (found := of_session(ann, "prod-1"))[0]["live"] and len(found) == 2 and found[1]["endedAt"] and found
         )
         assert (second["live"], was["id"], was["endReason"]) == (True, first["id"], "interrupted")
         text = download(ann, first["id"])
