@@ -16,6 +16,7 @@ from moorage.config.settings import AccessSettings, PluginSection, RoleSettings,
 from moorage.config.text import toml_text
 
 SHIPPED: dict[str, dict[str, Any]] = {
+    "mcp": {"enabled": True, "mount": ["/"]},
     "opencode": {"enabled": True, "mount": ["/"]},
     "tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]},
 }

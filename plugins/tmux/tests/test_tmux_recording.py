@@ -382,10 +382,13 @@ async def test_policy_crash_and_restart(own, tmux_server):
         with file.open("ab") as crashed:
             crashed.write(b'[0.100, "o", "half of a li')
         await asyncio.to_thread(server.start)
-        second, was = await until(
+        await until(
             # A recording is listed a moment before it is live: its row is first, then its file.
-            lambda: (found := of_session(ann, "prod-1"))[0]["live"] and len(found) == 2 and found[1]["endedAt"] and found
+            lambda: (
+                (found := of_session(ann, "prod-1"))[0]["live"] and len(found) == 2 and found[1]["endedAt"] and found
+            )
         )
+        second, was = of_session(ann, "prod-1")
         assert (second["live"], was["id"], was["endReason"]) == (True, first["id"], "interrupted")
         text = download(ann, first["id"])
         assert (was["size"], round(was["duration"], 3)) == (len(text.encode()), events(text)[1][-1][0])

@@ -1,0 +1,1 @@
+"""`/ws/{workspace}/mcp`: Streamable HTTP for clients of both eras."""

@@ -1,0 +1,1 @@
+"""What is asked of a workspace, whoever asks and whatever answers: names, rights, records, translation."""

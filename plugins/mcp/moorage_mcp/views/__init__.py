@@ -1,0 +1,1 @@
+"""The HTTP API. Source: `api/octoprox.md`, Workspaces and MCP Bridge; the rest is our own."""
