@@ -142,8 +142,8 @@ def check(headers: Iterable[tuple[str, str]], method: str, params: Params, marks
             raise _invalid(f"`_meta` lacks {key}")
     _same(given, VERSION, meta[PROTOCOL_VERSION], f"_meta's {PROTOCOL_VERSION}")
     _same(given, METHOD, method, "the body's method")
-    if (key := NAMED.get(method)) is not None and params.get(key) is not None:
-        _same(given, NAME, params[key], f"the body's `{key}`")
+    if (named := NAMED.get(method)) is not None and params.get(named) is not None:
+        _same(given, NAME, params[named], f"the body's `{named}`")
     if meta[PROTOCOL_VERSION] not in MODERN_VERSIONS:
         raise RpcError(
             UNSUPPORTED_VERSION,
