@@ -15,6 +15,12 @@ class McpConfig(PluginConfig):
     image: str | None = Field(
         None, description="The image for the runtime `docker`; it must have the servers in it.", examples=["mcp:1"]
     )
+    programs: list[str] = Field(
+        [],
+        description="Folders of this machine with programs that are MCP servers, shown to workspaces (read-only) "
+        "beside /usr and /opt; they and their `bin` are in the search path.",
+        examples=[["/srv/node"]],
+    )
     provided: bool = Field(
         True, description="Give every new workspace tools for files and git in a folder of its own, without any setup."
     )

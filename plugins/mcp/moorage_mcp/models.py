@@ -9,7 +9,10 @@ from tortoise.models import Model
 
 
 class McpWorkspace(Model):
-    """A workspace of a user. name_key: the name while it lives, something no name can be once it is deleted."""
+    """A workspace of a user. name_key: the name while it lives, something no name can be once it is deleted.
+
+    server: `hub.server_id()` of whose folder it has, of those that share the database.
+    """
 
     id = fields.IntField(primary_key=True)
     pid = fields.CharField(max_length=32, unique=True)
@@ -21,6 +24,7 @@ class McpWorkspace(Model):
     metadata: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
     nexusgate_service_id = fields.CharField(max_length=64, null=True)
     runtime = fields.CharField(max_length=64)
+    server = fields.CharField(max_length=16, default="")
     tools: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
     call_limits: fields.Field[dict[str, int]] = fields.JSONField(default=dict)
     version = fields.IntField(default=1)

@@ -79,7 +79,8 @@ class WorkspaceInfo:
     """A workspace. folder_name: of its folder below the plugin's, and of its workload. upstreams: in their order.
 
     metadata: what clients keep with it. key_tools: rules besides `tools`, by the id of the API key that calls.
-    call_limits: calls per minute, by tool's pattern.
+    call_limits: calls per minute, by tool's pattern. server: `hub.server_id()` of the server that has its folder, of
+    those that share the database; "": any.
     """
 
     id: int
@@ -95,6 +96,7 @@ class WorkspaceInfo:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     nexusgate_service_id: str | None = None
     runtime: str = "process"
+    server: str = ""
     tools: ToolRules = ToolRules()
     key_tools: Mapping[int, ToolRules] = field(default_factory=dict)
     call_limits: Mapping[str, int] = field(default_factory=dict)
