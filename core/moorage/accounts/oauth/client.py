@@ -6,26 +6,21 @@ import asyncio
 import ipaddress
 import json
 import socket
-import warnings
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
-from authlib.deprecate import AuthlibDeprecationWarning
+import httpx2
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.httpx_client import AsyncOAuth2Client  # Over httpx2, so what it is handed is httpx2's too.
 
-warnings.filterwarnings("ignore", message=".*httpx2.*", category=AuthlibDeprecationWarning)
-
-from authlib.integrations.base_client.errors import OAuthError  # noqa: E402 - the filter has to be there before
-from authlib.integrations.httpx_client import AsyncOAuth2Client  # noqa: E402
-
-from moorage.accounts.oauth.refusals import Refused  # noqa: E402
+from moorage.accounts.oauth.refusals import Refused
 
 CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 10.0
 MAX_ANSWER = 1024 * 1024
 """Bytes of the longest answer that is read."""
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-_FAILURES = (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError, OverflowError, RecursionError)
+_FAILURES = (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError, ValueError, OverflowError, RecursionError)
 """What a connection, a URL or a body that others chose may end in."""
 _JSON = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "moorage"}
 
@@ -92,7 +87,7 @@ class ProviderClient:
         path = urlsplit(url).path
         headers = {**_JSON, "Authorization": f"Bearer {bearer}"} if bearer is not None else _JSON
         try:
-            async with asyncio.timeout(TOTAL_SECONDS), httpx.AsyncClient(**self._options()) as client:
+            async with asyncio.timeout(TOTAL_SECONDS), httpx2.AsyncClient(**self._options()) as client:
                 answer = await client.get(url, headers=headers)
             if answer.status_code != 200:
                 raise Refused("oauth_failed", f"{path} answered {answer.status_code}")
@@ -104,20 +99,20 @@ class ProviderClient:
         # No proxy of the environment's: it would connect where the check of addresses does not look.
         return {
             "transport": _Guarded(self._local),
-            "timeout": httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
+            "timeout": httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
             "follow_redirects": False,
             "trust_env": False,
         }
 
 
-class _Guarded(httpx.AsyncBaseTransport):
+class _Guarded(httpx2.AsyncBaseTransport):
     """Resolves names itself, refuses addresses that no provider has, connects to what was checked, bounds answers."""
 
     def __init__(self, local: bool) -> None:
         self._local = local
-        self._inner = httpx.AsyncHTTPTransport(retries=0)
+        self._inner = httpx2.AsyncHTTPTransport(retries=0)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         host = request.url.host
         address = await self._address(host, request.url.port or (443 if request.url.scheme == "https" else 80))
         # The name is still what Host and the certificate are about.
@@ -126,10 +121,10 @@ class _Guarded(httpx.AsyncBaseTransport):
         answer = await self._inner.handle_async_request(request)
         if answer.headers.get("content-encoding", "identity") != "identity":
             await answer.aclose()
-            raise httpx.DecodingError("compressed, though that was not asked for")
+            raise httpx2.DecodingError("compressed, though that was not asked for")
         stream = answer.stream
-        assert isinstance(stream, httpx.AsyncByteStream)
-        return httpx.Response(
+        assert isinstance(stream, httpx2.AsyncByteStream)
+        return httpx2.Response(
             answer.status_code, headers=answer.headers, stream=_Bounded(stream), extensions=answer.extensions
         )
 
@@ -140,7 +135,7 @@ class _Guarded(httpx.AsyncBaseTransport):
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
         addresses = [str(entry[4][0]) for entry in found]
         if not addresses or any(not self._allowed(address) for address in addresses):
-            raise httpx.ConnectError("an address that no provider has")
+            raise httpx2.ConnectError("an address that no provider has")
         return addresses[0]
 
     def _allowed(self, text: str) -> bool:
@@ -154,10 +149,10 @@ class _Guarded(httpx.AsyncBaseTransport):
         return not (address.is_link_local or address.is_multicast or address.is_unspecified or metadata)
 
 
-class _Bounded(httpx.AsyncByteStream):
+class _Bounded(httpx2.AsyncByteStream):
     """At most MAX_ANSWER bytes."""
 
-    def __init__(self, inner: httpx.AsyncByteStream) -> None:
+    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
         self._inner = inner
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -165,7 +160,7 @@ class _Bounded(httpx.AsyncByteStream):
         async for chunk in self._inner:
             size += len(chunk)
             if size > MAX_ANSWER:
-                raise httpx.ReadError("the answer is too long")
+                raise httpx2.ReadError("the answer is too long")
             yield chunk
 
     async def aclose(self) -> None:
