@@ -118,6 +118,15 @@ class Users:
         row = await User.get_or_none(id=user_id)
         return None if row is None else (await self._details([row]))[0]
 
+    async def states(self, ids: Collection[int]) -> dict[int, bool]:
+        """Whether each of these users is active; those that are gone are not in it."""
+        found: dict[int, bool] = {}
+        wanted = sorted(ids)
+        for start in range(0, len(wanted), BATCH):
+            query = User.filter(id__in=wanted[start : start + BATCH])
+            found |= {int(id): bool(active) for id, active in await query.values_list("id", "active")}
+        return found
+
     async def by_role(self, *, active: bool | None = None) -> dict[str, int]:
         """How many users there are of each role (of the active or disabled ones)."""
         query = User.all() if active is None else User.filter(active=active)

@@ -84,6 +84,8 @@ class EventBus:
         self._timeout = timeout
         self._subscriptions: dict[str, list[_Subscription]] = {}
         self._bridges: dict[str, list[Backplane]] = {}
+        self._planes: list[Backplane] = []
+        self._shared: set[str] = set()
         self._tasks = TaskSupervisor("events")
 
     def subscribe(self, topic: str, handler: Handler) -> Unsubscribe:
@@ -124,12 +126,26 @@ class EventBus:
 
         What comes from there is delivered here and not sent on, so that two servers cannot echo.
         """
+        if backplane not in self._planes:
+            self._planes.append(backplane)
+            backplane.on_restored(self._restored)
+        self._join(backplane, [*topics, *self._shared])
+
+    def share(self, *topics: str) -> None:
+        """Share topics with the other servers of the installation, if there are any. Harmless to repeat.
+
+        Delivery is at most once: `Topic.BACKPLANE_RESTORED` says that something may have been missed.
+        """
+        self._shared.update(topics)
+        for backplane in self._planes:
+            self._join(backplane, topics)
+
+    def _join(self, backplane: Backplane, topics: Iterable[str]) -> None:
         for topic in topics:
             planes = self._bridges.setdefault(topic, [])
             if backplane not in planes:
                 planes.append(backplane)
                 backplane.subscribe(topic, self._deliver)
-        backplane.on_restored(self._restored)
 
     async def join(self, timeout: float = 5.0) -> bool:
         """Wait until async handlers have caught up; False when that took longer than `timeout` seconds."""
@@ -149,6 +165,7 @@ class EventBus:
         await self._tasks.stop(timeout)
         self._subscriptions.clear()
         self._bridges.clear()
+        self._planes.clear()
 
     def _deliver(self, topic: str, data: Data) -> None:
         for subscription in self._subscriptions.get(topic, ()):
@@ -183,6 +200,10 @@ class OwnBus(EventBus):
     def bridge(self, backplane: Backplane, topics: Iterable[str]) -> None:
         """See `EventBus.bridge`."""
         self._bus.bridge(backplane, topics)
+
+    def share(self, *topics: str) -> None:
+        """See `EventBus.share`. Topics of the plugin's own, whose names begin with its name."""
+        self._bus.share(*topics)
 
     async def join(self, timeout: float = 5.0) -> bool:
         """See `EventBus.join`."""

@@ -12,6 +12,7 @@ class McpWorkspace(Model):
     """A workspace of a user. name_key: the name while it lives, something no name can be once it is deleted.
 
     server: `hub.server_id()` of whose folder it has, of those that share the database.
+    tools: {"allow": […], "deny": […], "keys": {"<id of an API key>": {"allow", "deny"}}}.
     """
 
     id = fields.IntField(primary_key=True)
@@ -29,7 +30,7 @@ class McpWorkspace(Model):
     call_limits: fields.Field[dict[str, int]] = fields.JSONField(default=dict)
     version = fields.IntField(default=1)
     created_at = fields.DatetimeField(db_index=True)
-    updated_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField(db_index=True)
     deleted_at = fields.DatetimeField(null=True)
     purge_after = fields.DatetimeField(null=True, db_index=True)
 

@@ -6,8 +6,12 @@ from collections.abc import Iterable
 
 from moorage.api import OCTOPROX, Health, Hub, Manifest, Plugin, Route, hookimpl
 
+from moorage_mcp import views
+from moorage_mcp.calls import Calls
 from moorage_mcp.config import McpConfig
+from moorage_mcp.records import Status
 from moorage_mcp.rights import PERMISSIONS
+from moorage_mcp.workspaces import Workspaces
 
 
 class McpPlugin(Plugin):
@@ -26,14 +30,32 @@ class McpPlugin(Plugin):
         extra="mcp",
     )
 
+    workspaces: Workspaces
+    calls: Calls
+
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, McpConfig):
             raise TypeError("the mcp plugin was given another plugin's settings")
-        return []
+        self.workspaces = Workspaces(hub, hub.config)
+        self.calls = Calls(hub, hub.config)
+        return views.routes(hub, self.workspaces, self.calls)
+
+    @hookimpl
+    async def moorage_startup(self) -> None:
+        """Read the workspaces, and begin to write calls down."""
+        self.calls.start()
+        await self.workspaces.start()
+
+    @hookimpl
+    async def moorage_shutdown(self) -> None:
+        """Write down what waits."""
+        await self.workspaces.close()
+        await self.calls.close()
 
     @hookimpl
     async def moorage_health(self) -> Health:
         """How many workspaces there are."""
-        return Health("ok", "", {"workspaces": {"total": 0, "active": 0}})
+        counts = self.workspaces.book.counts()
+        return Health("ok", "", {"workspaces": {"total": sum(counts.values()), "active": counts[Status.ACTIVE]}})

@@ -50,7 +50,7 @@ class UpstreamInfo:
     "" for at most one upstream of a workspace. command: of stdio. env: of stdio; sealed ones are in `secrets`.
     url: of http and sse. headers: sent to it, secret. fixed: arguments that the gateway fills in for every tool that
     has them and that clients do not see, by name. annotations: by tool, put over what the server says.
-    era: None: found out.
+    era: None: found out. fault: why it cannot be used although it is enabled; "": nothing is wrong with it.
     version: counted up with every change, so that what is connected can be told from what is wanted.
     """
 
@@ -60,6 +60,7 @@ class UpstreamInfo:
     name: str
     kind: Kind
     enabled: bool = True
+    fault: str = ""
     position: int = 0
     prefix: str = ""
     command: tuple[str, ...] = ()
