@@ -27,12 +27,12 @@ serve: $(VENV)/.serve $(PAGE) moorage.toml
 
 test: lint
 	@scripts/parts want dockerd=docker.io busybox=busybox-static
-	@PYTHONPATH=tests/support $(BIN)/python -m realparts.opencode
+	@PYTHONPATH=tests/support $(BIN)/python -m realparts.npm
 	@exec $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(ARGS)
 
 test-all: lint
 	@scripts/parts want dockerd=docker.io iptables=iptables debootstrap=debootstrap busybox=busybox-static podman=podman runc=runc catatonit=catatonit
-	@PYTHONPATH=tests/support $(BIN)/python -m realparts.opencode
+	@PYTHONPATH=tests/support $(BIN)/python -m realparts.npm
 	@exec env MOORAGE_REQUIRE_PARTS=1 $(BIN)/pytest $(ARGS)
 
 fuzz: $(VENV)/.dev $(PAGE)

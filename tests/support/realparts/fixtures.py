@@ -1,7 +1,8 @@
 """Fixtures over the real parts. A part that is not installed skips its tests and says which package is missing.
 
-session-scoped: postgres, redis_server, chromium, docker_engine, identity_provider, opencode_binary, opencode_sdk. Per
-test: postgres_url (a new database), redis_url (emptied), own_redis (may be stopped), tmux_server, llm, free_port.
+session-scoped: postgres, redis_server, chromium, docker_engine, identity_provider, opencode_binary, opencode_sdk,
+mcp_parts. Per test: postgres_url (a new database), redis_url (emptied), own_redis (may be stopped), tmux_server, llm,
+free_port.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from realparts import opencode, ports
+from realparts import npm, opencode, ports
 from realparts.docker_engine import DockerEngine, no_busybox
 from realparts.identity_provider import IdentityProvider
 from realparts.llm import Llm
@@ -167,6 +168,13 @@ def opencode_sdk() -> Path:
     """The `node_modules` folder that has `@opencode-ai/sdk` and `ttyd` (its web client) in it, for `node`."""
     need(opencode.missing())
     return opencode.node_modules()
+
+
+@pytest.fixture(scope="session")
+def mcp_parts() -> None:
+    """What npm has of MCP: the conformance suite and servers. See `realparts.mcpservers.parts`."""
+    need(npm.missing())
+    npm.node_modules(npm.MCP)
 
 
 @pytest.fixture

@@ -1,19 +1,12 @@
-"""The real OpenCode, its SDK and ttyd's web client, from npm; installed once for each checkout, beside its Python.
-
-As a program it installs them ahead of the tests, so that none of them has to wait for it.
-"""
+"""The real OpenCode, its SDK and ttyd's web client, from npm."""
 
 from __future__ import annotations
 
 import base64
-import fcntl
-import hashlib
 import json
 import os
 import secrets
-import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -21,12 +14,10 @@ from typing import Any
 
 import httpx
 
+from realparts import npm
 from realparts.child import Child
 from realparts.ports import free_port
 
-SOURCES = Path(__file__).parents[3] / "plugins/opencode/tests/npm"
-FILES = ("package.json", "package-lock.json", ".npmrc")
-INSTALL_SECONDS = 600
 OFFLINE = {
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
@@ -38,41 +29,12 @@ OFFLINE = {
 }
 
 
-def missing() -> str | None:
-    """Why it cannot be had here, or None."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return "npm is not installed (Debian: nodejs npm)"
-    return None
+missing = npm.missing
 
 
-@cache
 def node_modules() -> Path:
     """The folder of the installed packages. RuntimeError with npm's words when they cannot be installed."""
-    whole = hashlib.sha256(b"\0".join((SOURCES / name).read_bytes() for name in FILES)).hexdigest()
-    folder = Path(sys.prefix) / "npm" / whole[:16]
-    folder.mkdir(parents=True, exist_ok=True)
-    done = folder / "installed"
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # One of several workers installs, the others wait.
-        if not done.exists():
-            _install(folder)
-            done.touch()
-    return folder / "node_modules"
-
-
-def _install(folder: Path) -> None:
-    for name in FILES:
-        shutil.copy(SOURCES / name, folder)
-    ran = subprocess.run(
-        ["npm", "ci", "--ignore-scripts"],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=INSTALL_SECONDS,
-    )
-    if ran.returncode:
-        raise RuntimeError(f"npm could not install OpenCode:\n{ran.stderr[:3000]}")
+    return npm.node_modules(npm.OPENCODE)
 
 
 @cache
@@ -128,10 +90,3 @@ class OpenCode:
 
     def stop(self) -> None:
         self.child.stop()
-
-
-if __name__ == "__main__":
-    if reason := missing():
-        print(f"Going on without OpenCode: {reason}", file=sys.stderr)
-    else:
-        node_modules()
