@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from moorage_mcp.wire.eras import Era
-from moorage_mcp.wire.jsonrpc import Params
+from moorage_mcp.wire.jsonrpc import INTERNAL_ERROR, Params, RpcError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +96,14 @@ class Link(Protocol):
         """
         ...
 
+    async def tell(self, method: str, params: Params) -> None:
+        """Send what wants no answer: `notifications/roots/list_changed`. A modern server is told nothing."""
+        ...
+
+    async def wait_closed(self) -> None:
+        """Returns once the connection has ended, for whatever reason: who listens hears nothing more by it."""
+        ...
+
     async def close(self) -> None:
         """End it. What is under way ends with LinkClosed. Safe to repeat."""
         ...
@@ -103,3 +111,8 @@ class Link(Protocol):
 
 class LinkClosed(Exception):
     """The connection with the server has ended, or could not be made. Its text is for people, without secrets."""
+
+
+def refusal(reason: str, message: str, code: int = INTERNAL_ERROR) -> RpcError:
+    """An error of the gateway's own, told apart from a server's by its data: `{"gateway": true, "reason": …}`."""
+    return RpcError(code, message, {"gateway": True, "reason": reason}, gateway=True)

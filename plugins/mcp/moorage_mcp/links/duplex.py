@@ -1,0 +1,139 @@
+"""One stream each way for all requests of a link: what stdio and the older HTTP with SSE have in common."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from moorage_mcp.links.base import LinkClosed, refusal
+from moorage_mcp.links.exchange import Call, Handle, Strays
+from moorage_mcp.wire import jsonrpc
+from moorage_mcp.wire.eras import PROGRESS_TOKEN, SUBSCRIPTION_ID
+from moorage_mcp.wire.jsonrpc import Message, Notification, Response, RpcError
+
+MAX_BATCH = 1000
+BURST, PAUSE = 2000, 0.01
+"""Notifications that a server may send at a stretch; then what it sends is read in small pauses, so that a flood takes
+no more than a part of a core."""
+
+
+class Duplex:
+    """Gives each message to the request that it belongs to. A transport extends it with the streams themselves.
+
+    strays: told what belongs to no request. dropped: told when a notification is dropped.
+    """
+
+    cancels = False
+
+    def __init__(self, dropped: Callable[[], None] = lambda: None) -> None:
+        self.strays: Strays = lambda message: None
+        self.closed = asyncio.Event()
+        self._why = "the connection was closed"
+        self._dropped = dropped
+        self._calls: dict[int, Call] = {}
+        self._stretch = 0
+
+    async def exchange(self, call: Call, message: Mapping[str, Any], handle: Handle) -> Response:
+        """As `Transport`."""
+        self._check()
+        self._calls[call.id] = call
+        try:
+            await self.send(jsonrpc.encode(message))
+            while True:
+                found = await call.next()
+                if isinstance(found, Response):
+                    return found
+                await handle(found)
+        finally:
+            del self._calls[call.id]
+
+    async def tell(self, message: Mapping[str, Any]) -> None:
+        """As `Transport`."""
+        self._check()
+        await self.send(jsonrpc.encode(message))
+
+    async def send(self, data: bytes) -> None:
+        """Send one message; returns once it is on its way, or has a place in the queue. LinkClosed."""
+        raise NotImplementedError
+
+    def broke(self, why: str) -> None:
+        """The connection has ended: nobody waits any more."""
+        if not self.closed.is_set():
+            self._why = why
+            self.closed.set()
+            for call in self._calls.values():
+                call.fail(LinkClosed(why))
+
+    def _check(self) -> None:
+        if self.closed.is_set():
+            raise LinkClosed(self._why)
+
+    def took(self, data: bytes) -> bool:
+        """Take one message, or a batch of the revision that had them, from the server. False: it is none."""
+        try:
+            found = json.loads(data)
+        except (ValueError, RecursionError):
+            return False
+        batch = found if isinstance(found, list) else [found]
+        return sum(map(self._took, batch[:MAX_BATCH])) > 0
+
+    def _took(self, found: Any) -> bool:
+        try:
+            self._take(jsonrpc.message(found))
+        except RpcError:
+            # An answer that is none: who waits for it need not wait longer.
+            id = found.get("id") if isinstance(found, dict) and "method" not in found else None
+            wrong = refusal("bad_answer", "The server answered what is no JSON-RPC")
+            return isinstance(id, int) and self.fail_call(id, wrong)
+        return True
+
+    def fail_call(self, id: int, error: RpcError) -> bool:
+        """End one request alone. False: it is not under way."""
+        if (call := self._calls.get(id)) is None:
+            return False
+        call.put(Response(id, error=error))
+        return True
+
+    async def breathe(self) -> None:
+        """Called after each piece that was read: others have their turn, and a flood is slowed."""
+        pause = PAUSE if self._stretch > BURST else 0
+        if pause:
+            self._stretch = BURST // 2
+        await asyncio.sleep(pause)
+
+    def _take(self, message: Message) -> None:
+        if isinstance(message, Response):
+            self._stretch = 0
+            if (call := self._call(message.id)) is not None:
+                call.put(message)
+            return
+        self._stretch += 1
+        call = None
+        if isinstance(message, Notification):
+            meta = message.params.get("_meta")
+            if message.method == "notifications/progress":
+                call = self._call(message.params.get(PROGRESS_TOKEN))
+                if call is None:
+                    return
+                call.touch()
+            elif isinstance(meta, dict) and SUBSCRIPTION_ID in meta:
+                call = self._call(meta[SUBSCRIPTION_ID])
+        if call is not None:
+            self.give(call, message)
+        else:
+            self.strays(message)
+
+    def _call(self, id: Any) -> Call | None:
+        return self._calls.get(id) if isinstance(id, int) else None
+
+    def give(self, call: Call, message: Message) -> None:
+        """Queue it for a request; what finds no place is counted."""
+        if not call.put(message):
+            self._dropped()
+
+
+def too_large(limit: int) -> RpcError:
+    """The answer to one request has more bytes than allowed."""
+    return refusal("too_large", f"The server's answer is larger than {limit} bytes")

@@ -1,0 +1,175 @@
+"""MCP over a program's stdin and stdout: one JSON message a line. Source: MCP, Transports, stdio."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import Callable
+
+from moorage.api import Exec
+
+from moorage_mcp.links.base import LinkClosed
+from moorage_mcp.links.duplex import Duplex, too_large
+from moorage_mcp.links.exchange import Spawn
+
+MAX_JUNK = 200
+"""Lines in a row that are no messages; then it is no MCP server that writes there."""
+MAX_SKIPPED = 16
+"""How many times the largest message a line may be that is skipped; then the program is ended."""
+MAX_OUTBOX = 64
+"""Messages that wait for the program to read; more senders wait, each as long as its own time-out."""
+STALL_SECONDS = 60.0
+"""A program that takes nothing of a message for so long does not read any more."""
+LEAVE_SECONDS = 2.0
+"""In which a program ends by itself once its stdin has."""
+_SEEN = 512
+_ID_FIRST = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,\s*"(?:result|error)"')
+_ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*\}\s*$')
+
+
+class Stdio(Duplex):
+    """A program that was started, as a transport. limit: bytes of a message that it may send.
+
+    The transport owns the program: `close` ends it.
+    """
+
+    def __init__(self, program: Exec, limit: int, spawn: Spawn, dropped: Callable[[], None] = lambda: None) -> None:
+        super().__init__(dropped)
+        self._program, self._limit = program, limit
+        self.junk = 0
+        """Lines that were no messages, in all."""
+        self._junk = 0
+        self._line: list[bytes] = []
+        self._size = self._skipped = 0
+        self._head = self._tail = b""
+        self._outbox: deque[bytes] = deque()
+        self._more, self._room = asyncio.Event(), asyncio.Event()
+        self._ending = False
+        self._tasks = [spawn(self._read(), "read a server's output"), spawn(self._write(), "write a server's input")]
+
+    async def send(self, data: bytes) -> None:
+        """As `Duplex`. Nobody's time-out cuts a message in two: one task writes them whole."""
+        while len(self._outbox) >= MAX_OUTBOX:
+            self._room.clear()
+            await self._room.wait()
+            self._check()
+        self._outbox.append(data + b"\n")
+        self._more.set()
+
+    async def close(self) -> None:
+        """End the program: by the end of its input first, as the protocol asks."""
+        if self._ending:
+            return
+        self._ending = True
+        self.broke("the connection was closed")
+        for task in self._tasks:
+            task.cancel()
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                await self._program.close_input()
+                await self._program.wait()
+        except (TimeoutError, OSError):
+            pass
+        finally:
+            await self._program.close()
+
+    def broke(self, why: str) -> None:
+        """As `Duplex`."""
+        super().broke(why)
+        self._room.set()
+
+    # -- input ---------------------------------------------------------------------------------------------------
+
+    async def _write(self) -> None:
+        while True:
+            while self._outbox:
+                try:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        await self._program.write(self._outbox[0])
+                except TimeoutError:
+                    self.broke("the server does not read what it is sent")
+                    return
+                except (OSError, ValueError):
+                    self.broke("the server has ended")
+                    return
+                self._outbox.popleft()
+                self._room.set()
+            self._more.clear()
+            await self._more.wait()
+
+    # -- output --------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        try:
+            while data := await self._program.read():
+                self._feed(data)
+                await self.breathe()
+        except LinkClosed as error:
+            self.broke(str(error))
+        except OSError:
+            self.broke("the server's output broke off")
+        else:
+            self.broke(await self._ended())
+
+    async def _ended(self) -> str:
+        try:
+            async with asyncio.timeout(LEAVE_SECONDS):
+                code = await self._program.wait()
+        except (TimeoutError, OSError):
+            return "the server has closed its output"
+        return f"the server has ended with {f'signal {code - 128}' if code > 128 else f'exit code {code}'}"
+
+    def _feed(self, data: bytes) -> None:
+        *lines, rest = data.split(b"\n")
+        for line in lines:
+            if self._skipped:
+                self._skip(line)
+                self._skip_end()
+                continue
+            if self._line:
+                self._line.append(line)
+                line = b"".join(self._line)
+                self._line.clear()
+                self._size = 0
+            if len(line) > self._limit:
+                self._skip(line)
+                self._skip_end()
+            elif line and not line.isspace():
+                self._whole(line)
+        if self._skipped:
+            self._skip(rest)
+        elif rest:
+            self._line.append(rest)
+            self._size += len(rest)
+            if self._size > self._limit:
+                line = b"".join(self._line)
+                self._line.clear()
+                self._size = 0
+                self._skip(line)
+
+    def _whole(self, line: bytes) -> None:
+        if self.took(line):
+            self._junk = 0
+            return
+        self.junk += 1
+        self._junk += 1
+        if self._junk > MAX_JUNK:
+            raise LinkClosed("what the program writes is no MCP")
+
+    def _skip(self, data: bytes) -> None:
+        """A line is too long: only its ends are kept, which say whose answer it is."""
+        if not self._skipped:
+            self._head = data[:_SEEN]
+        self._tail = (self._tail + data[-_SEEN:])[-_SEEN:]
+        self._skipped += len(data)
+        if self._skipped > self._limit * MAX_SKIPPED:
+            raise LinkClosed(f"the server sent a message larger than {self._limit * MAX_SKIPPED} bytes")
+
+    def _skip_end(self) -> None:
+        found = _ID_FIRST.match(self._head) or _ID_LAST.search(self._tail)
+        self._head = self._tail = b""
+        self._skipped = 0
+        if found is None:
+            raise LinkClosed(f"the server sent a message larger than {self._limit} bytes")
+        self.fail_call(int(found[1]), too_large(self._limit))

@@ -1,0 +1,161 @@
+"""Which addresses upstreams may have: those that the config names, and public ones; checked where the connection goes.
+
+A name is resolved once, by the connector itself, and the address that comes of it is what is looked at just before a
+socket is made for it: a name that is public when it is looked up and private when it is used (DNS rebinding) does not
+pass.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from moorage.api import Forbidden, ValidationFailed
+
+MAX_URL = 2048
+_PORTS = {"http": 80, "https": 443}
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*\.?")
+_NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)", re.ASCII)
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class NotPublic(OSError):
+    """The address is none that may be reached without the operator's naming it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A URL's parts that decide: host in lower case, without brackets and without a dot at its end; path as sent."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    query: str
+
+
+def place(url: str) -> Place:
+    """A URL's parts. ValueError, for people, when it is none that can be an upstream's."""
+    if len(url) > MAX_URL:
+        raise ValueError(f"a URL has at most {MAX_URL} characters")
+    if not url.isascii() or any(c <= " " or c in '\\"<>^`{|}\x7f' for c in url):
+        raise ValueError("a URL has no spaces, no backslashes and only ASCII (write a host's name as xn--…)")
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname or ""
+    except ValueError:
+        raise ValueError("this is no URL") from None
+    if parts.scheme not in _PORTS:
+        raise ValueError("a URL begins with https:// or http://")
+    if "@" in parts.netloc:
+        raise ValueError("a URL carries no user and no password; use headers")
+    if "#" in url:
+        raise ValueError("a URL ends before its #")
+    if port == 0 or parts.netloc.endswith(":"):
+        raise ValueError("the port is missing")
+    host = host.removesuffix(".")
+    _check_host(host, bracketed=parts.netloc.startswith("["))
+    _check_path(parts.path)
+    return Place(parts.scheme, host, port or _PORTS[parts.scheme], parts.path or "/", parts.query)
+
+
+def _check_host(host: str, *, bracketed: bool) -> None:
+    if bracketed:
+        if "%" in host:
+            raise ValueError("an address has no zone")
+        try:
+            ipaddress.IPv6Address(host)
+        except ValueError:
+            raise ValueError("this is no IPv6 address") from None
+        return
+    if not _NAME.fullmatch(host) or len(host) > 253:
+        raise ValueError("this is no name of a host")
+    if _NUMBER.fullmatch(host.rpartition(".")[2]):
+        # What ends in a number is an IPv4 address, and there are many ways to write one: only the plain one counts.
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            raise ValueError("an IPv4 address has four decimal numbers") from None
+
+
+def _check_path(path: str) -> None:
+    decoded = unquote_to_bytes(path)
+    if any(part in (b".", b"..") for part in re.split(rb"[/\\]", decoded)):
+        raise ValueError("a path has no . and .. in it")
+
+
+class Targets:
+    """The policy. named: beginnings of URLs that anybody may use, whatever their addresses are."""
+
+    def __init__(self, named: Iterable[str]) -> None:
+        self._named = [place(url) for url in named]
+        for one in self._named:
+            if one.query:
+                raise ValueError("a target has no query")
+
+    def named(self, url: str) -> bool:
+        """Whether the config names it: same scheme, host and port, and a path that begins with the target's parts."""
+        try:
+            wanted = place(url)
+        except ValueError:
+            return False
+        return any(_within(wanted, one) for one in self._named)
+
+    def check(self, url: str, *, remote: bool) -> None:
+        """Whether somebody may have this as an upstream. remote: they may name any public address.
+
+        ValidationFailed for what is no URL; Forbidden. What a name resolves to is looked at when it is connected to.
+        """
+        try:
+            wanted = place(url)
+        except ValueError as error:
+            raise ValidationFailed(problems=[{"field": "url", "message": str(error)}]) from None
+        if any(_within(wanted, one) for one in self._named):
+            return
+        if not remote:
+            raise Forbidden("This address is none of the MCP servers that may be used here")
+        try:
+            address = ipaddress.ip_address(wanted.host)
+        except ValueError:
+            return
+        if not is_public(address):
+            raise Forbidden("This address is not public, and the operator does not name it")
+
+
+def _within(wanted: Place, target: Place) -> bool:
+    if (wanted.scheme, wanted.host, wanted.port) != (target.scheme, target.host, target.port):
+        return False
+    base = target.path.rstrip("/")
+    return wanted.path == target.path or wanted.path == base or wanted.path.startswith(base + "/")
+
+
+def is_public(address: _Address) -> bool:
+    """Whether an address is somebody's on the internet; what is hidden in an IPv6 address counts."""
+    if isinstance(address, ipaddress.IPv6Address):
+        hidden = address.ipv4_mapped or address.sixtofour
+        if address.teredo is not None:
+            return False
+        if any(address in net for net in _NAT64) or address in ipaddress.ip_network("::/96"):
+            hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if hidden is not None and not is_public(hidden):
+            return False
+        if address.is_site_local:
+            return False
+        if hidden is not None:
+            return True
+    return address.is_global and not address.is_multicast and not address.is_reserved
+
+
+def public_socket(info: Any) -> socket.socket:
+    """A socket for an address (as of `getaddrinfo`) that is about to be connected to. NotPublic."""
+    family, kind, protocol, _, address = info
+    host = str(address[0]).partition("%")[0]
+    if not is_public(ipaddress.ip_address(host)):
+        raise NotPublic("the address is not public")
+    return socket.socket(family, kind, protocol)
