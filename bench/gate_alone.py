@@ -10,7 +10,7 @@ from time import process_time
 from typing import Any
 
 from bench import report
-from bench.parts import ASGI, JWT, KEY, OPEN, PATH, TOKEN, gate, lane_hello, quart_hello, raw_hello
+from bench.parts import ASGI, JWT, KEY, OPEN, PATH, RAW, TOKEN, gate, lane_hello, quart_hello, raw_hello
 
 SCOPE: dict[str, Any] = {
     "type": "http",
@@ -107,6 +107,7 @@ def variants() -> dict[str, _Variant]:
         "  with limits": _Variant(gate(raw_hello, limits=True)[0]),
         "  with access log": _Variant(logged, after=log.flush),
         "  with both": _Variant(everything, after=full_log.flush),
+        "raw exchange behind the gate": _Variant(plain, SHOWN["API key"], RAW),
         "bare Quart": _Variant(quart_hello()),
         "lane of views": _Variant(lane_hello()),
         "lane of views behind the gate": _Variant(gate()[0]),

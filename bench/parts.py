@@ -15,8 +15,9 @@ from moorage.accounts.cache import CredentialCache
 from moorage.app import App
 from moorage.config import load
 from moorage.dialects import PROBLEM
-from moorage.routes import PUBLIC, HttpRoute
+from moorage.routes import PUBLIC, ExchangeRoute, HttpRoute, Route
 from moorage.server.accesslog import AccessLog
+from moorage.server.exchange import Exchange
 from moorage.server.gate import Gate
 from moorage.server.reply import ON_HTTP as GATE_HEADERS
 from moorage.server.sites import Mount, Mounted, Sites
@@ -30,6 +31,7 @@ KEY = "mcp_0123abcd_" + "a1B2c3D4" * 4
 JWT = "eyJ" + "a1B2c3D4" * 90
 PATH = "/bench/hello"
 OPEN = "/bench/open"
+RAW = "/bench/raw"
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 
 
@@ -49,6 +51,11 @@ async def raw_hello_with_headers(scope: Any, receive: Any, send: Any) -> None:
 async def view() -> Response:
     """The same as a Quart view."""
     return Response(BODY, content_type="application/json")
+
+
+async def exchange(exchange: Exchange) -> None:
+    """The same as a raw exchange."""
+    await exchange.answer(200, (HEADERS[0],), BODY)
 
 
 def quart_hello() -> Quart:
@@ -93,7 +100,11 @@ def gate(app: ASGI | None = None, *, limits: bool = False, log: bool = False) ->
         server._views = app  # type: ignore[assignment]
     server.access.declare("bench", (Permission("bench:thing:read", "Read", default="viewer"),))
     server.accounts._cache = _remembered()
-    routes = [HttpRoute(("GET",), PATH, "bench:thing:read", view), HttpRoute(("GET",), OPEN, PUBLIC, view)]
+    routes: list[Route] = [
+        HttpRoute(("GET",), PATH, "bench:thing:read", view),
+        HttpRoute(("GET",), OPEN, PUBLIC, view),
+        ExchangeRoute(("GET",), RAW, "bench:thing:read", exchange),
+    ]
     permissions = frozenset({"bench:thing:read"})
     sites = Sites([Mounted("bench", PROBLEM, [Mount.parse("/")], routes, permissions=permissions)])
     made = server._make_gate(sites)

@@ -31,6 +31,7 @@ from moorage.routes import (
     AUTHENTICATED,
     PUBLIC,
     Access,
+    ExchangeRoute,
     HttpRoute,
     LimitClass,
     ProxyRoute,
@@ -53,6 +54,7 @@ from moorage.runtimes import (
     WorkloadStatus,
     container_figures,
 )
+from moorage.server.exchange import ClientLeft, Exchange
 from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
 from moorage.web import json_response, parse_json, read_json, read_query
@@ -72,6 +74,7 @@ __all__ = [
     "Access",
     "Actor",
     "BadRequest",
+    "ClientLeft",
     "Conflict",
     "ContainerShape",
     "Credential",
@@ -79,6 +82,8 @@ __all__ = [
     "Dialect",
     "Endpoint",
     "EventBus",
+    "Exchange",
+    "ExchangeRoute",
     "Exec",
     "Forbidden",
     "Health",

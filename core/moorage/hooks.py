@@ -49,7 +49,7 @@ class Specs:
         An error fails the plugin: its mount answers 503.
 
         :param hub: the plugin's hub.
-        :returns: `HttpRoute` and `SocketRoute` objects; paths as the contract writes them.
+        :returns: objects of the kinds that `Route` joins; paths as the contract writes them.
 
         .. versionadded:: 0.1
         """

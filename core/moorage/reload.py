@@ -64,7 +64,7 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
     app.plugins.adopt([*kept, *fresh])
     _core_settings(app, old, new)
     if limiter is not None:
-        limiter, app.limiter, app.gate.limiter = app.limiter, limiter, limiter
+        limiter, app.limiter, app.gate.identifier.limiter = app.limiter, limiter, limiter
     app.registry.recheck()
     await _retire(app, replaced, leaving, gone)
     if limiter is not None:

@@ -12,10 +12,12 @@ if TYPE_CHECKING:
 
     from moorage.dialects import Dialect
     from moorage.proxy.targets import ProxyRequest, Redirect, Target
+    from moorage.server.exchange import Exchange
     from moorage.server.socket import Socket
 
 View = Callable[..., Awaitable[Any]]
 SocketHandler = Callable[["Socket"], Awaitable[None]]
+ExchangeHandler = Callable[["Exchange"], Awaitable[None]]
 Resolve = Callable[["ProxyRequest"], Awaitable["Target | Redirect"]]
 ALL_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -134,7 +136,41 @@ class ProxyRoute:
     apart: str | None = None
 
 
-Route = HttpRoute | SocketRoute | ProxyRoute
+@dataclass(frozen=True, slots=True)
+class ExchangeRoute:
+    """A path answered by a handler that is given the core's `Exchange`: the request and the answer as bytes.
+
+    For protocols over HTTP that choose between one answer and a stream while they go, and for what is asked so often
+    that Quart's own work would count. Everything else is easier as an `HttpRoute`.
+    handler: `async def handler(exchange: Exchange) -> None`; errors that it raises are spelled as a view's.
+    timeout: seconds until the answer must have begun (504), None takes `[server] request_timeout`; 0 means none: then
+        it counts among the streams that a user may have open from the start, and else from `Exchange.begin` on.
+    same_origin: what a page of another origin asks is refused (403), whatever credential it shows.
+    The rest is as in `HttpRoute`.
+
+    .. versionadded:: 0.1
+    """
+
+    methods: tuple[str, ...]
+    path: str
+    access: str | Access | None
+    handler: ExchangeHandler
+    limit: LimitClass = LimitClass.GENERAL
+    dialect: Dialect | None = None
+    max_body: int | None = None
+    timeout: float | None = None
+    basic: bool = False
+    same_origin: bool = False
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: Any = None
+    status: int = 200
+    media_type: str = "application/json"
+    also_types: tuple[str, ...] = ()
+    answers: Mapping[int, Any] = field(default_factory=dict)
+
+
+Route = HttpRoute | SocketRoute | ProxyRoute | ExchangeRoute
 
 
 class Routes(list[Route]):
@@ -178,6 +214,18 @@ class Routes(list[Route]):
         def add(resolve: Resolve) -> Resolve:
             self.append(ProxyRoute(path, access, resolve, **options))
             return resolve
+
+        return add
+
+    def exchange(
+        self, methods: str | Iterable[str], path: str, *, access: str | Access | None = None, **options: Any
+    ) -> Callable[[ExchangeHandler], ExchangeHandler]:
+        """Add a handler of raw requests; `methods` as in `http`, `options` as in `ExchangeRoute`."""
+        names = (methods,) if isinstance(methods, str) else tuple(methods)
+
+        def add(handler: ExchangeHandler) -> ExchangeHandler:
+            self.append(ExchangeRoute(names, path, access, handler, **options))
+            return handler
 
         return add
 

@@ -6,12 +6,12 @@ import inspect
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import Any
 
 from moorage.dialects import Dialect
-from moorage.routes import HttpRoute
+from moorage.routes import ExchangeRoute, HttpRoute
 from moorage.server.sites import CORE, Mount, Sites
 
 _SURFACE = re.compile(r"^moorage\.surfaces\.(\w+)\.")
@@ -43,8 +43,8 @@ def by_document(sites: Sites) -> dict[str, list[Served]]:
     """
     found: dict[int, Served] = {}
     for site, entry in sites.entries():
-        if isinstance(entry.route, HttpRoute):
-            served = found.setdefault(id(entry.route), Served(entry.route, entry.owner, entry.dialect))
+        if isinstance(entry.route, HttpRoute | ExchangeRoute):
+            served = found.setdefault(id(entry.route), Served(_http(entry.route), entry.owner, entry.dialect))
             served.mounts.append(replace(Mount.parse(site), prefix=entry.prefix))
     documents: dict[str, list[Served]] = {}
     for served in found.values():
@@ -60,6 +60,14 @@ def usual(routes: Sequence[Served]) -> tuple[Mount, ...]:
 def servers(mounts: Sequence[Mount]) -> list[dict[str, Any]]:
     """Mounts as OpenAPI's servers: relative to the document's own, except for those of another port or host."""
     return [_server(mount) for mount in mounts]
+
+
+def _http(route: HttpRoute | ExchangeRoute) -> HttpRoute:
+    """A route as it is described: a handler of raw requests is to a client what a view is."""
+    if isinstance(route, HttpRoute):
+        return route
+    own = {one.name: getattr(route, one.name) for one in fields(route) if one.name not in ("handler", "same_origin")}
+    return HttpRoute(view=route.handler, **own)
 
 
 def _name(served: Served) -> str:

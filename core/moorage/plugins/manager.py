@@ -15,7 +15,7 @@ from moorage.plugins.discover import Discovered, Find, discover, in_order
 from moorage.plugins.dispatch import Dispatcher
 from moorage.plugins.loader import in_thread, load
 from moorage.plugins.states import PluginFailed, Record, State
-from moorage.routes import HttpRoute, ProxyRoute, SocketRoute
+from moorage.routes import Route
 from moorage.runtimes import Runtimes
 
 log = structlog.get_logger("moorage.plugins")
@@ -87,7 +87,7 @@ class PluginManager:
                 timeout,
                 lambda: list(self.dispatcher.call_one("moorage_routes", plugin, hub=hub) or ()),
             )
-            wrong = [r for r in routes if not isinstance(r, HttpRoute | SocketRoute | ProxyRoute)]
+            wrong = [r for r in routes if not isinstance(r, Route)]
             if wrong:
                 raise PluginFailed(record.name, "routes", f"{wrong[0]!r} is not a route")
             record.routes = routes

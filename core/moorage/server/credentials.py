@@ -6,7 +6,7 @@ import binascii
 from base64 import b64decode
 
 from moorage.errors import MoorageError, Unauthorized
-from moorage.routes import HttpRoute, ProxyRoute
+from moorage.routes import SocketRoute
 from moorage.server.head import Head
 from moorage.server.router import Entry
 
@@ -27,7 +27,7 @@ def shown_token(head: Head, entry: Entry | None) -> str:
 
 def takes_basic(entry: Entry | None) -> bool:
     """Whether the route says so."""
-    return entry is not None and isinstance(entry.route, HttpRoute | ProxyRoute) and entry.route.basic
+    return entry is not None and not isinstance(entry.route, SocketRoute) and entry.route.basic
 
 
 def challenged(error: MoorageError, entry: Entry | None, head: Head) -> None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qsl
 
 import structlog
 
-from moorage.access import ANONYMOUS, Actor, Method
-from moorage.accounts import passes
+from moorage.access import Actor
 from moorage.context import RequestInfo, bind_request
 from moorage.dialects import PROBLEM, Dialect
 from moorage.errors import (
@@ -22,17 +23,17 @@ from moorage.errors import (
     Forbidden,
     MethodNotAllowed,
     MoorageError,
-    TooManyRequests,
     Unauthorized,
     Unavailable,
 )
 from moorage.proxy import Proxy
-from moorage.routes import AUTHENTICATED, PUBLIC, Access, HttpRoute, LimitClass, ProxyRoute, SocketRoute
-from moorage.server import proxied
+from moorage.routes import AUTHENTICATED, PUBLIC, Access, ExchangeRoute, HttpRoute, LimitClass, ProxyRoute, SocketRoute
+from moorage.server import exchange, proxied
 from moorage.server.body import Body
-from moorage.server.credentials import challenged, shown_token
+from moorage.server.credentials import challenged
 from moorage.server.handshake import refuse
-from moorage.server.head import Head, TrustedProxies, cookie_value, raw_path, read_head, request_id
+from moorage.server.head import Head, TrustedProxies, raw_path, read_head, request_id
+from moorage.server.identify import Authenticator, Identifier, Limiter
 from moorage.server.origin import SAFE, OriginPolicy
 from moorage.server.places import Places
 from moorage.server.reply import Message, Reply
@@ -43,25 +44,7 @@ from moorage.server.socket import Receive, Send, Socket, SocketClosed, close_rea
 
 log = structlog.get_logger("moorage.gate")
 _ALLOWED_HEADERS = b"authorization, content-type, x-csrf-token, x-opencode-directory, x-request-id"
-
-
-class Authenticator(Protocol):
-    """The part of accounts that the gate needs."""
-
-    def cached(self, token: str) -> Actor | None: ...
-    async def authenticate(self, token: str) -> Actor | None: ...
-
-    @property
-    def passes(self) -> passes.Passes: ...
-
-
-class Limiter(Protocol):
-    """The part of limits that the gate needs."""
-
-    def hit_here(self, cls: LimitClass, address: str, actor: Actor) -> Any: ...
-    async def hit(self, cls: LimitClass, *, address: str, actor: Actor) -> Any: ...
-    def may_prove(self, address: str) -> int: ...
-    def proved_wrong(self, address: str) -> None: ...
+_NAMES = re.compile(r"[A-Za-z0-9_-]{1,64}( ?, ?[A-Za-z0-9_-]{1,64}){0,63}")
 
 
 @dataclass(slots=True)
@@ -106,12 +89,17 @@ class Gate:
     ) -> None:
         self.sites, self.settings = sites, settings
         self.proxies, self.origins = proxies, origins
-        self.limiter = limiter
+        self.identifier = Identifier(
+            accounts,
+            limiter,
+            cookies=(settings.cookie_name, settings.jwt_cookie_name),
+            hidden_prefix=settings.hidden_prefix,
+        )
         self.draining = False
         self._active = 0
         self._places = Places()
         self._idle: asyncio.Event | None = None
-        self._accounts, self._holds, self._registry = accounts, holds, registry
+        self._holds, self._registry = holds, registry
         self._views, self._proxy, self._observe, self._activate = views, proxy, observe, activate
         self._deadlines = Deadlines()
         self._serial = itertools.count()
@@ -163,7 +151,8 @@ class Gate:
                 body = Body(receive, self.settings.max_body_bytes)
             entry, params, failure = self._match(scope, info, info.method, head)
             dialect = entry.dialect if entry else failure.dialect if failure else dialect
-            await self._authenticate(head, info, reply, entry)
+            reply.extra += self.origins.said(head)
+            await self.identifier.identify(head, info, reply, entry)
             if failure is not None:
                 await self._unmatched(failure, head, info, reply)
             elif head.preflight and info.method == "OPTIONS" and entry is not None:
@@ -206,7 +195,7 @@ class Gate:
         if head.preflight and head.origin.lower() in self.origins.trusted:
             headers += [
                 (b"access-control-allow-methods", allow.encode()),
-                (b"access-control-allow-headers", _ALLOWED_HEADERS),
+                (b"access-control-allow-headers", _asked(head)),
                 (b"access-control-max-age", b"600"),
             ]
         await reply.send({"type": "http.response.start", "status": 204, "headers": headers})
@@ -215,7 +204,7 @@ class Gate:
     async def _serve(
         self,
         entry: Entry,
-        route: HttpRoute | ProxyRoute,
+        route: HttpRoute | ProxyRoute | ExchangeRoute,
         params: dict[str, str],
         head: Head,
         info: RequestInfo,
@@ -227,21 +216,25 @@ class Gate:
         # Of a credential that no browser sends on its own (a Bearer token) no page can be the cause.
         if head.ambient or (route.limit is LimitClass.AUTH if credential is None else credential.csrf is not None):
             self.origins.check(info.method, head, info, credential.csrf if credential else None)
+        if isinstance(route, ExchangeRoute) and route.same_origin:
+            self.origins.check_page(head, info)
         self._authorize(route.access, info.actor)
         if isinstance(receive, Body):
             receive.allow(self.settings.max_body_bytes if route.max_body is None else route.max_body, head)
         scope["moorage.bodyless"] = not head.has_body
         bind_request(info)
         running = reply.running = Running(info.actor, info.plugin, route.access, self._registry, self._deadlines)
-        holder: int | str | None = None
+        hold = partial(running.hold, self._places, info, self.settings.max_sockets_per_user)
         if timeout := self.settings.request_timeout if route.timeout is None else route.timeout:
             self._deadlines.set(running, perf_counter() + timeout)
         else:
-            holder = self._places.take(info, self.settings.max_sockets_per_user)
+            hold()
         try:
             if isinstance(route, HttpRoute):
                 scope["moorage.view"] = (route.view, params)
                 await self._views(scope, receive, reply.send)
+            elif isinstance(route, ExchangeRoute):
+                await exchange.serve(route, info, params, running, hold, scope, receive, reply.send)
             else:
                 scope["moorage.info"] = info
                 await proxied.serve(self._proxy, entry, route, params, scope, receive, reply.send)
@@ -250,8 +243,6 @@ class Gate:
             raise
         finally:
             running.end()
-            if holder is not None:
-                self._places.free(holder)
 
     # -- WebSocket ----------------------------------------------------------------------------------------------
 
@@ -268,9 +259,9 @@ class Gate:
             dialect = entry.dialect if entry else failure.dialect if failure else dialect
             if failure is not None:
                 raise failure.error
-            if entry is None or isinstance(entry.route, HttpRoute):
+            if entry is None or isinstance(entry.route, HttpRoute | ExchangeRoute):
                 raise Unavailable
-            await self._authenticate(head, info, reply, entry)
+            await self.identifier.identify(head, info, reply, entry)
             self.origins.check_socket(head, info)
             self._authorize(entry.route.access, info.actor)
             bind_request(info)
@@ -359,82 +350,6 @@ class Gate:
         info.template, info.plugin, info.prefix = entry.template, entry.owner, entry.prefix
         return entry, params, None
 
-    async def _authenticate(self, head: Head, info: RequestInfo, reply: Reply, entry: Entry | None) -> None:
-        """Find out who asks, and count the request. A public route never fails for a stale credential."""
-        if head.origin and head.origin.lower() in self.origins.trusted:
-            reply.extra += [
-                (b"access-control-allow-origin", head.origin.encode("latin-1")),
-                (b"access-control-allow-credentials", b"true"),
-                (b"vary", b"Origin"),
-            ]
-        exempt = entry is not None and entry.route.limit is LimitClass.EXEMPT
-        actor: Actor | None = ANONYMOUS
-        if entry is not None and entry.apart:
-            info.actor = await self._by_pass(head, info)
-        elif head.authorization:
-            token = shown_token(head, entry)
-            actor = (self._accounts.cached(token) or await self._prove(token, info, exempt)) if token else None
-            info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
-        elif head.cookie:
-            info.actor = await self._by_cookie(head.cookie, info, reply, exempt)
-        if not exempt:
-            await self._limit(entry, info, reply)
-        if actor is None and entry is not None and entry.route.access is not PUBLIC:
-            # A Bearer that is shown decides: there is no falling back to the cookie.
-            raise Unauthorized("Invalid credentials", code="INVALID_TOKEN")
-
-    async def _by_pass(self, head: Head, info: RequestInfo) -> Actor:
-        """Who came to a host apart: its own cookie says so, and no login counts there."""
-        head.ambient = True
-        prefix = self.settings.hidden_prefix if info.scheme == "https" else ""
-        if token := cookie_value(head.cookie, prefix + passes.COOKIE):
-            known = self._accounts.passes
-            return known.cached(token, info.host) or await known.find(token, info.host) or ANONYMOUS
-        return ANONYMOUS
-
-    async def _by_cookie(self, cookies: str, info: RequestInfo, reply: Reply, exempt: bool) -> Actor:
-        """Who the browser is: its session's cookie says so, or else the JWT's of Octo's clients."""
-        prefix = self.settings.hidden_prefix if info.scheme == "https" else ""
-        for name, method in (
-            (prefix + self.settings.cookie_name, Method.SESSION),
-            (prefix + self.settings.jwt_cookie_name, Method.JWT),
-        ):
-            if token := cookie_value(cookies, name):
-                shown = self._accounts.cached(token) or await self._prove(token, info, exempt)
-                if (actor := _of_session(shown, method, name, reply)) is not None:
-                    return actor
-        return ANONYMOUS
-
-    async def _prove(self, token: str, info: RequestInfo, exempt: bool) -> Actor | None:
-        """The actor of a token that is not in memory; None if it does not hold.
-
-        After many wrong ones from an address no more are looked up for a while: ANONYMOUS on a route without limits,
-        else TooManyRequests.
-        """
-        if wait := self.limiter.may_prove(info.address):
-            if exempt:
-                return ANONYMOUS
-            raise TooManyRequests("Too many invalid credentials", retry_after=wait)
-        actor = await self._accounts.authenticate(token)
-        if actor is None:
-            self.limiter.proved_wrong(info.address)
-        return actor
-
-    async def _limit(self, entry: Entry | None, info: RequestInfo, reply: Reply) -> None:
-        cls = entry.route.limit if entry is not None else LimitClass.GENERAL
-        state = self.limiter.hit_here(cls, info.address, info.actor)
-        if state is None:
-            state = await self.limiter.hit(cls, address=info.address, actor=info.actor)
-        if not state.limit:
-            return  # Nothing is counted.
-        reply.extra += (
-            (b"x-ratelimit-limit", b"%d" % state.limit),
-            (b"x-ratelimit-remaining", b"%d" % state.remaining),
-            (b"x-ratelimit-reset", b"%d" % state.reset_at),
-        )
-        if not state.allowed:
-            raise TooManyRequests(retry_after=state.retry_after)
-
     def _authorize(self, access: str | Access | None, actor: Actor) -> None:
         """The route's rule. Which object it is about is the service's question."""
         if access is PUBLIC:
@@ -450,29 +365,14 @@ class Gate:
             )
 
 
-def _of_session(actor: Actor | None, method: Method, cookie: str, reply: Reply) -> Actor | None:
-    """The actor of a cookie; None for one that holds no browser's session: the browser is told to forget it."""
-    if actor is ANONYMOUS:
-        return actor
-    # Without a CSRF token it is no browser's session, and the cross-site rule would not reach it.
-    if actor is not None and actor.method is method and actor.credential is not None and actor.credential.csrf:
-        return actor
-    secure = "; Secure" if reply.info.scheme == "https" else ""
-    cleared = f"{cookie}=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax{secure}"
-    reply.extra.append((b"set-cookie", cleared.encode("latin-1")))
-    return None
+def _asked(head: Head) -> bytes:
+    """The headers that a page of a trusted origin may send: those that it wants to, whatever their names."""
+    wanted = head.preflight_headers
+    return _ALLOWED_HEADERS + (b", " + wanted.encode() if _NAMES.fullmatch(wanted) else b"")
 
 
 def _methods(entry: Entry) -> tuple[str, ...]:
     return () if isinstance(entry.route, SocketRoute) else entry.route.methods
-
-
-def _without_csrf(actor: Actor) -> Actor:
-    """A session token shown as Bearer: no browser sent it on its own, so no cross-site rule applies."""
-    credential = actor.credential
-    if credential is None or credential.csrf is None:
-        return actor
-    return Actor(actor.user, replace(credential, csrf=None))
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

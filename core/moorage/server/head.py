@@ -25,6 +25,7 @@ _WANTED = {
     b"x-request-id": "request_id",
     b"user-agent": "user_agent",
     b"access-control-request-method": "preflight",
+    b"access-control-request-headers": "preflight_headers",
 }
 _ONCE = {"authorization", "host", "origin", "content_length"}
 _HOST = re.compile(r"^(?:[A-Za-z0-9_](?:[A-Za-z0-9_.-]*)|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$")
@@ -53,6 +54,7 @@ class Head:
     request_id: str = ""
     user_agent: str = ""
     preflight: str = ""
+    preflight_headers: str = ""
     ambient: bool = False
     """The credential that counts is one that a browser sends on its own."""
     framed: bool = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Iterable
+from functools import lru_cache
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from moorage.context import RequestInfo
@@ -31,6 +33,16 @@ class OriginPolicy:
         """How clients reach us under this host where the connection is in clear text: a proxy may stand before us."""
         return self._own_scheme if self._own_host and host.lower() == self._own_host else "http"
 
+    def said(self, head: Head) -> tuple[tuple[bytes, bytes], ...]:
+        """What lets a page of a trusted origin read the answer."""
+        if not head.origin or head.origin.lower() not in self.trusted:
+            return ()
+        return (
+            (b"access-control-allow-origin", head.origin.encode("latin-1")),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"Origin"),
+        )
+
     def check(self, method: str, head: Head, info: RequestInfo, csrf: str | None) -> None:
         """Refuse an unsafe cookie request that another site may have caused.
 
@@ -54,6 +66,30 @@ class OriginPolicy:
         """Refuse a WebSocket that a page of another site opens; programs send no Origin."""
         if head.origin and not self.allows(head.origin, info):
             raise Forbidden("WebSocket from another origin refused", code=ORIGIN_REFUSED)
+
+    def check_page(self, head: Head, info: RequestInfo) -> None:
+        """Refuse what a page of another site asks, whatever it shows; programs send no Origin.
+
+        That a page and we share a name which is no address and was never configured proves nothing: whoever has a
+        domain can let its name lead here (DNS rebinding).
+        """
+        if not head.origin or (origin := head.origin.lower()) == self._own or origin in self.trusted:
+            return
+        if origin != f"{info.scheme}://{info.host}".lower() or not _is_certain(info.host):
+            raise Forbidden("Request of a page of another origin refused", code=ORIGIN_REFUSED)
+
+
+@lru_cache(256)
+def _is_certain(host: str) -> bool:
+    """Whether no stranger's name can be behind a Host: an address, or the loopback's name."""
+    name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def origin_of(url: str) -> str:

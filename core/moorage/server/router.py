@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from moorage.dialects import Dialect
 from moorage.errors import BadRequest, MethodNotAllowed, NotFound
-from moorage.routes import HttpRoute, ProxyRoute, Route, SocketRoute
+from moorage.routes import ProxyRoute, Route, SocketRoute
 
 WEBSOCKET = "WEBSOCKET"
 _PARAMETER = re.compile(r"^\{([a-z_][a-z0-9_]*)(:path)?\}$")
@@ -196,7 +196,7 @@ def bind(route: Route, *, owner: str, dialect: Dialect, prefix: str) -> Entry:
     """A route at a mount's prefix ("" or "/tmux")."""
     names = parameter_names(route.path)
     template = prefix + route.path if route.path != "/" or not prefix else prefix
-    if isinstance(route, HttpRoute | ProxyRoute):
+    if not isinstance(route, SocketRoute):
         unknown = set(route.methods) - {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
         if unknown or not route.methods:
             raise ValueError(f"path {route.path!r}: methods {route.methods!r}")

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import enum
+from collections.abc import Callable
+from functools import partial
 from time import perf_counter
 from typing import Any, Protocol
 
 from moorage.access import Actor
+from moorage.context import RequestInfo
 from moorage.errors import DeadlineExceeded, Unauthorized
 from moorage.routes import Access
+from moorage.server.places import Places
 
 
 class Registry(Protocol):
@@ -57,7 +61,18 @@ class Deadlines:
 class Running:
     """One HTTP request in the hands of its view; in the registry from its second chunk on."""
 
-    __slots__ = ("_cause", "_deadlines", "_outer", "_registry", "_streaming", "_task", "access", "actor", "plugin")
+    __slots__ = (
+        "_cause",
+        "_deadlines",
+        "_free",
+        "_outer",
+        "_registry",
+        "_streaming",
+        "_task",
+        "access",
+        "actor",
+        "plugin",
+    )
 
     def __init__(
         self, actor: Actor, plugin: str, access: str | Access | None, registry: Registry, deadlines: Deadlines
@@ -68,7 +83,13 @@ class Running:
         self._registry, self._deadlines, self._task = registry, deadlines, task
         self._outer = task.cancelling()
         self._cause: _Cause | None = None
+        self._free: Callable[[], None] | None = None
         self._streaming = False
+
+    def hold(self, places: Places, info: RequestInfo, most: int) -> None:
+        """Take a place among what stays open for long, once. TooManyRequests."""
+        if self._free is None:
+            self._free = partial(places.free, places.take(info, most))
 
     def answering(self) -> None:
         """The answer has begun: the deadline was for that; a long download may then take its time."""
@@ -95,6 +116,8 @@ class Running:
         self._deadlines.clear(self)
         if self._streaming:
             self._registry.remove(self)
+        if self._free is not None:
+            self._free()
 
     def expire(self) -> None:
         """The deadline has passed."""

@@ -14,7 +14,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from moorage.dialects import Dialect
 from moorage.errors import Forbidden, MoorageError, Unauthorized
-from moorage.routes import PUBLIC, HttpRoute, ProxyRoute, SocketRoute
+from moorage.routes import PUBLIC, ExchangeRoute, HttpRoute, ProxyRoute, Route, SocketRoute
+from moorage.server.exchange import ClientLeft
 from moorage.server.router import Entry
 from moorage.server.socket import SocketClosed
 from moorage.testing import hostile
@@ -57,12 +58,7 @@ class Prober:
         ]
         self._raised: list[str] = []
         for entry in self.entries:
-            if isinstance(entry.route, SocketRoute):
-                entry.route = replace(entry.route, handler=self._watched(entry.route.handler))
-            elif isinstance(entry.route, ProxyRoute):
-                entry.route = replace(entry.route, resolve=self._watched(entry.route.resolve))
-            else:
-                entry.route = replace(entry.route, view=self._watched(entry.route.view))
+            entry.route = self._watched_route(entry.route)
 
     # -- who may come in ----------------------------------------------------------------------------------------
 
@@ -102,7 +98,7 @@ class Prober:
         problems: list[str] = []
         server_limit = self.server.app.loaded.settings.server.max_body_bytes
         for entry in self.entries:
-            if not isinstance(entry.route, HttpRoute):
+            if not isinstance(entry.route, HttpRoute | ExchangeRoute):
                 continue
             for method in entry.route.methods:
                 for what, path, body in _hostile(entry, method):
@@ -150,11 +146,22 @@ class Prober:
 
     # -- how ----------------------------------------------------------------------------------------------------
 
+    def _watched_route(self, route: Route) -> Route:
+        match route:
+            case HttpRoute():
+                return replace(route, view=self._watched(route.view))
+            case ProxyRoute():
+                return replace(route, resolve=self._watched(route.resolve))
+            case SocketRoute():
+                return replace(route, handler=self._watched(route.handler))
+            case ExchangeRoute():
+                return replace(route, handler=self._watched(route.handler))
+
     def _watched(self, function: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         async def watched(*args: P.args, **kwargs: P.kwargs) -> T:
             try:
                 return await function(*args, **kwargs)
-            except (MoorageError, SocketClosed):
+            except (MoorageError, SocketClosed, ClientLeft):
                 raise
             except Exception as error:
                 self._raised.append(f"{type(error).__name__}: {error}"[:300])
