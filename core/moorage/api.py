@@ -25,6 +25,7 @@ from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
+from moorage.proxy.client import AddressInfo, HttpAnswer, HttpClient
 from moorage.proxy.targets import ProxyRequest, Redirect, Target, Upstream, Upstreams
 from moorage.routes import (
     ALL_METHODS,
@@ -73,6 +74,7 @@ __all__ = [
     "PUBLIC",
     "Access",
     "Actor",
+    "AddressInfo",
     "BadRequest",
     "ClientLeft",
     "Conflict",
@@ -88,6 +90,8 @@ __all__ = [
     "Forbidden",
     "Health",
     "HookFailed",
+    "HttpAnswer",
+    "HttpClient",
     "HttpRoute",
     "Hub",
     "LimitClass",
