@@ -8,7 +8,7 @@ import secrets
 from moorage.api import BadRequest, ValidationFailed
 
 PID = "ws_"
-MAX_NAME = 128
+PURGING = "!"
 RESERVED = frozenset({"terminal", ".", ".."})
 """`/ws/terminal/…` is another contract's, and no client leaves `.` and `..` in a path."""
 _WORKSPACE = re.compile(r"[A-Za-z0-9._-]{1,128}")
@@ -35,7 +35,7 @@ def key_of(name: str) -> str:
 
 def key_of_deleted(pid: str, *, purging: bool = False) -> str:
     """The same of one that was deleted: no name can be it. purging: it cannot be restored any more."""
-    return f"{'!' if purging else '/'}{pid}"
+    return f"{PURGING if purging else '/'}{pid}"
 
 
 def upstream_name(text: str) -> str:

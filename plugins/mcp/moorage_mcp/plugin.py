@@ -11,6 +11,8 @@ from moorage_mcp.calls import Calls
 from moorage_mcp.config import McpConfig
 from moorage_mcp.records import Status
 from moorage_mcp.rights import PERMISSIONS
+from moorage_mcp.upstreams import Registered, Upstreams
+from moorage_mcp.views.services import Services
 from moorage_mcp.workspaces import Workspaces
 
 
@@ -32,6 +34,8 @@ class McpPlugin(Plugin):
 
     workspaces: Workspaces
     calls: Calls
+    upstreams: Upstreams
+    services: Services
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
@@ -40,7 +44,9 @@ class McpPlugin(Plugin):
             raise TypeError("the mcp plugin was given another plugin's settings")
         self.workspaces = Workspaces(hub, hub.config)
         self.calls = Calls(hub, hub.config)
-        return views.routes(hub, self.workspaces, self.calls)
+        self.upstreams = Upstreams(hub, hub.config, self.workspaces, Registered(hub, hub.config))
+        self.services = Services(hub, self.workspaces, self.upstreams, self.calls)
+        return views.routes(self.services)
 
     @hookimpl
     async def moorage_startup(self) -> None:

@@ -13,7 +13,7 @@ from tortoise.expressions import F, Q
 from tortoise.queryset import QuerySet
 
 from moorage_mcp.models import McpCall, McpUpstream, McpWorkspace
-from moorage_mcp.names import key_of_deleted
+from moorage_mcp.names import PURGING, key_of_deleted
 from moorage_mcp.records import Kind, Status, ToolRules, UpstreamInfo, WorkspaceInfo
 
 BATCH = 500
@@ -152,6 +152,8 @@ async def page(
     """Workspaces by id, and how many there are in all. status None: all but deleted ones."""
     query: QuerySet[McpWorkspace] = McpWorkspace.all()
     query = query.exclude(status=Status.DELETED.value) if status is None else query.filter(status=status.value)
+    if status is Status.DELETED:
+        query = query.exclude(name_key__startswith=PURGING)
     if user_id is not None:
         query = query.filter(user_id=user_id)
     return await query.order_by("id").offset(offset).limit(limit), await query.count()
@@ -171,9 +173,11 @@ async def owners() -> list[tuple[int, str]]:
 # -- writing -----------------------------------------------------------------------------------------------------
 
 
-async def change(id: int, /, *, status: Status | None = None, **values: Any) -> bool:
-    """Write some fields and count the version up; False when it is gone. status: only while it is in that state."""
-    query = McpWorkspace.filter(id=id) if status is None else McpWorkspace.filter(id=id, status=status.value)
+async def change(id: int, /, values: Mapping[str, Any], *, status: Status, version: int | None = None) -> bool:
+    """Write some fields and count the version up; False when it is not in that state (and version) any more."""
+    query = McpWorkspace.filter(id=id, status=status.value)
+    if version is not None:
+        query = query.filter(version=version)
     return bool(await query.update(**values, version=F("version") + 1, updated_at=datetime.now(UTC)))
 
 

@@ -249,7 +249,7 @@ class Upkeep:
                 values |= {} if found.deleted_at else {"deleted_at": now}
             action, because = _MOVES[after]
             async with self._hub.db.transaction():
-                if not await store.change(id, status=before, **values):
+                if not await store.change(id, values, status=before):
                     continue
                 if before is not Status.DELETED:
                     await self._hub.audit.write(

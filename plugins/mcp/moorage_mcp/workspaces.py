@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,10 +20,11 @@ from tortoise.exceptions import IntegrityError
 
 from moorage_mcp import store
 from moorage_mcp.book import Book
+from moorage_mcp.checks import json_object
 from moorage_mcp.config import McpConfig
 from moorage_mcp.models import McpUpstream, McpWorkspace
 from moorage_mcp.names import PID, key_of, key_of_deleted, new_pid, workspace_name, wrong
-from moorage_mcp.records import Kind, Status, WorkspaceInfo
+from moorage_mcp.records import Kind, Status, ToolRules, WorkspaceInfo
 from moorage_mcp.rights import CREATE, DELETE, MANAGE, USE, VIEW
 from moorage_mcp.upkeep import Upkeep
 
@@ -33,7 +32,8 @@ NOT_FOUND = "Workspace not found"
 NOT_YOURS = "Not authorized to access this resource"
 TAKEN = "Name already exists"
 PROVIDED_NAME = "workspace"
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+MAX_KEYS = 100
+"""API keys of one workspace that may have rules of their own."""
 MAX_METADATA = 16 * 1024
 """Bytes of a workspace's metadata as JSON."""
 
@@ -168,7 +168,7 @@ class Workspaces:
             name=name,
             name_key=key_of(name),
             status=Status.ACTIVE.value,
-            metadata=checked_json(metadata or {}, "metadata", MAX_METADATA),
+            metadata=json_object("metadata", metadata or {}, MAX_METADATA),
             runtime=self.config.runtime,
             server=self._upkeep.server,
             created_at=now,
@@ -187,29 +187,51 @@ class Workspaces:
             raise BadRequest(TAKEN, code="NAME_EXISTS") from None
         return await self.changed(row.id)
 
-    async def change(self, actor: Actor, id: int, changes: Mapping[str, Any]) -> WorkspaceInfo:
-        """Change what is named in `changes`: columns of the table, checked before. Errors as of `create`."""
+    async def change(
+        self, actor: Actor, id: int, columns: Mapping[str, Any], rules: Mapping[str, Any] | None = None
+    ) -> WorkspaceInfo:
+        """Change some columns, and rules of tools: {"tools": ToolRules, "keys": {id of an API key: ToolRules}}.
+
+        Errors as of `create`; ValidationFailed for a key that is not the owner's, Conflict for a change that meets
+        another.
+        """
         found = await self.get(actor, id, MANAGE.name)
-        values = dict(changes)
+        values = dict(columns)
         if values.get("name") == found.name:
             del values["name"]
         if "name" in values:
             values["name"] = workspace_name(values["name"])
             values["name_key"] = key_of(values["name"])
         if "metadata" in values:
-            values["metadata"] = checked_json(values["metadata"], "metadata", MAX_METADATA)
+            values["metadata"] = json_object("metadata", values["metadata"], MAX_METADATA)
+        if rules:
+            values["tools"] = await self._rules(found, rules)
         if not values:
             return found
         try:
             async with self.hub.db.transaction():
                 if "name" in values:
                     await self._refuse_taken(found.user_id, values["name"])
-                if not await store.change(id, status=found.status, **values):
-                    raise NotFound(NOT_FOUND)
-                await self.audit("workspace_changed", actor, found.pid, {"changed": sorted(changes)})
+                if not await store.change(id, values, status=found.status, version=found.version):
+                    raise Conflict("The workspace has been changed by somebody else meanwhile")
+                changed = sorted({*columns, *(rules or ())})
+                await self.audit("workspace_changed", actor, found.pid, {"changed": changed})
         except IntegrityError:
             raise BadRequest(TAKEN, code="NAME_EXISTS") from None
         return await self.changed(id)
+
+    async def _rules(self, found: WorkspaceInfo, given: Mapping[str, Any]) -> dict[str, Any]:
+        keys: Mapping[int, ToolRules] = given.get("keys", found.key_tools)
+        if len(keys) > MAX_KEYS:
+            raise wrong("key_tool_rules", f"has rules for more than {MAX_KEYS} keys")
+        for number in keys.keys() - found.key_tools.keys():
+            key = await self.hub.accounts.get_key(number)
+            if key is None or key.user_id != found.user_id:
+                raise wrong(f"key_tool_rules.{number}", "is no API key of the workspace's owner")
+        return {
+            **store.stored(given.get("tools", found.tools)),
+            "keys": {str(number): store.stored(kept) for number, kept in keys.items()},
+        }
 
     async def delete(self, actor: Actor, id: int) -> None:
         """Delete one: it stops, its name is free, and some time later it is purged. Once more is harmless."""
@@ -220,8 +242,8 @@ class Workspaces:
         async with self.hub.db.transaction():
             done = await store.change(
                 id,
+                deleted(found.pid, now, now + timedelta(hours=self.config.purge_hours)),
                 status=found.status,
-                **deleted(found.pid, now, now + timedelta(hours=self.config.purge_hours)),
             )
             if done:
                 await self.audit("workspace_deleted", actor, found.pid, {"name": found.name, "user_id": found.user_id})
@@ -289,20 +311,6 @@ def deleted(pid: str, now: datetime, purge_after: datetime) -> dict[str, Any]:
         "deleted_at": now,
         "purge_after": purge_after,
     }
-
-
-def checked_json(value: Mapping[str, Any], field: str, most: int) -> dict[str, Any]:
-    """An object that both databases keep as it is. ValidationFailed."""
-    kept = dict(value)
-    try:
-        text = json.dumps(kept, allow_nan=False)
-    except (ValueError, RecursionError):
-        raise wrong(field, "holds a number that is none in JSON") from None
-    if len(text) > most:
-        raise wrong(field, f"is longer than {most} bytes")
-    if _NUL.search(text):
-        raise wrong(field, "holds a NUL character")
-    return kept
 
 
 def _provided(row: McpWorkspace) -> McpUpstream:

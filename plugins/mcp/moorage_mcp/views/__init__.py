@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from moorage.api import Hub, Route
+from moorage.api import Route
 
-from moorage_mcp.calls import Calls
-from moorage_mcp.workspaces import Workspaces
+from moorage_mcp.views import calls, tools, upstreams, workspaces
+from moorage_mcp.views.services import Services
+
+PARTS = (workspaces, upstreams, calls, tools)
 
 
-def routes(hub: Hub, workspaces: Workspaces, calls: Calls) -> list[Route]:
+def routes(services: Services) -> list[Route]:
     """All of them."""
-    return []
+    return [route for part in PARTS for route in part.routes(services)]
