@@ -7,6 +7,7 @@ from typing import Any
 
 from moorage_mcp.gateway import translate
 from moorage_mcp.gateway.caller import refused
+from moorage_mcp.links import exchange
 from moorage_mcp.links.base import Asker, Need
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import Era
@@ -36,20 +37,24 @@ class Bridged:
         """Ask the client."""
         server, client = self._server, self._client
         wanted = {key: translate.need(need, server=server, client=client) for key, need in needs.items()}
-        answers = await self._asker.ask(wanted)
+        try:
+            answers = await self._asker.ask(wanted)
+        except TimeoutError:
+            raise refused(jsonrpc.INTERNAL_ERROR, "no_answer", "The client did not answer in time") from None
         return {key: translate.answer(value, server=server, client=client) for key, value in answers.items()}
 
 
-class Nobody:
-    """An asker without a client: for what the gateway wants to know itself, and for REST, where nobody can be asked."""
+class Nobody(exchange.Nobody):
+    """An asker without a client: for what the gateway wants to know itself, and for REST, where nobody can be asked.
 
-    capabilities: Mapping[str, Any] = {}
-    client_info: Mapping[str, Any] = {}
-    log_level: str | None = None
-    keeps_state = False
+    capabilities, client_info: of who it is asked for; a server may show its client what that one can use.
+    """
 
-    async def notify(self, method: str, params: Params) -> None:
-        """Nobody is told."""
+    def __init__(
+        self, capabilities: Mapping[str, Any] | None = None, client_info: Mapping[str, Any] | None = None
+    ) -> None:
+        self.capabilities: Mapping[str, Any] = capabilities or {}
+        self.client_info: Mapping[str, Any] = client_info or {}
 
     async def ask(self, needs: Mapping[str, Need]) -> Mapping[str, Params]:
         """A clear refusal."""
