@@ -14,7 +14,7 @@ from moorage_mcp.gateway import rules
 from moorage_mcp.gateway.caller import Caller, denied, refused
 from moorage_mcp.gateway.retries import NAMES
 from moorage_mcp.gateway.windows import Check, Windows
-from moorage_mcp.records import Status, WorkspaceInfo
+from moorage_mcp.records import Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.rights import USE
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.jsonrpc import Params, RpcError
@@ -26,7 +26,7 @@ LIMITED = -32000
 class Admitted:
     """A request that may go on. `finish` writes its line, once; without it nothing is written."""
 
-    __slots__ = ("_began", "_caller", "_calls", "_method", "_params", "_workspace", "upstream")
+    __slots__ = ("_began", "_caller", "_calls", "_method", "_params", "_texts", "_workspace", "upstream")
 
     def __init__(
         self, calls: Calls, workspace: WorkspaceInfo, caller: Caller, method: str, params: Params, *, texts: bool
@@ -123,8 +123,9 @@ class Admission:
         name = params.get("name")
         if not isinstance(name, str):
             raise refused(jsonrpc.INVALID_PARAMS, "bad_params", "Invalid params: `name` is the name of a tool")
-        if len(workspace.upstreams) == 1:  # Else it is not known yet whose tool that is.
-            upstream = workspace.upstreams[0]
+        enabled = [upstream for upstream in workspace.upstreams if upstream.enabled]
+        if len(enabled) == 1:  # Else it is not known yet whose tool that is.
+            upstream = enabled[0]
             check_tool(workspace, caller, upstream, name, name.removeprefix(upstream.prefix))
         checks: list[Check] = []
         if self._config.calls_per_minute:
@@ -136,7 +137,7 @@ class Admission:
             raise refused(LIMITED, "limited", f"Too many calls: try again in {seconds} seconds", retryAfter=seconds)
 
 
-def check_tool(workspace: WorkspaceInfo, caller: Caller, upstream: Any, shown: str, own: str) -> None:
+def check_tool(workspace: WorkspaceInfo, caller: Caller, upstream: UpstreamInfo, shown: str, own: str) -> None:
     """Whether the rules let the caller use a tool. RpcError."""
     if not rules.visible(workspace, upstream, caller, shown, own):
         raise denied(f"The tool {shown} is not allowed here", tool=shown)

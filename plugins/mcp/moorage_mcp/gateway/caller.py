@@ -29,17 +29,17 @@ class Caller:
 
     @property
     def credential(self) -> str:
-        """For the list of calls: the credential's public id."""
+        """For the list of calls: as `api_key:12`."""
         shown = self.actor.credential
-        return shown.pid if shown else self.actor.method.value
+        return f"{shown.method.value}:{shown.id}" if shown else self.actor.method.value
 
 
 def refused(code: int, reason: str, message: str, **details: Any) -> RpcError:
     """An error that the gateway itself says.
 
     reason: one word for programs, in `data.reason` beside `data.gateway: true`: `denied`, `limited`, `unknown_tool`,
-    `unknown_prompt`, `unknown_resource`, `unavailable`, `closed`, `timeout`, `too_large`, `broken`, `bad_state`,
-    `bad_cursor`, `bad_params`, `not_supported`.
+    `unknown_prompt`, `unknown_resource`, `unavailable`, `closed`, `timeout`, `no_answer`, `declined`, `too_large`,
+    `broken`, `bad_state`, `bad_cursor`, `bad_params`, `not_supported`; links add theirs.
     """
     return RpcError(code, message, {"gateway": True, "reason": reason, **details}, gateway=True)
 

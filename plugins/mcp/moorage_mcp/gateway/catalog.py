@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import inf
 from time import monotonic
@@ -61,6 +61,8 @@ class Part:
     at: float = 0.0
     until: float = 0.0
     size: int = 0
+    info: Mapping[str, Any] = field(default_factory=dict)
+    """What the server calls itself."""
     lacks: bool = False
     """The server does not have this kind of thing at all."""
 
@@ -128,6 +130,10 @@ class Catalog:
             found = await self.listed(at, method, fresh=True)
         return found.entries.get(name)
 
+    def age(self, part: Part) -> float:
+        """Seconds since it was asked for."""
+        return self._clock() - part.at
+
     def drop(self, workspace_id: int) -> None:
         """Forget what is known of a workspace's servers."""
         for key in [key for key in self._shelves if key[0][0] == workspace_id]:
@@ -162,7 +168,7 @@ class Catalog:
         if part is before:
             return
         if part.problem is not None and before is not None:
-            part = Part(upstream, before.items, {}, before.era, part.problem, part.at, part.until, before.size)
+            part = replace(before, upstream=upstream, extra={}, problem=part.problem, at=part.at, until=part.until)
         shelf.parts[method, upstream.pid] = part
         shelf.entries.pop(method, None)
         if self._shelves.get((at.key, at.workspace.version)) is shelf:
@@ -229,7 +235,7 @@ class Catalog:
         size = len(json.dumps(items))
         if size > self._config.max_answer_bytes:
             raise refused(jsonrpc.INTERNAL_ERROR, "too_large", "The server's list is too long")
-        return Part(upstream, tuple(items), extra, link.server.era, None, now, now + kept, size)
+        return Part(upstream, tuple(items), extra, link.server.era, None, now, now + kept, size, link.server.info)
 
     # -- what is kept -------------------------------------------------------------------------------------------
 
@@ -258,7 +264,6 @@ class Catalog:
                 continue
             for (method, upstream), part in list(shelf.parts.items()):
                 if upstream == pid and method.startswith(group):
-                    stale = Part(part.upstream, part.items, part.extra, part.era, part.problem, -inf, -inf, part.size)
-                    shelf.parts[method, upstream] = stale
+                    shelf.parts[method, upstream] = replace(part, at=-inf, until=-inf)
         for flight in [flight for flight in self._flights if flight[0] == key and flight[3] == pid]:
             del self._flights[flight]  # It may have asked before the change.

@@ -8,7 +8,7 @@ from typing import Any
 
 from moorage_mcp.gateway import translate
 from moorage_mcp.gateway.caller import unavailable
-from moorage_mcp.gateway.lists import UNAVAILABLE
+from moorage_mcp.gateway.lists import UNAVAILABLE, workspace_info
 from moorage_mcp.gateway.reach import Reach, Seat
 from moorage_mcp.links.base import ServerInfo
 from moorage_mcp.records import UpstreamInfo
@@ -39,7 +39,7 @@ class Describing:
         if not up:
             raise next(said for _, said in found if isinstance(said, RpcError))
         if len(at.upstreams) == 1:
-            return _told(translate.described(up[0][1], era))
+            return translate.described(up[0][1], era)
         return _several(at, era, up, away)
 
     async def _ask(self, at: Seat, upstream: UpstreamInfo) -> tuple[UpstreamInfo, ServerInfo | RpcError]:
@@ -49,19 +49,14 @@ class Describing:
             return upstream, error if error.gateway else unavailable(f"{upstream.name}: {error.message}")
 
 
-def _told(info: ServerInfo) -> ServerInfo:
-    return info
-
-
 def _several(at: Seat, era: Era, up: list[tuple[UpstreamInfo, ServerInfo]], away: Mapping[str, str]) -> ServerInfo:
     """All of them as one."""
-    info: dict[str, Any] = {"name": at.workspace.name, "title": at.workspace.name, "version": str(at.workspace.version)}
     texts = [f"# {upstream.name}\n{said.instructions}" for upstream, said in up if said.instructions]
     told = [{"upstream": name, "reason": reason} for name, reason in away.items()]
     return ServerInfo(
         era=era,
         version=LATEST_MODERN if era is Era.MODERN else LATEST_LEGACY,
-        info=info,
+        info=workspace_info(at.workspace),
         capabilities=_merged([said.capabilities for _, said in up]),
         instructions="\n\n".join(texts) or None,
         extra={"_meta": {UNAVAILABLE: told}} if told else {},

@@ -10,6 +10,7 @@ from moorage_mcp.gateway.caller import Caller, refused
 from moorage_mcp.gateway.catalog import Catalog, Listed, Part
 from moorage_mcp.gateway.names import Entry
 from moorage_mcp.gateway.reach import Seat
+from moorage_mcp.records import WorkspaceInfo
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import Era
 from moorage_mcp.wire.jsonrpc import Params
@@ -34,7 +35,7 @@ class Lists:
         shown = [item for _, _, item in self.items(at, caller, era, method, listed)]
         if start and start >= len(shown):
             raise _bad_cursor()
-        made = _frame(at, era, method, listed)
+        made = self._frame(at, era, method, listed)
         made[translate.LISTS[method]] = shown[start : start + PAGE]
         if start + PAGE < len(shown):
             made["nextCursor"] = f"{_CURSOR}{start + PAGE}"
@@ -65,6 +66,24 @@ class Lists:
             if item is not None:
                 yield shown, entry, item
 
+    def _frame(self, at: Seat, era: Era, method: str, listed: Listed) -> dict[str, Any]:
+        """A list's result without the list: what the only server said besides, or what holds for all of them."""
+        if len(at.upstreams) == 1:
+            part = listed.parts[0]
+            extra = dict(part.extra)
+            if isinstance(ttl := extra.get("ttlMs"), int):  # Some of the time is over already.
+                extra["ttlMs"] = max(0, ttl - int(self._catalog.age(part) * 1000))
+            made = translate.result(method, extra, server=part.era, client=era)
+            info = part.info
+        else:
+            common = _common(listed) if era is Era.MODERN else {}
+            made = translate.result(method, common, server=Era.LEGACY, client=era)
+            info = workspace_info(at.workspace)
+        if away := listed.away():
+            told = [{"upstream": name, "reason": problem.message} for name, problem in away.items()]
+            made["_meta"] = {**(made.get("_meta") or {}), UNAVAILABLE: told}
+        return translate.stamped(made, info) if era is Era.MODERN else made
+
 
 def _tool(at: Seat, caller: Caller, era: Era, part: Part, shown: str, entry: Entry) -> dict[str, Any] | None:
     if not rules.visible(at.workspace, entry.upstream, caller, shown, entry.name):
@@ -78,24 +97,16 @@ def _tool(at: Seat, caller: Caller, era: Era, part: Part, shown: str, entry: Ent
     return tool
 
 
-def _frame(at: Seat, era: Era, method: str, listed: Listed) -> dict[str, Any]:
-    """A list's result without the list: what the only server said besides, or what holds for all of them."""
-    if len(at.upstreams) == 1:
-        part = listed.parts[0]
-        made = translate.result(method, part.extra, server=part.era, client=era)
-    else:
-        made = translate.result(method, _common(listed), server=Era.LEGACY, client=era)
-    if away := listed.away():
-        told = [{"upstream": name, "reason": problem.message} for name, problem in away.items()]
-        made["_meta"] = {**(made.get("_meta") or {}), UNAVAILABLE: told}
-    return made
+def workspace_info(workspace: WorkspaceInfo) -> dict[str, Any]:
+    """What a workspace of several servers calls itself."""
+    return {"name": workspace.name, "title": workspace.name, "version": str(workspace.version)}
 
 
 def _common(listed: Listed) -> dict[str, Any]:
     """How long a merged list may be kept: as the most careful of the servers says; of a legacy one not at all."""
     said = [part.extra.get("ttlMs", 0) for part in listed.parts if part.problem is None and part.items]
     least = min((ttl for ttl in said if isinstance(ttl, int)), default=0)
-    return {"ttlMs": 0 if listed.away() else max(0, least), "cacheScope": "private"}
+    return {} if listed.away() or least <= 0 else {"ttlMs": least}
 
 
 def _start(cursor: Any) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from moorage_mcp.gateway import translate
-from moorage_mcp.gateway.caller import Caller, refused, unavailable
+from moorage_mcp.gateway.caller import Caller, refused
 from moorage_mcp.gateway.parts import Pool
 from moorage_mcp.links.base import Asker, Link, LinkClosed, ServerInfo
 from moorage_mcp.records import UpstreamInfo, WorkspaceInfo
@@ -79,22 +79,22 @@ class Reach:
         return self._eras.get((upstream.pid, upstream.version))
 
     async def server(self, at: Seat, upstream: UpstreamInfo) -> ServerInfo:
-        """What a server says of itself. RpcError (gateway) when it cannot be reached."""
+        """What a server says of itself to this client. RpcError (gateway) when it cannot be reached."""
+        if at.alone and self.era(upstream) is not Era.MODERN:
+            async with self.lease(at, upstream) as link:
+                return link.server
         try:
             info = await self._pool.server(at.workspace, upstream, at.user_id)
         except (LinkClosed, TimeoutError) as error:
-            raise gone(upstream, error) from error
+            raise gone(upstream, error, "unavailable") from error
         self._learn(upstream, info.era)
         return info
 
     @asynccontextmanager
     async def lease(self, at: Seat, upstream: UpstreamInfo) -> AsyncIterator[Link]:
         """A connection for a while. RpcError (gateway) when it cannot be had; what happens inside is not touched."""
-        alone = at.alone
-        if alone:
-            era = self.era(upstream) or (await self.server(at, upstream)).era
-            if era is Era.MODERN:  # There each request says what its client can do, and questions come as its result.
-                alone = ""
+        # A modern server is told with each request what its client can do, and its questions come as its result.
+        alone = "" if self.era(upstream) is Era.MODERN else at.alone
         if alone:
             leased = self._pool.lease(
                 at.workspace,
@@ -109,7 +109,7 @@ class Reach:
         try:
             link = await leased.__aenter__()
         except (LinkClosed, TimeoutError) as error:
-            raise gone(upstream, error) from error
+            raise gone(upstream, error, "unavailable") from error
         self._learn(upstream, link.server.era)
         try:
             yield link
@@ -125,13 +125,14 @@ class Reach:
             self._eras.popitem(last=False)
 
 
-def gone(upstream: UpstreamInfo, error: BaseException) -> jsonrpc.RpcError:
-    """What a client is told of a server that cannot be reached, has gone, or does not answer."""
+def gone(upstream: UpstreamInfo, error: BaseException, reason: str = "closed") -> jsonrpc.RpcError:
+    """What a client is told of a server that went away under a request, or does not answer.
+
+    reason: `unavailable` when it could not be reached, so that nothing of the request was carried out.
+    """
+    name = upstream.name
     if isinstance(error, TimeoutError):
-        return refused(
-            jsonrpc.INTERNAL_ERROR,
-            "timeout",
-            f"{upstream.name}: the server did not answer in time",
-            upstream=upstream.name,
-        )
-    return unavailable(f"{upstream.name}: {error or 'the server cannot be reached'}", upstream=upstream.name)
+        text = f"{name}: the server did not answer in time"
+        return refused(jsonrpc.INTERNAL_ERROR, "timeout", text, upstream=name)
+    text = f"{name}: {error or 'the server cannot be reached'}"
+    return refused(jsonrpc.INTERNAL_ERROR, reason, text, upstream=name)

@@ -18,10 +18,11 @@ from moorage_mcp.gateway.catalog import Catalog
 from moorage_mcp.gateway.describing import Describing
 from moorage_mcp.gateway.lists import Lists
 from moorage_mcp.gateway.parts import Pool
-from moorage_mcp.gateway.reach import Reach, Seat, gone, seat
-from moorage_mcp.gateway.retries import NAMES, Retries
-from moorage_mcp.gateway.routing import Routed, Routing
-from moorage_mcp.links.base import Asker, Link, LinkClosed, Listener, ServerInfo
+from moorage_mcp.gateway.reach import Reach, Seat, seat
+from moorage_mcp.gateway.requests import Asked, Asking
+from moorage_mcp.gateway.retries import Retries
+from moorage_mcp.gateway.routing import Routing
+from moorage_mcp.links.base import Asker, LinkClosed, Listener, ServerInfo
 from moorage_mcp.links.exchange import LEVELS
 from moorage_mcp.records import Kind, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.wire import jsonrpc
@@ -31,7 +32,7 @@ from moorage_mcp.wire.jsonrpc import Params, RpcError
 _LISTENED = frozenset({"resources/subscribe", "resources/unsubscribe", "subscriptions/listen"})
 """The front has these: they outlive the request. See `listen`."""
 _OF_FRONTS = frozenset({"initialize", "server/discover"})
-_SHOWN = {"tools/list": "tools", "tools/call": "tools"}
+_NOT_THERE = frozenset({jsonrpc.RESOURCE_NOT_FOUND, jsonrpc.INVALID_PARAMS, jsonrpc.METHOD_NOT_FOUND})
 
 
 class Changes(Protocol):
@@ -53,7 +54,7 @@ class Gateway:
         self.reach = Reach(pool)
         self.catalog = Catalog(self.reach, hub.tasks, config)
         self.admission = Admission(hub, config, calls)
-        self.retries = Retries(hub.sealing)
+        self._asking = Asking(self.reach, Retries(hub.sealing), config)
         self.lists = Lists(self.catalog)
         self._routing = Routing(self.catalog)
         self._describing = Describing(self.reach)
@@ -67,15 +68,25 @@ class Gateway:
         return await self._describing.of(seat(workspace, caller, asker), era)
 
     async def request(
-        self, workspace: WorkspaceInfo, caller: Caller, era: Era, method: str, params: Params, asker: Asker
+        self,
+        workspace: WorkspaceInfo,
+        caller: Caller,
+        era: Era,
+        method: str,
+        params: Params,
+        asker: Asker,
+        *,
+        admitted: Admitted | None = None,
     ) -> dict[str, Any]:
         """Answer a request. The result is in the words of the client's era.
 
-        A client that leaves cancels the task; the server is told so.
+        A client that leaves cancels the task; the server is told so. admitted: by `admit`, if it was already.
         """
-        admitted = self.admission.admit(workspace, caller, method, params)
+        if admitted is None:
+            admitted = self.admission.admit(workspace, caller, method, params)
         try:
-            found = await self._answer(workspace, caller, era, method, params, asker, admitted)
+            at = seat(workspace, caller, asker)
+            found = await self._answer(Asked(at, caller, era, method, params, asker), admitted)
         except RpcError as error:
             admitted.failed(error)
             raise
@@ -153,7 +164,7 @@ class Gateway:
                 only = upstream
         if only is None or only.kind is not Kind.HTTP or only.prefix or self.reach.era(only) is not era:
             return None
-        if method in _SHOWN and only.fixed:
+        if only.fixed and method in ("tools/list", "tools/call"):
             return None
         if method == "tools/list" and (only.annotations or rules.restricted(workspace, only, caller)):
             return None
@@ -161,146 +172,29 @@ class Gateway:
 
     # -- how --------------------------------------------------------------------------------------------------------
 
-    async def _answer(
-        self,
-        workspace: WorkspaceInfo,
-        caller: Caller,
-        era: Era,
-        method: str,
-        params: Params,
-        asker: Asker,
-        admitted: Admitted,
-    ) -> dict[str, Any]:
-        if method == "ping" and era is Era.LEGACY:
+    async def _answer(self, asked: Asked, admitted: Admitted) -> dict[str, Any]:
+        at, method = asked.at, asked.method
+        if method == "ping" and asked.era is Era.LEGACY:
             return {}
         if method in _LISTENED or method in _OF_FRONTS:
             raise refused(jsonrpc.METHOD_NOT_FOUND, "not_supported", f"Method not found: {method}")
-        at = seat(workspace, caller, asker)
         if not at.upstreams:
             raise unavailable("The workspace has no servers")
         if method in translate.LISTS:
-            return await self.lists.result(at, caller, era, method, params)
-        if method == "logging/setLevel" and era is Era.LEGACY:
-            return await self._set_level(at, params, asker)
-        routed, params = await self._routing.route(at, method, params)
-        admitted.upstream = routed[0].upstream.name
+            return await self.lists.result(at, asked.caller, asked.era, method, asked.params)
+        if method == "logging/setLevel" and asked.era is Era.LEGACY:
+            return await self._set_level(at, asked.params, asked.asker)
+        places, params = await self._routing.route(at, method, asked.params)
+        admitted.upstream = places[0].upstream.name
         if method == "tools/call":
-            upstream, own = routed[0].upstream, params.get("name", "")
-            check_tool(workspace, caller, upstream, routed[0].shown, own)
-        return await self._first(at, caller, era, method, params, asker, routed)
-
-    async def _first(
-        self,
-        at: Seat,
-        caller: Caller,
-        era: Era,
-        method: str,
-        params: Params,
-        asker: Asker,
-        routed: tuple[Routed, ...],
-    ) -> dict[str, Any]:
-        """Ask those that it may be for, in their order: the first that does not say that it has no such thing."""
-        for place in routed[:-1]:
+            check_tool(at.workspace, asked.caller, places[0].upstream, places[0].shown, params["name"])
+        for place in places[:-1]:  # Of a resource that nobody lists: the first that does not say that it has none.
             try:
-                return await self._ask(at, caller, era, method, params, asker, place)
+                return await self._asking.ask(asked, params, place)
             except RpcError as error:
-                if error.code not in (
-                    jsonrpc.RESOURCE_NOT_FOUND,
-                    jsonrpc.INVALID_PARAMS,
-                    jsonrpc.METHOD_NOT_FOUND,
-                ) and (not error.gateway):
+                if not error.gateway and error.code not in _NOT_THERE:
                     raise
-        return await self._ask(at, caller, era, method, params, asker, routed[-1])
-
-    async def _ask(
-        self, at: Seat, caller: Caller, era: Era, method: str, params: Params, asker: Asker, place: Routed
-    ) -> dict[str, Any]:
-        upstream = place.upstream
-        params, given = self._retried(at, caller, method, params, place)
-        async with self.reach.lease(at, upstream) as link:
-            server = link.server.era
-            if server is Era.LEGACY and "requestState" in params:
-                raise refused(jsonrpc.INVALID_PARAMS, "bad_state", "Invalid requestState: it is not of this server")
-            asked = translate.params(method, params, client=era, server=server)
-            bridged = Bridged(asker, client=era, server=server)
-            try:
-                found = await link.request(method, asked, bridged, timeout=self._config.call_timeout)
-            except RpcError as error:
-                visit = self._visit(at, caller, method, given, place, error, bridged, asker, era)
-                if visit is None:
-                    raise translate.error(method, error, asked, server=server, client=era) from error
-                return visit
-            except (LinkClosed, TimeoutError) as error:
-                raise gone(upstream, error) from error
-        return self._said(at, caller, era, method, given, place, link, found)
-
-    def _said(
-        self,
-        at: Seat,
-        caller: Caller,
-        era: Era,
-        method: str,
-        given: Params,
-        place: Routed,
-        link: Link,
-        found: dict[str, Any],
-    ) -> dict[str, Any]:
-        """A server's result for the client."""
-        server = link.server
-        if found.get("resultType") == translate.INPUT_REQUIRED and era is Era.MODERN and server.era is era:
-            if len(at.upstreams) > 1:
-                state = found.get("requestState")
-                kept = state if isinstance(state, str) else None
-                found["requestState"] = self.retries.close(
-                    at.workspace, caller, place.upstream, method, given, state=kept
-                )
-            return found
-        made = translate.result(method, found, server=server.era, client=era)
-        return translate.stamped(made, server.info) if era is Era.MODERN else made
-
-    def _retried(self, at: Seat, caller: Caller, method: str, params: Params, place: Routed) -> tuple[Params, Params]:
-        """The params as the server is to see them, and as the client's `requestState` is bound to them."""
-        given = {**params, NAMES[method]: place.shown} if method in NAMES else params
-        retry = self.retries.open(at.workspace, caller, method, given)
-        if retry is None:
-            if "requestState" in params and len(at.upstreams) > 1:
-                raise refused(jsonrpc.INVALID_PARAMS, "bad_state", "Invalid requestState: it is not of this workspace")
-            return params, given
-        if retry.upstream != place.upstream.pid:
-            raise refused(jsonrpc.INVALID_PARAMS, "bad_state", "Invalid requestState: it is of another server")
-        made = {key: value for key, value in params.items() if key != "requestState"}
-        if retry.visit:
-            answers = made.pop("inputResponses", None)
-            _check_visited(answers)
-        elif retry.state is not None:
-            made["requestState"] = retry.state
-        return made, given
-
-    def _visit(
-        self,
-        at: Seat,
-        caller: Caller,
-        method: str,
-        given: Params,
-        place: Routed,
-        error: RpcError,
-        bridged: Bridged,
-        asker: Asker,
-        era: Era,
-    ) -> dict[str, Any] | None:
-        """A legacy server wants a page visited first: for a modern client that can, a question; else None."""
-        able = asker.capabilities.get("elicitation")
-        if era is Era.LEGACY or not asker.keeps_state or not isinstance(able, Mapping) or "url" not in able:
-            return None
-        needs = translate.url_needs(error)
-        if not needs or method not in NAMES:
-            return None
-        shown = {key: translate.need(need, server=Era.LEGACY, client=era) for key, need in needs.items()}
-        return {
-            "resultType": translate.INPUT_REQUIRED,
-            "inputRequests": {key: {"method": need.method, "params": need.params} for key, need in shown.items()},
-            "requestState": self.retries.close(at.workspace, caller, place.upstream, method, given, visit=True),
-        }
+        return await self._asking.ask(asked, params, places[-1])
 
     async def _set_level(self, at: Seat, params: Params, asker: Asker) -> dict[str, Any]:
         """The front keeps the level and links tell it with each request; here it is checked, and told at once."""
@@ -325,10 +219,3 @@ class Gateway:
     def _changed(self, workspace: WorkspaceInfo) -> None:
         self.catalog.drop(workspace.id)
         self.catalog.watches.workspace_changed(workspace)
-
-
-def _check_visited(answers: Any) -> None:
-    """Whether the person went to the page that the server wants visited. RpcError if they would not."""
-    for answer in answers.values() if isinstance(answers, Mapping) else ():
-        if isinstance(answer, Mapping) and answer.get("action") not in (None, "accept"):
-            raise refused(jsonrpc.INVALID_REQUEST, "declined", "The page that the server needs visited was not")
