@@ -7,13 +7,13 @@ names the plugin in every error.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
 
 if TYPE_CHECKING:
-    from moorage.access import Actor
+    from moorage.access import Actor, UserInfo
     from moorage.hub import Hub
     from moorage.observe.audit import AuditRecord
     from moorage.plugin import Health
@@ -127,6 +127,20 @@ class Specs:
         :param permission: the permission's name.
         :param resource: what it is about, or None for a whole route.
         :returns: the public reason for the veto, or None to stand aside.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_user_details(self, actor: Actor, user: UserInfo) -> Mapping[str, Any]:  # type: ignore[empty-body]
+        """What the plugin adds to a user's details (async, limit 2 s).
+
+        Called for `GET /api/v1/users/{user_id}`, once the actor may see the user. What the core says goes before what
+        plugins say, and an earlier plugin before a later one. An error is logged, and nothing is added.
+
+        :param actor: who asks: tell them only what they may see.
+        :param user: whose details.
+        :returns: members of the answer's object, JSON-able and few: `{"workspaces": [...]}`.
 
         .. versionadded:: 0.1
         """

@@ -123,14 +123,15 @@ def test_one_user_with_their_keys(people, root):
     made = user.client.post("/api/v1/api-keys", json={"name": "laptop"}).json()["data"]
     for client in (user.client, root):
         data = client.get(path(user)).json()["data"]
-        assert set(data) == FIELDS | {"api_keys"}
+        assert set(data) == FIELDS | {"api_keys", "workspaces"}
+        assert data["workspaces"] == []
         (key,) = data["api_keys"]
         assert (key["id"], key["name"], key["prefix"]) == (made["id"], "laptop", made["prefix"])
         assert made["api_key"] not in str(data)
         assert not {"hash", "key_hash", "token", "api_key"} & set(key)
     scoped = user.client.post("/api/v1/api-keys", json={"name": "narrow", "scopes": ["core:user:read"]}).json()["data"]
     bearer = {"Authorization": f"Bearer {scoped['api_key']}"}
-    assert set(people.anybody().get(path(user), headers=bearer).json()["data"]) == FIELDS
+    assert set(people.anybody().get(path(user), headers=bearer).json()["data"]) == FIELDS | {"workspaces"}
 
 
 def test_nobody_is_told_nothing(people):

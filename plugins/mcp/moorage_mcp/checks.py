@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlsplit
 
+from moorage_mcp.links.targets import place
 from moorage_mcp.names import prefix_of, upstream_name, wrong
 from moorage_mcp.records import Kind, ToolRules, UpstreamInfo
 
@@ -17,7 +17,6 @@ KEPT = "***"
 MAX_COMMAND, MAX_ARGUMENT = 100, 4096
 MAX_VARIABLES, MAX_VALUE = 100, 32 * 1024
 MAX_HEADERS, MAX_HEADER = 32, 8 * 1024
-MAX_URL = 2048
 MAX_RULES, MAX_PATTERN = 500, 256
 MAX_OBJECT = 16 * 1024
 """Bytes of `fixed` and of `annotations` as JSON."""
@@ -166,22 +165,12 @@ def _value(field: str, value: str, name: str, kept: Mapping[str, str]) -> str:
     return kept[name]
 
 
-def url_of(value: str) -> str:
-    """The address of a server: http or https, a host, no login, no fragment. ValidationFailed.
-
-    Whether it may be reached is another question.
-    """
+def _url(info: UpstreamInfo, value: str) -> str:
+    """What can be the address of a server. Whether it may be reached is another question: `links.targets`."""
     try:
-        parts = urlsplit(value)
-        right = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        raise wrong("url", "is no address") from None
-    if not right or len(value) > MAX_URL or not value.isascii() or not value.isprintable() or " " in value:
-        raise wrong("url", f"must be an http or https address of at most {MAX_URL} characters")
-    if "@" in parts.netloc:
-        raise wrong("url", "must not hold a login: set `headers`")
-    if "#" in value or "\\" in value:
-        raise wrong("url", "must not have a fragment or a backslash")
+        place(value)
+    except ValueError as error:
+        raise wrong("url", str(error)) from None
     return value
 
 
@@ -199,7 +188,7 @@ _CHECKS: Mapping[str, Any] = {
     "command": _command,
     "env": lambda info, value: _variables("env", value, {}),
     "secrets": lambda info, value: _variables("secrets", value, info.secrets),
-    "url": lambda info, value: url_of(value),
+    "url": _url,
     "headers": _headers,
     "fixed": lambda info, value: json_object("fixed", value),
     "tools": lambda info, value: rules("tools", value),

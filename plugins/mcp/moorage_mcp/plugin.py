@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from moorage.api import OCTOPROX, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import OCTOPROX, Actor, Health, Hub, Manifest, Plugin, Route, UserInfo, hookimpl
 
 from moorage_mcp import views
 from moorage_mcp.calls import Calls
 from moorage_mcp.config import McpConfig
+from moorage_mcp.links.targets import Targets
 from moorage_mcp.records import Status
 from moorage_mcp.rights import PERMISSIONS
-from moorage_mcp.upstreams import Registered, Upstreams
+from moorage_mcp.upstreams import Upstreams
 from moorage_mcp.views.services import Services
 from moorage_mcp.workspaces import Workspaces
 
@@ -44,7 +46,7 @@ class McpPlugin(Plugin):
             raise TypeError("the mcp plugin was given another plugin's settings")
         self.workspaces = Workspaces(hub, hub.config)
         self.calls = Calls(hub, hub.config)
-        self.upstreams = Upstreams(hub, hub.config, self.workspaces, Registered(hub, hub.config))
+        self.upstreams = Upstreams(hub, hub.config, self.workspaces, Targets(hub.config.targets))
         self.services = Services(hub, self.workspaces, self.upstreams, self.calls)
         return views.routes(self.services)
 
@@ -65,3 +67,8 @@ class McpPlugin(Plugin):
         """How many workspaces there are."""
         counts = self.workspaces.book.counts()
         return Health("ok", "", {"workspaces": {"total": sum(counts.values()), "active": counts[Status.ACTIVE]}})
+
+    @hookimpl
+    async def moorage_user_details(self, actor: Actor, user: UserInfo) -> Mapping[str, Any]:
+        """A user's workspaces, as `GET /api/v1/workspaces` lists them."""
+        return {"workspaces": await views.of_user(self.services, actor, user)}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import Any, Protocol
-from urllib.parse import SplitResult, urlsplit
+from typing import Any
 
 from moorage.api import Actor, Conflict, Hub, NotFound
 from tortoise.exceptions import IntegrityError
@@ -15,6 +14,7 @@ from tortoise.expressions import F
 from moorage_mcp import store
 from moorage_mcp.checks import applied
 from moorage_mcp.config import McpConfig
+from moorage_mcp.links.targets import Targets
 from moorage_mcp.models import McpUpstream
 from moorage_mcp.names import new_pid, wrong
 from moorage_mcp.records import Kind, UpstreamInfo, WorkspaceInfo
@@ -25,32 +25,6 @@ from moorage_mcp.workspaces import Workspaces
 NOT_FOUND = "Upstream not found"
 OF_COMMAND = frozenset({"command", "env", "secrets"})
 OF_ADDRESS = frozenset({"url", "headers"})
-
-
-class Targets(Protocol):
-    """Which addresses may be reached."""
-
-    def require(self, actor: Actor, url: str) -> None:
-        """Forbidden unless the actor may connect a workspace with that address."""
-        ...
-
-
-class Registered:
-    """The addresses of `targets`, and for holders of mcp:upstream:remote any."""
-
-    def __init__(self, hub: Hub, config: McpConfig) -> None:
-        self._hub, self._targets = hub, [urlsplit(target) for target in config.targets]
-
-    def require(self, actor: Actor, url: str) -> None:
-        """See `Targets`."""
-        if not any(_begins(urlsplit(url), target) for target in self._targets):
-            self._hub.access.require(actor, REMOTE.name)
-
-
-def _begins(url: SplitResult, target: SplitResult) -> bool:
-    same = (url.scheme, url.hostname, url.port) == (target.scheme, target.hostname, target.port)
-    path, begin = url.path or "/", target.path or "/"
-    return same and (path == begin or path.startswith(begin if begin.endswith("/") else f"{begin}/"))
 
 
 class Upstreams:
@@ -148,7 +122,7 @@ class Upstreams:
         if info.kind is Kind.STDIO and named & OF_COMMAND:
             self._hub.access.require(actor, COMMAND.name)
         if info.kind in (Kind.HTTP, Kind.SSE) and named & OF_ADDRESS:
-            self._targets.require(actor, info.url)
+            self._targets.check(info.url, remote=self._hub.access.can(actor, REMOTE.name))
 
     @staticmethod
     def _fits(workspace: WorkspaceInfo, info: UpstreamInfo) -> None:

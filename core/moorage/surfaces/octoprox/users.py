@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self
 
 from pydantic import BaseModel, Field, StrictBool, model_validator
 from quart import Response
 from typing_extensions import TypedDict
 
-from moorage.access import UserInfo
+from moorage.access import Actor, UserInfo
 from moorage.accounts.actors import UserDetails
 from moorage.accounts.administration import UNSET, Changes
 from moorage.accounts.users import Wanted
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 MAX_BODY = 16 * 1024
 MAX_KEYS = 1000
+DETAILS_SECONDS = 2.0
+"""For what one plugin adds to a user."""
 _LAST_ADMIN = "Cannot deactivate or demote the last active admin"
 _SELF_OFF = "Cannot deactivate your own account"
 Status = Literal["active", "inactive"]
@@ -89,9 +92,13 @@ class UserShape(TypedDict):
     last_synced_at: None
 
 
-class UserWithKeys(UserShape):
-    """One user. api_keys: where the actor may see them."""
+class UserWithDetails(UserShape):
+    """One user. workspaces: those that the actor may see. api_keys: where the actor may see them.
 
+    Plugins may add more.
+    """
+
+    workspaces: list[dict[str, Any]]
     api_keys: NotRequired[list[KeyShape]]
 
 
@@ -104,7 +111,7 @@ class UserAnswer(TypedDict):
 class DetailAnswer(TypedDict):
     """GET /api/v1/users/{user_id}."""
 
-    data: UserWithKeys
+    data: UserWithDetails
 
 
 class UsersData(TypedDict):
@@ -145,7 +152,7 @@ def _reading(hub: Hub) -> Routes:
 
     @found.get("/api/v1/users/{user_id}", access="core:user:read", dialect=OCTOPROX, answer=DetailAnswer)
     async def get_user(user_id: str) -> Response:
-        """Show a user with their API keys: oneself, for administrators anybody."""
+        """Show a user with their API keys and workspaces: oneself, for administrators anybody."""
         number, actor = path_id(user_id, "user_id"), current_actor()
         # Before looking: who is there is for administrators to know.
         if not access.can(actor, "core:user:read", owner_id=number):
@@ -153,12 +160,22 @@ def _reading(hub: Hub) -> Routes:
         known = await _details(accounts, number)
         if actor.user is None or actor.user.id != number:
             await note_admin_read(hub, "user")
-        if not access.can(actor, "core:key:read", owner_id=number):
-            return json_response({"data": _shown(known)})
-        keys, _ = await accounts.list_keys(user_id=number, limit=MAX_KEYS)
-        return json_response({"data": {**_shown(known), "api_keys": [shown_key(key) for key in keys]}})
+        data: dict[str, Any] = {**_shown(known)}
+        if access.can(actor, "core:key:read", owner_id=number):
+            keys, _ = await accounts.list_keys(user_id=number, limit=MAX_KEYS)
+            data["api_keys"] = [shown_key(key) for key in keys]
+        return json_response({"data": await _with_plugins(hub, actor, known.user, data)})
 
     return found
+
+
+async def _with_plugins(hub: Hub, actor: Actor, user: UserInfo, data: dict[str, Any]) -> dict[str, Any]:
+    """`data` with what plugins add to it, and without workspaces where none has any."""
+    told = await hub.hooks.gather("moorage_user_details", timeout=DETAILS_SECONDS, actor=actor, user=user)
+    for _, more in reversed(told):
+        if isinstance(more, Mapping):  # Plugins are strangers.
+            data = {**more, **data}
+    return {"workspaces": [], **data}
 
 
 def _changing(hub: Hub) -> Routes:

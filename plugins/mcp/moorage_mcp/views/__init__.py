@@ -6,7 +6,9 @@ from moorage.api import Route
 
 from moorage_mcp.views import calls, tools, upstreams, workspaces
 from moorage_mcp.views.services import Services
+from moorage_mcp.views.workspaces import of_user
 
+__all__ = ["of_user", "routes"]
 PARTS = (workspaces, upstreams, calls, tools)
 
 

@@ -6,11 +6,13 @@ import asyncio
 import json
 
 from moorage.api import (
+    Actor,
     Forbidden,
     MoorageError,
     Route,
     Routes,
     Unavailable,
+    UserInfo,
     current_actor,
     current_request,
     json_response,
@@ -49,6 +51,8 @@ ONE = "/api/v1/workspaces/{workspace_id}"
 TOOLS_SECONDS = 15.0
 """In which a workspace's tools must have been told; else it is shown without them."""
 READ = "mcp_workspace"
+MAX_OF_USER = 500
+"""Workspaces in a user's details; the list has pages."""
 
 
 def routes(services: Services) -> list[Route]:
@@ -159,6 +163,14 @@ def _life(services: Services) -> Routes:
         return json_response({"data": details(services, found)})
 
     return table
+
+
+async def of_user(services: Services, actor: Actor, user: UserInfo) -> list[WorkspaceShape]:
+    """A user's workspaces, as far as the actor may see them."""
+    if not services.hub.access.can(actor, VIEW.name, owner_id=user.id):
+        return []
+    found, _ = await services.workspaces.page(Wanted(user_id=user.id, limit=MAX_OF_USER))
+    return [shown(services, one) for one in found]
 
 
 def shown(services: Services, info: WorkspaceInfo) -> WorkspaceShape:
