@@ -14,6 +14,7 @@ PARTS = (
     "viewers",
     "fanout",
     "proxy",
+    "mcp",
     "sessions",
     "start",
 )
@@ -73,6 +74,10 @@ def run(part: str, *, quick: bool) -> None:
         from bench import proxy
 
         proxy.run(rounds=1 if quick else 3, seconds=1 if quick else 3)
+    elif part == "mcp":
+        from bench import mcp_calls
+
+        mcp_calls.run(rounds=1 if quick else 3, calls=100 if quick else 200, seconds=1 if quick else 3)
     elif part == "sessions":
         from bench import sessions
 

@@ -86,16 +86,24 @@ class Plain:
         self._path, self._env = path, env or {}
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Plain]:
-        """Started and answering; ended at the end."""
+    def running(self, *, any_status: bool = False, seconds: float = 30, quiet: bool = False) -> Iterator[Plain]:
+        """Started and answering, with 200 unless another answer is as good; ended at the end.
+
+        quiet: what it says on stderr is of no interest.
+        """
         self.process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=harness.environment(**self._env)
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL if quiet else None,
+            env=harness.environment(**self._env),
         )
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + seconds
             while True:
                 with contextlib.suppress(httpx.TransportError):
-                    if httpx.get(self.url + self._path).status_code == 200:
+                    status = httpx.get(self.url + self._path).status_code
+                    if any_status or status == 200:
                         break
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise AssertionError(f"{self._command} did not start")

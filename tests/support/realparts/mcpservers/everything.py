@@ -204,13 +204,16 @@ def main() -> None:
     parser.add_argument("at", help="stdio, or a port of loopback")
     parser.add_argument("--era", choices=("both", "legacy", "modern"), default="both")
     parser.add_argument("--json", action="store_true", help="answer in JSON where nothing has to be streamed")
+    parser.add_argument("--plain", action="store_true", help="faster: no events kept, and a laxer reading of headers")
     parser.add_argument("--name", default="everything")
     options = parser.parse_args()
     server = Everything(options.name)
     if options.at == "stdio":
         asyncio.run(on_stdio(server, options.era))
         return
-    app: ASGIApp = server.streamable_http_app(event_store=Events(), retry_interval=50, json_response=options.json)
+    app: ASGIApp = server.streamable_http_app(
+        event_store=None if options.plain else Events(), retry_interval=50, json_response=options.json
+    )
     if options.era != "both":
         app = OneEra(app, options.era)
     uvicorn.run(
