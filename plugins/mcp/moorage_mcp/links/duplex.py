@@ -22,7 +22,7 @@ no more than a part of a core."""
 class Duplex:
     """Gives each message to the request that it belongs to. A transport extends it with the streams themselves.
 
-    strays: told what belongs to no request. dropped: told when a notification is dropped.
+    why: why it has ended, once it has. strays: told what belongs to no request. dropped: told when a notification is dropped.
     """
 
     cancels = False
@@ -30,10 +30,19 @@ class Duplex:
     def __init__(self, dropped: Callable[[], None] = lambda: None) -> None:
         self.strays: Strays = lambda message: None
         self.closed = asyncio.Event()
-        self._why = "the connection was closed"
+        self.why = "the connection was closed"
         self._dropped = dropped
         self._calls: dict[int, Call] = {}
         self._stretch = 0
+
+    def begun(self, version: str) -> None:
+        """As `LegacyTransport`."""
+
+    def hear(self) -> None:
+        """As `LegacyTransport`: it is all one stream."""
+
+    def renew(self) -> None:
+        """As `LegacyTransport`: a session that is lost is lost with its stream."""
 
     async def exchange(self, call: Call, message: Mapping[str, Any], handle: Handle) -> Response:
         """As `Transport`."""
@@ -61,14 +70,14 @@ class Duplex:
     def broke(self, why: str) -> None:
         """The connection has ended: nobody waits any more."""
         if not self.closed.is_set():
-            self._why = why
+            self.why = why
             self.closed.set()
             for call in self._calls.values():
                 call.fail(LinkClosed(why))
 
     def _check(self) -> None:
         if self.closed.is_set():
-            raise LinkClosed(self._why)
+            raise LinkClosed(self.why)
 
     def took(self, data: bytes) -> bool:
         """Take one message, or a batch of the revision that had them, from the server. False: it is none."""

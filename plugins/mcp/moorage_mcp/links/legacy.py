@@ -108,6 +108,9 @@ class LegacyLink:
         if len(self._calls) >= MAX_UNDER_WAY:
             raise refusal("too_many", "Too much is asked of this server at once")
         await self._set_level(asker.log_level, timeout)
+        if self._renewing.locked():
+            async with self._renewing:
+                pass
         age = self._age
         try:
             return await self._exchange(method, params, asker, timeout)
@@ -280,6 +283,11 @@ class LegacyLink:
         """As `Link`."""
         closed: asyncio.Event = getattr(self._transport, "closed", self._ended)
         await closed.wait()
+
+    @property
+    def why(self) -> str:
+        """Why it has ended by itself, for people."""
+        return getattr(self._transport, "why", "")
 
     async def close(self) -> None:
         """As `Link`."""

@@ -257,6 +257,11 @@ class ModernLink:
         """As `Link`."""
         await self._closed.wait()
 
+    @property
+    def why(self) -> str:
+        """Why it has ended by itself, for people."""
+        return getattr(self._transport, "why", "")
+
     async def close(self) -> None:
         """As `Link`."""
         self._ended.set()
