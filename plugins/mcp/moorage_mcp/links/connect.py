@@ -112,7 +112,7 @@ class Connector:
     async def _legacy(self, transport: LegacyTransport, wish: Wish, timeout: float) -> Link:
         if wish.era is Era.MODERN:
             raise LinkClosed("the server does not speak the newer era of MCP")
-        identity = {"capabilities": dict(wish.capabilities) if wish.alone else {}, "clientInfo": wish.client_info}
+        identity = {"capabilities": dict(wish.capabilities), "clientInfo": wish.client_info}
         link = LegacyLink(transport, identity, self._spawn, alone=wish.alone, asker=wish.asker)
         try:
             await link.open(timeout)

@@ -22,7 +22,8 @@ no more than a part of a core."""
 class Duplex:
     """Gives each message to the request that it belongs to. A transport extends it with the streams themselves.
 
-    why: why it has ended, once it has. strays: told what belongs to no request. dropped: told when a notification is dropped.
+    why: why it has ended, once it has. strays: told what belongs to no request. dropped: told of each notification
+    that is dropped.
     """
 
     cancels = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -27,7 +28,8 @@ MAX_RECORDS = 10_000
 SWEEP_SECONDS = 15.0
 CLOSE_SECONDS = 15.0
 Start = Callable[[WorkspaceInfo, UpstreamInfo], Awaitable[Exec]]
-_Key = tuple[int, str, int, int, str, Era | None]
+_Key = tuple[int, str, int, int, str, str, Era | None]
+"""Workspace, upstream and its version, user, client's session, what the server is told of the client, era."""
 
 
 class _Entry:
@@ -93,11 +95,15 @@ class Pool:
     ) -> AbstractAsyncContextManager[Link]:
         """A connection for as long as it is held; requests of one user share it.
 
-        alone: of one client's session, whose capabilities and client_info it is told, and whose `asker` answers what
-        belongs to no request. era: the connection has to be of that era (see `speaks`).
+        alone: of one client's session, and no other request's; then `asker` answers what belongs to no request.
+        capabilities, client_info: what a server of the older era is told of the client. Without `alone`, requests
+        whose clients have the same share a connection, so a question that a server does not ask on the stream of a
+        request reaches somebody only while no other request is under way.
+        era: the connection has to be of that era (see `speaks`).
         Unavailable when the server cannot be started, or is not tried for a while; then with the seconds.
         """
-        key = (workspace.id, upstream.pid, upstream.version, user_id, alone, era)
+        told = json.dumps(capabilities, sort_keys=True) if capabilities and not alone else ""
+        key = (workspace.id, upstream.pid, upstream.version, user_id, alone, told, era)
         entry = self._entries.get(key)
         if entry is None:
             wish = Wish(
@@ -300,7 +306,7 @@ class Pool:
     def _up(self, entry: _Entry, record: Record, link: Link, began: float) -> None:
         now = asyncio.get_running_loop().time()
         entry.link, entry.since, entry.used = link, now, now
-        if entry.key[5] is None:
+        if entry.key[6] is None:
             record.found(link.server)
         self._running.labels(entry.upstream.kind.value).inc()
         self._seconds.labels(entry.upstream.kind.value).observe(now - began)
