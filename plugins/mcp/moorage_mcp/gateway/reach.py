@@ -80,7 +80,7 @@ class Reach:
 
     async def server(self, at: Seat, upstream: UpstreamInfo) -> ServerInfo:
         """What a server says of itself to this client. RpcError (gateway) when it cannot be reached."""
-        if at.alone and self.era(upstream) is not Era.MODERN:
+        if at.alone and self.era(upstream) is Era.LEGACY:
             async with self.lease(at, upstream) as link:
                 return link.server
         try:
@@ -93,8 +93,12 @@ class Reach:
     @asynccontextmanager
     async def lease(self, at: Seat, upstream: UpstreamInfo) -> AsyncIterator[Link]:
         """A connection for a while. RpcError (gateway) when it cannot be had; what happens inside is not touched."""
-        # A modern server is told with each request what its client can do, and its questions come as its result.
-        alone = "" if self.era(upstream) is Era.MODERN else at.alone
+        alone = at.alone
+        if alone:
+            # A modern server is told with each request what its client can do, and its questions come as its result.
+            # So one connection is enough, and it must be the same from the first request on: its state is there.
+            era = self.era(upstream) or (await self.server(at, upstream)).era
+            alone = alone if era is Era.LEGACY else ""
         if alone:
             leased = self._pool.lease(
                 at.workspace,

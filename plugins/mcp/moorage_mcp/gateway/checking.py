@@ -1,0 +1,168 @@
+"""Whether a tool's arguments fit its schema, and where not. The schema is a stranger's: the work is bounded, nothing is
+fetched, and one that is no schema checks nothing, since the server itself looks at what it gets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+from urllib.parse import unquote
+
+import jsonschema_rs
+
+MAX_PROBLEMS = 20
+MAX_TEXT = 300
+MAX_SCHEMA_BYTES = 256 * 1024
+MAX_WORK = 2_000_000
+"""Times that a part of the schema may be looked at, at most."""
+MAX_COMPILED = 256
+BACKTRACKS = 100_000
+_DATA = frozenset({"const", "default", "enum", "examples"})
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """place: a JSON pointer (RFC 6901) into the arguments, "" for all of them. message: in words."""
+
+    place: str
+    message: str
+
+
+class Checker:
+    """Checks arguments; keeps the schemas that it has read."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, _Schema | None] = OrderedDict()
+
+    def problems(self, schema: Any, arguments: Mapping[str, Any]) -> list[Wrong]:
+        """What is wrong with the arguments, in their order; empty: nothing, or nothing that can be told here."""
+        if not isinstance(schema, dict):
+            return []
+        read = self._read(schema)
+        if read is None or read.work(arguments) > MAX_WORK:
+            return []
+        try:
+            return [_wrong(error) for error in islice(read.validator.iter_errors(arguments), MAX_PROBLEMS)]
+        except ValueError:  # A number that JSON has not, text that is none.
+            return [Wrong("", "is not JSON")]
+
+    def _read(self, schema: dict[str, Any]) -> _Schema | None:
+        text = json.dumps(schema, sort_keys=True)
+        if text in self._known:
+            self._known.move_to_end(text)
+            return self._known[text]
+        read = self._known[text] = _compile(schema) if len(text) <= MAX_SCHEMA_BYTES else None
+        if len(self._known) > MAX_COMPILED:
+            self._known.popitem(last=False)
+        return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Schema:
+    """size: parts of the schema, each reference followed. recursive: how many of them lead back to where one is."""
+
+    validator: Any
+    size: int
+    recursive: int
+
+    def work(self, arguments: Any) -> int:
+        """At most how many times a part of it is looked at for these arguments.
+
+        A schema that leads back to itself n times is gone through n times for each level of what it is about.
+        """
+        if not self.recursive:
+            return self.size
+        work = self.size
+        for _ in range(_depth(arguments)):
+            work *= max(1, self.recursive)
+            if work > MAX_WORK:
+                break
+        return work
+
+
+def _compile(schema: dict[str, Any]) -> _Schema | None:
+    try:
+        size, recursive = _weigh(schema)
+        if size > MAX_WORK:
+            return None
+        make = partial(jsonschema_rs.validator_for, schema, offline=True)
+        try:  # Linear in the text; knows no lookaround.
+            validator = make(pattern_options=jsonschema_rs.RegexOptions())
+        except ValueError:
+            validator = make(pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS))
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return _Schema(validator, size, recursive)
+
+
+def _weigh(schema: dict[str, Any]) -> tuple[int, int]:
+    """(parts with each reference followed, references that lead back). ValueError when a reference leads nowhere."""
+    weights: dict[int, int | None] = {}
+    recursive = 0
+
+    def weigh(part: Any) -> int:
+        nonlocal recursive
+        if not isinstance(part, dict | list):
+            return 0
+        if id(part) in weights:
+            known = weights[id(part)]
+            recursive += known is None
+            return known or 1
+        weights[id(part)] = None
+        total = 1
+        for inner in _inner(part):
+            total += weigh(inner)
+        if isinstance(part, dict):
+            for key in ("$ref", "$dynamicRef", "$recursiveRef"):
+                if isinstance(ref := part.get(key), str):
+                    total += weigh(_target(schema, ref))
+        weights[id(part)] = total = min(total, MAX_WORK + 1)
+        return total
+
+    return weigh(schema), recursive
+
+
+def _inner(part: dict[str, Any] | list[Any]) -> Iterator[Any]:
+    if isinstance(part, list):
+        yield from part
+    else:
+        yield from (value for key, value in part.items() if key not in _DATA)
+
+
+def _target(schema: dict[str, Any], ref: str) -> Any:
+    """What a reference stands for; the whole schema where that is not plain to see, so that it counts as recursive."""
+    found: Any = schema
+    if not ref.startswith("#/"):
+        return found
+    for step in unquote(ref[2:]).split("/"):
+        key = step.replace("~1", "/").replace("~0", "~")
+        try:
+            found = found[int(key)] if isinstance(found, list) else found[key]
+        except (KeyError, IndexError, TypeError, ValueError):
+            return schema
+    return found
+
+
+def _depth(value: Any) -> int:
+    deepest, layer = 0, [value]
+    while layer:
+        deepest += 1
+        layer = [
+            inner
+            for part in layer
+            for inner in (part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
+        ]
+    return deepest
+
+
+def _wrong(error: Any) -> Wrong:
+    path = [*error.instance_path]
+    message = str(error.message)
+    if len(message) > MAX_TEXT:  # It quotes what is wrong, which may be long.
+        message = message[: MAX_TEXT // 2] + " … " + message[-MAX_TEXT // 2 :]
+    return Wrong("".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path), message)
