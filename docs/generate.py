@@ -272,7 +272,8 @@ def commands() -> str:
         "Every command takes `--config FILE`; otherwise the file is `$MOORAGE_CONFIG`, `./moorage.toml` or "
         "`/etc/moorage/moorage.toml`."
     ]
-    for name, (target, _) in COMMANDS.items():
+    of_plugins = {name: kept for one in shipped_manifests().values() for name, kept in one.commands.items()}
+    for name, (target, _) in [*COMMANDS.items(), *sorted(of_plugins.items())]:
         module, _, attribute = target.partition(":")
         parts += _help(getattr(importlib.import_module(module), attribute), f"moorage {name}")
     return "\n\n".join(parts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -33,6 +34,8 @@ class Manifest:
     config: a `PluginConfig` subclass. models: a module with Tortoise models.
     migrations: a package with `sqlite/` and `postgres/` folders of migrations.
     modules: importable names that must be there (an extra of the distribution); extra says how to get them.
+    commands: `moorage NAME …` of its own, while it is enabled: {name: ("module:click command", what it does)}. The
+        module is imported when the command is asked for; `moorage.commands` is what it stands on.
     """
 
     name: str
@@ -49,6 +52,7 @@ class Manifest:
     dialect: Dialect | None = None
     modules: tuple[str, ...] = ()
     extra: str | None = None
+    commands: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class Plugin:

@@ -7,6 +7,7 @@ import importlib
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -31,20 +32,55 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """name -> (module:command, help). The help stands here so that `--help` imports nothing."""
 TRACEBACK = "MOORAGE_TRACEBACK"
+OF_PLUGINS = "moorage.plugin_commands"
+
+
+def plugin_commands(config: Path | None = None) -> dict[str, tuple[str, str]]:
+    """The commands of the enabled plugins, as in COMMANDS; none where the configuration cannot be read."""
+    found: dict[str, tuple[str, str]] = {}
+    try:
+        from moorage.config import load
+        from moorage.plugins import load_manifests
+
+        manifests = load_manifests(load(config))
+    except Exception as error:
+        _show_traceback(error)
+        return {}
+    for manifest in manifests.values():
+        if not isinstance(manifest, Exception):
+            found = {**manifest.commands, **found}
+    return {name: kept for name, kept in found.items() if name not in COMMANDS}
+
+
+def _config_of(ctx: click.Context, args: Sequence[str]) -> Path | None:
+    """The file that --config names, before the command or after it."""
+    for place, flag in enumerate(args):
+        value = args[place + 1] if place + 1 < len(args) else ""
+        if flag == "--config" or flag.startswith("--config="):
+            return Path(value if flag == "--config" else flag.removeprefix("--config="))
+    given = ctx.params.get("config_path")
+    return Path(given) if given is not None else None
 
 
 class LazyGroup(click.Group):
-    """A group that imports a command when it is run."""
+    """A group that imports a command when it is run: the server's own by the table, then those of enabled plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in the order of the table."""
-        return list(COMMANDS)
+        """The names in the order of the table, then plugins'."""
+        return [*COMMANDS, *self._of_plugins(ctx)]
+
+    def _of_plugins(self, ctx: click.Context, args: Sequence[str] = ()) -> dict[str, tuple[str, str]]:
+        kept: dict[str, tuple[str, str]] | None = ctx.meta.get(OF_PLUGINS)
+        if kept is None:
+            kept = ctx.meta[OF_PLUGINS] = plugin_commands(_config_of(ctx, args))
+        return kept
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command; None for an unknown name; an error that names the cause when it cannot be imported."""
-        if cmd_name not in COMMANDS:
+        found = COMMANDS.get(cmd_name) or self._of_plugins(ctx).get(cmd_name)
+        if found is None:
             return None
-        module_name, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        module_name, _, attribute = found[0].partition(":")
         try:
             command = getattr(importlib.import_module(module_name), attribute)
             _logs_to_stderr()
@@ -62,8 +98,11 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does it, and an unknown name is told the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {close[0]!r}?" if close else ""
+            others = self._of_plugins(ctx, args[1:])
+            if args[0] in others:
+                return super().resolve_command(ctx, args)
+            close = difflib.get_close_matches(args[0], [*COMMANDS, *others], n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else " Plugins' commands are there while they are enabled."
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -71,6 +110,9 @@ class LazyGroup(click.Group):
         """The table, without importing any command."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+        if others := self._of_plugins(ctx):
+            with formatter.section("Of plugins"):
+                formatter.write_dl([(name, text) for name, (_, text) in others.items()])
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class McpPlugin(Plugin):
         dialect=OCTOPROX,
         modules=("jsonschema_rs",),
         extra="mcp",
+        commands={"workspaces": ("moorage_mcp.commands:workspaces", "Make, list, delete and restore MCP workspaces.")},
     )
 
     workspaces: Workspaces

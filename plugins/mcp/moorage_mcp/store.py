@@ -13,7 +13,7 @@ from tortoise.expressions import F, Q
 from tortoise.queryset import QuerySet
 
 from moorage_mcp.models import McpCall, McpUpstream, McpWorkspace
-from moorage_mcp.names import PURGING, key_of_deleted
+from moorage_mcp.names import PID, PURGING, key_of_deleted
 from moorage_mcp.records import Kind, Status, ToolRules, UpstreamInfo, WorkspaceInfo
 
 BATCH = 500
@@ -119,6 +119,19 @@ def stored(rules: ToolRules) -> dict[str, list[str]]:
 async def load(hub: Hub, id: int) -> WorkspaceInfo | None:
     """One workspace, whatever its state; None when there is none."""
     row = await McpWorkspace.get_or_none(id=id)
+    return None if row is None else (await complete(hub, [row]))[0]
+
+
+async def find(hub: Hub, ref: str, user_id: int | None) -> WorkspaceInfo | None:
+    """By public id or number (that user's, if one is given), or by name of that user's; deleted ones by id only."""
+    query = McpWorkspace.all() if user_id is None else McpWorkspace.filter(user_id=user_id)
+    row = None
+    if ref.startswith(PID):
+        row = await query.get_or_none(pid=ref[:64])
+    elif user_id is not None:
+        row = await query.get_or_none(name_key=ref[:160])
+    if row is None and ref.isascii() and ref.isdigit() and len(ref) < 10:
+        row = await query.get_or_none(id=int(ref))
     return None if row is None else (await complete(hub, [row]))[0]
 
 
