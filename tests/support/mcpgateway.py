@@ -17,7 +17,6 @@ from mcp.server.runner import serve_loop
 from mcp.shared.message import SessionMessage
 from mcp_types.jsonrpc import jsonrpc_message_adapter
 from moorage.access import Actor, Credential, Method, UserInfo
-from moorage.access.roles import RoleRule
 from moorage.access.service import Access
 from moorage.accounts.sealing import PluginSeal
 from moorage.api import TaskSupervisor
@@ -36,6 +35,7 @@ from moorage_mcp.rights import PERMISSIONS
 from moorage_mcp.wire.eras import LATEST_MODERN, SERVER_INFO, Era
 from moorage_mcp.wire.jsonrpc import Params
 from realparts import mcpservers
+from waits import WAIT
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LEGACY, MODERN = Era.LEGACY, Era.MODERN
@@ -289,6 +289,8 @@ def caller(user_id: int = 7, *, role: str = "viewer", key: int | None = None, se
     return Caller(actor=Actor(user, shown), user_id=user_id, api_key_id=key, client="test 1", session=session)
 
 
-def role(**rule: Any) -> RoleRule:
-    """A role of the configuration."""
-    return RoleRule(**rule)
+async def until(there: Callable[[], Any]) -> None:
+    """Wait for what must come."""
+    async with asyncio.timeout(WAIT):
+        while not there():
+            await asyncio.sleep(0.01)
