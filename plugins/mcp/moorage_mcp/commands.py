@@ -64,7 +64,7 @@ async def list_(hub: Hub, owner: str | None, status: str | None, as_json: bool) 
 async def show(hub: Hub, workspace: str, owner: str | None, as_json: bool) -> None:
     """Show a workspace with its servers; never their secrets."""
     found = await _find(hub, workspace, owner)
-    shown = {**_shown(found), "upstreams": [upstream_shape(one, {}) for one in found.upstreams]}
+    shown = {**_shown(found), "upstreams": [upstream_shape(one) for one in found.upstreams]}
     if as_json:
         click.echo(json.dumps(shown, indent=2))
         return

@@ -10,11 +10,15 @@ from moorage.api import OCTOPROX, Actor, Health, Hub, Manifest, Plugin, Route, U
 from moorage_mcp import views
 from moorage_mcp.calls import Calls
 from moorage_mcp.config import McpConfig
-from moorage_mcp.links.targets import Targets
+from moorage_mcp.gateway.invoke import Tools
+from moorage_mcp.gateway.service import Gateway
+from moorage_mcp.links.pool import Pool
 from moorage_mcp.records import Status
 from moorage_mcp.rights import PERMISSIONS
+from moorage_mcp.running import Runs
 from moorage_mcp.upstreams import Upstreams
 from moorage_mcp.views.services import Services
+from moorage_mcp.workloads import Workloads
 from moorage_mcp.workspaces import Workspaces
 
 
@@ -37,6 +41,9 @@ class McpPlugin(Plugin):
 
     workspaces: Workspaces
     calls: Calls
+    workloads: Workloads
+    pool: Pool
+    gateway: Gateway
     upstreams: Upstreams
     services: Services
 
@@ -45,22 +52,32 @@ class McpPlugin(Plugin):
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, McpConfig):
             raise TypeError("the mcp plugin was given another plugin's settings")
-        self.workspaces = Workspaces(hub, hub.config)
-        self.calls = Calls(hub, hub.config)
-        self.upstreams = Upstreams(hub, hub.config, self.workspaces, Targets(hub.config.targets))
-        self.services = Services(hub, self.workspaces, self.upstreams, self.calls)
+        config = hub.config
+        self.calls = Calls(hub, config)
+        self.workloads = Workloads(hub, config)
+        self.pool = Pool(hub, config, self.workloads.exec)
+        self.workspaces = Workspaces(hub, config, Runs(self.pool, self.workloads))
+        self.gateway = Gateway(hub, config, self.pool, self.calls, self.workspaces)
+        self.upstreams = Upstreams(hub, config, self.workspaces, self.pool.targets)
+        self.services = Services(
+            hub, self.workspaces, self.upstreams, self.calls, tools=Tools(self.gateway), states=self.pool
+        )
         return views.routes(self.services)
 
     @hookimpl
     async def moorage_startup(self) -> None:
         """Read the workspaces, and begin to write calls down."""
         self.calls.start()
+        await self.workloads.start()
+        self.workspaces.on_change(self.pool.changed)
         await self.workspaces.start()
 
     @hookimpl
     async def moorage_shutdown(self) -> None:
-        """Write down what waits."""
+        """End what runs, and write down what waits."""
         await self.workspaces.close()
+        await self.pool.close()
+        await self.workloads.close()
         await self.calls.close()
 
     @hookimpl

@@ -10,7 +10,8 @@ from moorage.api import Actor, Credential, Hub, Method, Unauthorized, current_ac
 
 from moorage_mcp.calls import Calls
 from moorage_mcp.gateway.caller import Caller
-from moorage_mcp.records import WorkspaceInfo
+from moorage_mcp.links.health import UpstreamState
+from moorage_mcp.records import UpstreamInfo, WorkspaceInfo
 from moorage_mcp.upstreams import Upstreams
 from moorage_mcp.workspaces import Workspaces
 
@@ -35,8 +36,8 @@ class Tools(Protocol):
 class States(Protocol):
     """How servers are: `links.pool`."""
 
-    def states(self, workspace_id: int) -> Mapping[str, Any]:
-        """By public id of a server: `.state`, `.error`."""
+    def state(self, upstream: UpstreamInfo, workspace_id: int) -> UpstreamState:
+        """How one is now."""
         ...
 
 
@@ -51,9 +52,9 @@ class Services:
     tools: Tools | None = None
     states: States | None = None
 
-    def states_of(self, workspace_id: int) -> Mapping[str, Any]:
-        """How the servers of a workspace are; nothing for those that were not used."""
-        return self.states.states(workspace_id) if self.states is not None else {}
+    def state_of(self, upstream: UpstreamInfo) -> UpstreamState | None:
+        """How a server is."""
+        return self.states.state(upstream, upstream.workspace_id) if self.states is not None else None
 
 
 def current_caller() -> Caller:

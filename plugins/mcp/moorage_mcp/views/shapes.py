@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +11,14 @@ from moorage.api import OCTOPROX, Actor, RequestInfo
 from typing_extensions import TypedDict
 
 from moorage_mcp.checks import KEPT
+from moorage_mcp.links.health import UpstreamState
 from moorage_mcp.models import McpCall
 from moorage_mcp.records import ToolRules, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.store import aware
 from moorage_mcp.views.reading import PageQuery
 
 Figures = tuple[str | None, str | None]
+StateOf = Callable[[UpstreamInfo], UpstreamState | None]
 
 
 class Meta(TypedDict):
@@ -36,9 +38,10 @@ class RulesShape(TypedDict):
 
 
 class UpstreamShape(TypedDict):
-    """A server of a workspace. secrets, headers: the names, and "***" for each value. error: why it cannot be used.
+    """A server of a workspace. secrets, headers: the names, and "***" for each value.
 
-    state: "idle", "starting", "up", "failing"; null for a server that was not used since the start.
+    state: "idle", "starting", "up", "failing"; null where that is not known. error: why it cannot be used. speaks: the
+    version of MCP, and server: what it calls itself, as last found out.
     """
 
     id: int
@@ -60,6 +63,8 @@ class UpstreamShape(TypedDict):
     version: int
     state: str | None
     error: str | None
+    speaks: str | None
+    server: str | None
 
 
 class WorkspaceShape(TypedDict):
@@ -209,7 +214,7 @@ def workspace_shape(info: WorkspaceInfo, url: str, figures: Figures) -> Workspac
     }
 
 
-def workspace_details(shape: WorkspaceShape, info: WorkspaceInfo, states: Mapping[str, Any]) -> WorkspaceDetails:
+def workspace_details(shape: WorkspaceShape, info: WorkspaceInfo, state_of: StateOf) -> WorkspaceDetails:
     """The same with all that is set; tools are the caller's to fill in."""
     return {
         **shape,
@@ -219,13 +224,12 @@ def workspace_details(shape: WorkspaceShape, info: WorkspaceInfo, states: Mappin
         "key_tool_rules": {str(key): _rules(kept) for key, kept in info.key_tools.items()},
         "call_limits": dict(info.call_limits),
         "runtime": info.runtime,
-        "upstreams": [upstream_shape(one, states) for one in info.upstreams],
+        "upstreams": [upstream_shape(one, state_of(one)) for one in info.upstreams],
     }
 
 
-def upstream_shape(info: UpstreamInfo, states: Mapping[str, Any]) -> UpstreamShape:
-    """A server, without its secrets. states: how those are that were used, by public id."""
-    state = states.get(info.pid)
+def upstream_shape(info: UpstreamInfo, state: UpstreamState | None = None) -> UpstreamShape:
+    """A server, without its secrets. state: how it is."""
     return {
         "id": info.id,
         "pid": info.pid,
@@ -244,8 +248,10 @@ def upstream_shape(info: UpstreamInfo, states: Mapping[str, Any]) -> UpstreamSha
         "annotations": {name: dict(kept) for name, kept in info.annotations.items()},
         "era": info.era,
         "version": info.version,
-        "state": str(state.state) if state is not None else None,
+        "state": state.state.value if state is not None else None,
         "error": info.fault or (state.error if state is not None else None) or None,
+        "speaks": state.version if state is not None else None,
+        "server": state.server if state is not None else None,
     }
 
 

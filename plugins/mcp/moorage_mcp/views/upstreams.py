@@ -21,15 +21,14 @@ def routes(services: Services) -> list[Route]:
     upstreams = services.upstreams
 
     def answer(info: UpstreamInfo, status: int = 200) -> Response:
-        return json_response({"data": upstream_shape(info, services.states_of(info.workspace_id))}, status)
+        return json_response({"data": upstream_shape(info, services.state_of(info))}, status)
 
     @table.get(MANY, access=VIEW.name, answer=UpstreamsAnswer)
     async def list_upstreams(workspace_id: str) -> Response:
         """List a workspace's MCP servers in their order. Secrets are named, and not shown."""
         number = path_id(workspace_id, "workspace_id")
-        states = services.states_of(number)
         found = await upstreams.list(current_actor(), number)
-        return json_response({"data": {"upstreams": [upstream_shape(one, states) for one in found]}})
+        return json_response({"data": {"upstreams": [upstream_shape(one, services.state_of(one)) for one in found]}})
 
     @table.post(MANY, access=MANAGE.name, max_body=MAX_BODY, body=NewUpstreamBody, answer=UpstreamAnswer, status=201)
     async def add(workspace_id: str) -> Response:

@@ -181,7 +181,7 @@ def shown(services: Services, info: WorkspaceInfo) -> WorkspaceShape:
 
 def details(services: Services, info: WorkspaceInfo) -> WorkspaceDetails:
     """A workspace with all that is set."""
-    return workspace_details(shown(services, info), info, services.states_of(info.id))
+    return workspace_details(shown(services, info), info, services.state_of)
 
 
 async def _with_tools(services: Services, info: WorkspaceInfo) -> WorkspaceDetails:
