@@ -10,6 +10,8 @@ from moorage.api import OCTOPROX, Actor, Health, Hub, Manifest, Plugin, Route, U
 from moorage_mcp import views
 from moorage_mcp.calls import Calls
 from moorage_mcp.config import McpConfig
+from moorage_mcp.endpoint import front
+from moorage_mcp.endpoint.front import Endpoint
 from moorage_mcp.gateway.invoke import Tools
 from moorage_mcp.gateway.service import Gateway
 from moorage_mcp.links.pool import Pool
@@ -44,6 +46,7 @@ class McpPlugin(Plugin):
     workloads: Workloads
     pool: Pool
     gateway: Gateway
+    endpoint: Endpoint
     upstreams: Upstreams
     services: Services
 
@@ -58,11 +61,12 @@ class McpPlugin(Plugin):
         self.pool = Pool(hub, config, self.workloads.exec)
         self.workspaces = Workspaces(hub, config, Runs(self.pool, self.workloads))
         self.gateway = Gateway(hub, config, self.pool, self.calls, self.workspaces)
+        self.endpoint = Endpoint(hub, config, self.workspaces, self.gateway, self.pool)
         self.upstreams = Upstreams(hub, config, self.workspaces, self.pool.targets)
         self.services = Services(
             hub, self.workspaces, self.upstreams, self.calls, tools=Tools(self.gateway), states=self.pool
         )
-        return views.routes(self.services)
+        return [*views.routes(self.services), *front.routes(self.endpoint, config)]
 
     @hookimpl
     async def moorage_startup(self) -> None:
@@ -71,10 +75,17 @@ class McpPlugin(Plugin):
         await self.workloads.start()
         self.workspaces.on_change(self.pool.changed)
         await self.workspaces.start()
+        self.endpoint.start()
+
+    @hookimpl
+    async def moorage_drain(self) -> None:
+        """End what clients listen to, in good order."""
+        self.endpoint.drain()
 
     @hookimpl
     async def moorage_shutdown(self) -> None:
         """End what runs, and write down what waits."""
+        self.endpoint.close()
         await self.workspaces.close()
         await self.pool.close()
         await self.workloads.close()
