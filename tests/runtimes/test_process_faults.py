@@ -299,3 +299,22 @@ def _marked(workshop, name):
     from moorage.runtimes.process import orphans
 
     return orphans._marked(json.loads(workshop.state(name).read_text())["mark"])
+
+
+async def test_more_programs_at_once_than_a_keeper_takes_are_refused_and_the_workload_ends_as_ever(workshop):
+    runtime = await workshop.open("none")
+    await started(runtime, WorkloadSpec(name="t.one", command=("sleep", "1000")))
+    begun = await asyncio.gather(*(runtime.exec("t.one", ("cat",)) for _ in range(300)), return_exceptions=True)
+    refused = [one for one in begun if isinstance(one, BaseException)]
+    programs = [one for one in begun if not isinstance(one, BaseException)]
+    assert len(programs) == 256
+    assert {type(one) for one in refused} == {Unavailable}
+    assert await runtime.stats("t.one") is not None
+    await programs[0].close()
+    again = await runtime.exec("t.one", ("echo", "again"))
+    assert await again.read() == b"again\n"
+    async with asyncio.timeout(SECONDS):
+        await runtime.remove("t.one")
+    assert (await runtime.inspect("t.one")).status is WorkloadStatus.MISSING
+    for program in programs:
+        await program.close()

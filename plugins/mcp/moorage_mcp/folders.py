@@ -6,9 +6,9 @@ import contextlib
 import os
 import secrets
 import shutil
-import stat
 from pathlib import Path
-from typing import Any
+
+from moorage_mcp.provided.removal import remove_tree
 
 FILES = "files"
 """Beside it is the home of the workspace's programs: what they keep for themselves is not among the user's files."""
@@ -40,23 +40,17 @@ def make(home: Path, name: str, email: str) -> None:
 
 def remove(home: Path) -> None:
     """Remove all of it. Under another name first, so that nothing finds it half removed. Blocks. OSError."""
+    if not home.parent.is_dir():
+        return
     doomed = home.with_name(f"{_REMOVED}{home.name}-{secrets.token_hex(4)}")
     with contextlib.suppress(FileNotFoundError):
         home.rename(doomed)
-    for left in home.parent.glob(f"{_REMOVED}{home.name}-*"):
-        shutil.rmtree(left, onerror=_mend)
-
-
-def _mend(_: Any, path: str, __: Any) -> None:
-    """A folder that its owner cannot enter: a program made it so."""
-    stuck = Path(path)
-    for folder in (stuck.parent, stuck):
-        if stat.S_ISDIR(folder.lstat().st_mode):
-            folder.chmod(0o700)
-    if stat.S_ISDIR(stuck.lstat().st_mode):
-        shutil.rmtree(stuck)
-    else:
-        stuck.unlink()
+    above = os.open(home.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for left in home.parent.glob(f"{_REMOVED}{home.name}-*"):
+            remove_tree(above, os.fsencode(left.name))
+    finally:
+        os.close(above)
 
 
 def _repository(git: Path) -> None:

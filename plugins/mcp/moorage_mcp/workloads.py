@@ -134,9 +134,10 @@ class Workloads:
         for last in (False, True):
             entry = await self._up(workspace)
             assert entry.view is not None
+            name = entry.name
             try:
                 begun = await entry.view.exec(
-                    entry.name,
+                    name,
                     command,
                     env=programs.environment(self._config, workspace, upstream),
                     workdir=str(self._home(workspace) / folders.FILES),
@@ -145,13 +146,13 @@ class Workloads:
                 # It ended just now.
                 if last:
                     raise
-                await self._forget(entry)
+                await self._forget(entry, name)
                 continue
             except ValidationFailed as error:
                 raise programs.missing(workspace, command, error) from error
             finally:
                 self._arm(entry)
-            return self._register(entry, begun, upstream)
+            return self._register(entry, name, begun, upstream)
         raise AssertionError("unreachable")
 
     async def stop(self, workspace_id: int) -> None:
@@ -274,9 +275,9 @@ class Workloads:
             with contextlib.suppress(MoorageError):
                 await view.remove(name)
 
-    def _register(self, entry: _Entry, begun: Exec, upstream: UpstreamInfo) -> Program:
+    def _register(self, entry: _Entry, name: str, begun: Exec, upstream: UpstreamInfo) -> Program:
         assert entry.view is not None
-        program = Program(begun, entry.view, entry.name)
+        program = Program(begun, entry.view, name)
         entry.running.add(program)
         self._spawn(self._follow(entry, program), f"follow {upstream.pid}")
         return program
@@ -303,17 +304,19 @@ class Workloads:
         if not entry.running and not self._closed:
             self._spawn(self._end(entry, unless_used=True), "stop idle")
 
-    async def _forget(self, entry: _Entry) -> None:
-        """A workload that is said not to run is not used again."""
+    async def _forget(self, entry: _Entry, name: str) -> None:
+        """A workload that takes no programs, because it has ended or is about to, is not used again."""
         async with entry.lock:
-            name, view = entry.name, entry.view
-            if name and view is not None:
-                state = await view.inspect(name)
-                if state.running:
-                    raise Unavailable("The workspace's workload takes no programs just now")
-                entry.name, entry.state = "", None
+            if entry.name == name and entry.view is not None:
+                self._clear(entry)
                 with contextlib.suppress(MoorageError):
-                    await view.remove(name)
+                    await entry.view.remove(name)
+
+    @staticmethod
+    def _clear(entry: _Entry) -> None:
+        entry.name, entry.state = "", None
+        if entry.watch is not None:
+            entry.watch.cancel()
 
     async def _end(self, entry: _Entry, *, unless_used: bool = False) -> None:
         async with entry.lock:
@@ -323,9 +326,7 @@ class Workloads:
             if unless_used and entry.running:
                 return
             name, view = entry.name, entry.view
-            entry.name, entry.state = "", None
-            if entry.watch is not None:
-                entry.watch.cancel()
+            self._clear(entry)
             if not name or view is None:
                 return
             closing = [asyncio.ensure_future(program.close()) for program in entry.running]

@@ -395,6 +395,23 @@ async def test_wrong_input_is_told(folder: Path) -> None:
                 await tools(tool, **arguments)
 
 
+async def test_a_folder_is_deleted_however_deep_and_closed_it_is(folder: Path, outside: Path) -> None:
+    (folder / "deep").mkdir()
+    here = os.open(folder / "deep", os.O_RDONLY)
+    for _ in range(1050):
+        os.mkdir("x", dir_fd=here)
+        os.symlink(outside, "link", dir_fd=here)
+        here, above = os.open("x", os.O_RDONLY, dir_fd=here), here
+        os.close(above)
+    os.close(here)
+    (folder / "deep/closed/inner").mkdir(parents=True)
+    (folder / "deep/closed").chmod(0)
+    async with serving(folder) as tools:
+        await tools("delete_file", path="deep", recursive=True)
+    assert not list(folder.iterdir())
+    assert (outside / "secret").exists()
+
+
 def test_paths_are_read_one_way_only() -> None:
     assert paths.parse("a//b/./c") == b"a/b/c"
     assert paths.parse("") == paths.parse("./") == b"."

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import signal
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from moorage.api import Conflict, Unavailable, ValidationFailed, WorkloadSpec
 from moorage.testing.pytest_plugin import MakeServer
 from moorage.testing.server import Server
-from moorage_mcp import McpPlugin
+from moorage_mcp import McpPlugin, folders
 from moorage_mcp.config import McpConfig
 from moorage_mcp.records import Kind, Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.workloads import Workloads
@@ -79,3 +85,302 @@ async def test_a_server_is_executed_in_the_workspaces_folder(server: Server) -> 
         assert await program.wait() == 0
         assert (folder / ".git" / "HEAD").read_text() == "ref: refs/heads/main\n"
         assert folder.stat().st_mode & 0o777 == 0o700
+
+
+class Talk:
+    """A client of the older era, line by line, over what a link is given."""
+
+    def __init__(self, program: Any) -> None:
+        self.program, self.data, self.number = program, b"", 0
+
+    async def ask(self, method: str, **params: Any) -> Any:
+        self.number += 1
+        await self.send({"id": self.number, "method": method, "params": params})
+        async with asyncio.timeout(WAIT):
+            while True:
+                line, newline, rest = self.data.partition(b"\n")
+                if newline:
+                    self.data = rest
+                    answer = json.loads(line)
+                    if answer.get("id") == self.number:
+                        return answer["result"]
+                    continue
+                more = await self.program.read()
+                assert more, await self.program.why()
+                self.data += more
+
+    async def send(self, message: dict[str, Any]) -> None:
+        await self.program.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
+
+    async def open(self) -> Any:
+        about = {"name": "test", "version": "1"}
+        said = await self.ask("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=about)
+        await self.send({"method": "notifications/initialized"})
+        return said
+
+    async def tool(self, name: str, **arguments: Any) -> Any:
+        result = await self.ask("tools/call", name=name, arguments=arguments)
+        assert not result.get("isError"), result
+        return result["structuredContent"]
+
+
+PROVIDED = upstream(kind=Kind.PROVIDED)
+
+
+async def test_every_workspace_has_files_and_git_without_setup(server: Server) -> None:
+    owner = (await server.as_user("operator", name="ada")).user
+    async with workloads(server) as all_of_them:
+        here = workspace(user_id=owner.id)
+        program = await all_of_them.exec(here, PROVIDED)
+        talk = Talk(program)
+        assert (await talk.open())["serverInfo"]["name"] == "moorage-workspace"
+        assert {"git_status", "read_file"} <= {tool["name"] for tool in (await talk.ask("tools/list"))["tools"]}
+        status = await talk.tool("git_status")
+        assert (status["branch"], status["status"]) == ("main", "clean")
+        await talk.tool("write_file", path="a.txt", content="hello\n")
+        await talk.tool("git_add", files=["a.txt"])
+        await talk.tool("git_commit", message="First")
+        assert "Author: ada" in (await talk.tool("git_log"))["text"]
+        folder = await all_of_them.folder(here)
+        assert (folder / "a.txt").read_text() == "hello\n"
+        await program.close()
+
+
+async def test_the_sandbox_shows_neither_the_servers_data_nor_other_workspaces(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        other = await all_of_them.folder(workspace(2))
+        (other / "private").write_text("private")
+        look = f"cat {other}/private {server.folder}/moorage.toml; ls {server.folder}/data; echo end"
+        program = await all_of_them.exec(workspace(), upstream(*SHELL, look))
+        said = (await lines(program, lambda data: b"end" in data)).decode()
+        assert "private" not in said
+        assert "data_dir" not in said
+        assert "moorage.db" not in said
+
+
+async def test_a_hundred_first_calls_start_one_workload(server: Server) -> None:
+    async with workloads(server, max_running=200) as all_of_them:
+        here = workspace()
+        begun = asyncio.gather(*(all_of_them.exec(here, upstream("cat")) for _ in range(100)))
+        await until(lambda: all_of_them.figures(here.id)[1] != "stopped")
+        programs = await begun
+        names = await (await server.hub("mcp").runtimes.get("process")).list()
+        assert len(names) == 1
+        assert all_of_them.running() == 100
+        await programs[7].write(b"seven\n")
+        assert await programs[7].read() == b"seven\n"
+        await all_of_them.stop(here.id)
+        assert {await program.wait() for program in programs} <= {0, 143, 137, 255}
+        assert not await (await server.hub("mcp").runtimes.get("process")).list()
+
+
+async def test_who_leaves_does_not_end_the_start_of_others(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        here = workspace()
+        first = asyncio.create_task(all_of_them.exec(here, upstream("cat")))
+        second = asyncio.create_task(all_of_them.exec(here, upstream("cat")))
+        await until(lambda: all_of_them.figures(here.id)[1] == "starting")
+        first.cancel()
+        program = await second
+        await program.write(b"x")
+        assert await program.read() == b"x"
+
+
+async def test_an_idle_workspace_is_stopped_and_starts_again(server: Server) -> None:
+    async with workloads(server, idle_seconds=0.2) as all_of_them:
+        here = workspace()
+        program = await all_of_them.exec(here, upstream("cat"))
+        # One that is used is not idle, however long it says nothing.
+        other = await all_of_them.exec(here, upstream("cat"))
+        await other.close()
+        await asyncio.sleep(0.6)
+        assert all_of_them.figures(here.id)[1] == "running"
+        await program.close()
+        await until(lambda: all_of_them.figures(here.id)[1] == "stopped")
+        again = await all_of_them.exec(here, upstream(*SHELL, "echo again"))
+        assert await again.read() == b"again\n"
+
+
+async def test_a_workload_that_is_killed_ends_its_servers_and_is_made_again(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        here = workspace()
+        program = await all_of_them.exec(here, upstream("cat"))
+        view = await server.hub("mcp").runtimes.get("process")
+        (state,) = (await view.list()).values()
+        assert state.unit is not None
+        os.kill(int(state.unit), signal.SIGKILL)
+        assert await lines(program, lambda _: False) == b""
+        assert "signal" in await program.why() or "ended" in await program.why()
+        again = await all_of_them.exec(here, upstream(*SHELL, "echo again"))
+        assert await again.read() == b"again\n"
+        await until(lambda: all_of_them.running() == 0)
+        assert len(await view.list()) == 1
+
+
+async def test_a_keeper_that_is_killed_leaves_nothing_and_it_is_made_again(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        here = workspace()
+        program = await all_of_them.exec(here, upstream(*SHELL, "sleep 1000 & echo $!; exec cat"))
+        inner = (await program.read()).decode().strip()
+        view = await server.hub("mcp").runtimes.get("process")
+        ((name, state),) = (await view.list()).items()
+        assert state.unit is not None
+        parent = int(Path(f"/proc/{state.unit}/stat").read_text().rpartition(")")[2].split()[1])
+        keeper = keeper_of(parent)
+        os.kill(keeper, signal.SIGKILL)
+        assert inner
+        assert await lines(program, lambda _: False) == b""
+        again = await all_of_them.exec(here, upstream(*SHELL, "echo again"))
+        assert await again.read() == b"again\n"
+        await until(lambda: not Path(f"/proc/{state.unit}").exists())
+        assert name not in await view.list()
+
+
+def keeper_of(pid: int) -> int:
+    """The keeper above a process."""
+    while b"keeper" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        assert pid > 1
+    return pid
+
+
+async def test_what_a_server_started_ends_with_it(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        here = workspace()
+        keep = await all_of_them.exec(here, upstream("cat"))
+        script = "trap '' TERM; (trap '' TERM; sleep 1000) & echo ready; wait; sleep 1000"
+        program = await all_of_them.exec(here, upstream(*SHELL, script))
+        assert await program.read() == b"ready\n"
+        view = await server.hub("mcp").runtimes.get("process")
+        (name,) = await view.list()
+        before = await view.stats(name)
+        assert before is not None
+        assert before.processes >= 4
+        await program.close()
+        assert await program.wait() == 137
+        async with asyncio.timeout(WAIT):
+            while (now := await view.stats(name)) is None or now.processes > 2:
+                await asyncio.sleep(0.05)
+        await keep.write(b"still\n")
+        assert await keep.read() == b"still\n"
+
+
+async def test_what_is_missing_is_told_with_what_to_do(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        with pytest.raises(ValidationFailed, match=r"'no-such-program' cannot be run.*\[plugins\.mcp\] programs"):
+            await all_of_them.exec(workspace(), upstream("no-such-program"))
+        with pytest.raises(ValidationFailed, match="no program"):
+            await all_of_them.exec(workspace(), upstream(kind=Kind.HTTP))
+        with pytest.raises(ValidationFailed, match=r"\[plugins\.mcp\] image"):
+            await all_of_them.exec(workspace(2, runtime="docker"), PROVIDED)
+        assert all_of_them.figures(2) == (None, "failed")
+        with pytest.raises(Unavailable, match="not switched on"):
+            await all_of_them.exec(workspace(3, runtime="nothing-such"), PROVIDED)
+        for status in (Status.DELETED, Status.INACTIVE):
+            with pytest.raises(Conflict, match=status.value):
+                await all_of_them.exec(workspace(4, status=status), PROVIDED)
+        with pytest.raises(Conflict, match="another server"):
+            await all_of_them.exec(workspace(5, server="ffffffff"), PROVIDED)
+        failing = await all_of_them.exec(workspace(), upstream(*SHELL, "echo no config >&2; exit 3"))
+        assert await failing.read() == b""
+        assert await failing.why() == "it ended with exit code 3: no config"
+
+
+async def test_no_more_servers_run_than_may(server: Server) -> None:
+    async with workloads(server, max_running=1) as all_of_them:
+        first = await all_of_them.exec(workspace(), upstream("cat"))
+        with pytest.raises(Unavailable, match="max_running"):
+            await all_of_them.exec(workspace(2), upstream("cat"))
+        await first.close()
+        await until(lambda: all_of_them.running() == 0)
+        await all_of_them.exec(workspace(2), upstream("cat"))
+
+
+async def test_secrets_are_seen_by_the_program_alone(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    async with workloads(server) as all_of_them:
+        secret = "s3cret-of-the-upstream"
+        here = upstream(*SHELL, "echo $KEY $PLAIN; exec cat", secrets={"KEY": secret}, env={"PLAIN": "plain"})
+        program = await all_of_them.exec(workspace(), here)
+        assert await program.read() == f"{secret} plain\n".encode()
+        shown = b"".join(path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if readable(path))
+        assert secret.encode() not in shown
+        view = await server.hub("mcp").runtimes.get("process")
+        ((name, state),) = (await view.list()).items()
+        assert secret not in repr(state)
+        assert secret not in repr(here)
+        assert secret.encode() not in await view.logs(name)
+        written = subprocess.run(["grep", "-rl", secret, str(server.folder)], capture_output=True, timeout=60)
+        assert written.stdout == b""
+    assert secret not in caplog.text
+
+
+def readable(path: Path) -> bool:
+    try:
+        path.read_bytes()
+    except OSError:
+        return False
+    return True
+
+
+async def test_what_an_earlier_life_left_is_removed_and_a_living_one_is_let_be(server: Server) -> None:
+    view = await server.hub("mcp").runtimes.get("process")
+    async with workloads(server) as all_of_them:
+        program = await all_of_them.exec(workspace(), upstream("cat"))
+        await view.create(WorkloadSpec(name="left", command=("sleep", "1000"), labels={"life": "before"}))
+        await view.start("left")
+        async with workloads(server) as others:
+            async with asyncio.timeout(WAIT):
+                while "left" in await view.list():
+                    await asyncio.sleep(0.02)
+            await others.exec(workspace(), upstream("cat"))
+            assert len(await view.list()) == 2
+        await program.write(b"still\n")
+        assert await program.read() == b"still\n"
+    assert not await view.list()
+
+
+async def test_purge_removes_the_folder_whatever_is_in_it(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        here = workspace()
+        program = await all_of_them.exec(here, upstream(*SHELL, "mkdir -p a/b; ln -s / a/b/root; chmod 0 a; exec cat"))
+        folder = await all_of_them.folder(here)
+        await until((folder / "a").exists)
+        await all_of_them.purge(here)
+        assert await program.read() == b""
+        assert not folder.parent.exists()
+        assert not list(folder.parent.parent.iterdir())
+        await all_of_them.purge(here)
+        assert (await all_of_them.folder(here)).is_dir()
+
+
+async def test_more_memory_or_processes_than_may_be_end_the_workload_with_the_reason(server: Server) -> None:
+    async with workloads(server, memory_bytes=64 * 1024 * 1024) as all_of_them:
+        eat = "python3 -c 'x = bytearray(200 << 20); import time; time.sleep(60)'"
+        program = await all_of_them.exec(workspace(), upstream(*SHELL, eat))
+        assert await lines(program, lambda _: False) == b""
+        again = await all_of_them.exec(workspace(), upstream(*SHELL, "echo again"))
+        assert await again.read() == b"again\n"
+
+
+async def test_after_the_end_nothing_is_started(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        program = await all_of_them.exec(workspace(), upstream("cat"))
+    assert await lines(program, lambda _: False) == b""
+    with pytest.raises(Unavailable, match="stopping"):
+        await all_of_them.exec(workspace(), upstream("cat"))
+    assert not await (await server.hub("mcp").runtimes.get("process")).list()
+
+
+@pytest.mark.parametrize("name", ['A "quoted" \\ name', "<x@y>\n[core]\n\thooksPath = /tmp", "", "Ädä 😀", "."])
+def test_any_name_commits(tmp_path: Path, name: str) -> None:
+    folders.make(tmp_path / "w" / "ws_1", name, "")
+    files = tmp_path / "w" / "ws_1" / folders.FILES
+    environment = {"HOME": str(files.parent), "PATH": os.environ["PATH"], "GIT_CONFIG_NOSYSTEM": "1"}
+    done = subprocess.run(
+        ["git", "-C", str(files), "commit", "--allow-empty", "-q", "-m", "x"],
+        env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    listed = subprocess.run(["git", "config", "--global", "--list", "--name-only"], env=environment,
+                            capture_output=True, text=True, timeout=60).stdout.split()  # fmt: skip
+    assert sorted(listed) == ["init.defaultbranch", "safe.directory", "user.email", "user.name"]

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 NAME = "control"
 MAX_REQUEST = 4 * 1024 * 1024
-MAX_CLIENTS = 256
+MAX_PROGRAMS = 256
+MAX_CLIENTS = 2 * MAX_PROGRAMS
+"""However many programs run, there is room for who watches the workload, measures it, and ends it."""
+BACKLOG = 256
 
 
 def listen(folder: str) -> socket.socket:
@@ -29,7 +32,7 @@ def listen(folder: str) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
         os.chmod(path, 0o600)
-        listener.listen(64)
+        listener.listen(BACKLOG)
         listener.setblocking(False)
         return listener
     finally:

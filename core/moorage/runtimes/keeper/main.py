@@ -328,7 +328,10 @@ class Keeper:
             case "stats":
                 client.send(self._stats())
             case "exec" if self.programs and not self.ending and not client.program:
-                self.programs.start(client, request)
+                if self.programs.count() >= control.MAX_PROGRAMS:
+                    client.send({"error": "full", "errno": errno.EAGAIN})
+                else:
+                    self.programs.start(client, request)
             case "close" if self.programs:
                 self.programs.close(client)
             case _:

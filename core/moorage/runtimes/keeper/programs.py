@@ -42,6 +42,10 @@ class Programs:
         self._closing: set[int] = set()
         self._unclaimed: dict[int, int] = {}
 
+    def count(self) -> int:
+        """How many run or start."""
+        return len(self._running) + len(self._starting)
+
     def poll(self) -> None:
         """Look at those that start: what has ended must be known by its number first."""
         for item in list(self._starting):

@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from moorage.runtimes.keeper.control import NAME
 
 SECONDS = 20.0
 """How long a keeper may take to answer."""
+BUSY_SECONDS = 20.0
+"""How long it may take to be connected with."""
+BUSY_PAUSE = 0.01
 MAX_FILES = 2
 
 
@@ -32,18 +36,32 @@ class Control:
 
     @classmethod
     async def connect(cls, folder: Path) -> Control:
-        """Connect to the keeper of a folder. Gone when there is none."""
+        """Connect to the keeper of a folder. Gone when there is none, or it is too busy for too long."""
+        deadline = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                return cls._connect(folder)
+            except BlockingIOError:
+                # More connect at once than it has taken yet.
+                if time.monotonic() > deadline:
+                    raise Gone("the keeper takes no connections") from None
+                await asyncio.sleep(BUSY_PAUSE)
+
+    @classmethod
+    def _connect(cls, folder: Path) -> Control:
+        """Gone, BlockingIOError."""
         directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             peer = socket.socket(socket.AF_UNIX)
             try:
-                # By way of /proc: the path of a unix socket has room for 107 bytes only. It answers at once or never.
-                peer.settimeout(1.0)
-                peer.connect(f"/proc/self/fd/{directory}/{NAME}")
                 peer.setblocking(False)
+                # By way of /proc: the path of a unix socket has room for 107 bytes only. It answers at once or never.
+                peer.connect(f"/proc/self/fd/{directory}/{NAME}")
             except BaseException:
                 peer.close()
                 raise
+        except BlockingIOError:
+            raise
         except OSError as error:
             raise Gone(str(error)) from None
         finally:

@@ -294,7 +294,11 @@ class Workload:
 
     async def _ask_to_end(self, seconds: float) -> None:
         try:
-            await self._ask({"do": "stop", "seconds": seconds})
+            answer = await self._ask({"do": "stop", "seconds": seconds})
+            if answer is None and await asyncio.to_thread(self.storage.kept):
+                # It lives and takes no connection: a signal makes it end its workload too, in its own time.
+                with contextlib.suppress(OSError):
+                    os.kill(int(self._state["keeper"]), signal.SIGTERM)
         except Unavailable:
             # A keeper that does not answer takes the workload with it; what is left is found by its mark.
             _log.error("keeper does not answer and is killed", workload=self.spec.name)

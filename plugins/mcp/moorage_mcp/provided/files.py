@@ -7,7 +7,6 @@ import binascii
 import errno
 import os
 import secrets
-import shutil
 import stat
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
@@ -18,6 +17,7 @@ from mcp.types import BlobResourceContents, CallToolResult, EmbeddedResource, Te
 from pydantic import Field
 
 from moorage_mcp.provided import paths, shapes
+from moorage_mcp.provided.removal import remove_tree
 from moorage_mcp.provided.tree import Tree, kind, names, told
 
 READ, MAX_READ = 256 * 1024, 1024 * 1024
@@ -139,7 +139,7 @@ class Files:
                 if not stat.S_ISDIR(about.st_mode):
                     os.unlink(last, dir_fd=folder)
                 elif recursive:
-                    shutil.rmtree(last, dir_fd=folder)
+                    remove_tree(folder, last)
                 else:
                     os.rmdir(last, dir_fd=folder)
         return shapes.Done(message=f"Deleted {paths.text(name)}")

@@ -107,6 +107,8 @@ class Git:
             raise ToolError("The workspace has no git repository: make one with git_init") from None
         if not stat.S_ISDIR(about.st_mode):
             raise ToolError(".git is a link or a file that leads to a repository elsewhere: only a folder is used here")
+        if not (git / "HEAD").is_file():
+            raise ToolError(".git is no git repository any more: its HEAD is missing")
         for name in ("config", "HEAD", "index", "objects", "refs", "info", "logs", "packed-refs", "objects/info"):
             if (git / name).is_symlink():
                 raise ToolError(f".git/{name} is a link: a repository whose parts lie elsewhere is not used here")
