@@ -89,14 +89,17 @@ def missing(workspace: WorkspaceInfo, command: tuple[str, ...], error: MoorageEr
     return ValidationFailed(f"{command[0][:200]!r} cannot be run: {error.message}. It must be installed {where}")
 
 
-def ending(code: int, stderr: bytes) -> str:
-    """How a program ended, for people."""
+def ending(code: int, stderr: bytes, secrets: tuple[str, ...] = ()) -> str:
+    """How a program ended, for people. secrets: what is left out of what it said."""
     if code == 127:
         how = "its program was not found"
     elif code > 128:
         how = f"it was ended by signal {code - 128}"
     else:
         how = f"it ended with exit code {code}"
-    lines = ["".join(c for c in line if c.isprintable()) for line in stderr.decode("utf-8", "replace").splitlines()]
+    text = stderr.decode("utf-8", "replace")
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "…") if secret else text
+    lines = ["".join(c for c in line if c.isprintable()) for line in text.splitlines()]
     said = " / ".join(line.strip() for line in lines[-4:] if line.strip())
     return f"{how}: {said[-600:]}" if said else how

@@ -37,6 +37,8 @@ CLOSE_SECONDS = 5.0
 """In which servers that are asked to end have done so; then they are ended with their workload."""
 ALL_SECONDS = 8.0
 """In which all workloads are ended when the plugin ends."""
+EMPTY_SECONDS = 60.0
+"""After which a workload in which nothing runs is stopped at the latest: another is quickly made."""
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
 STDERR_LINES, STDERR_BYTES = 8, 2000
 _lives: set[str] = set()
@@ -128,7 +130,7 @@ class Workloads:
         """Start an MCP server, the workload first if need be; its stdin and stdout are the caller's.
 
         Errors: Conflict (workspace not active, or of another server), ValidationFailed (no such program, no image: the
-        message says what to do), Unavailable (the runtime is away, too many run already).
+        message says what to do), Unavailable (the runtime is away). How many may run is the caller's business.
         """
         command = programs.command(workspace, upstream)
         for last in (False, True):
@@ -211,11 +213,6 @@ class Workloads:
             raise Conflict(f"The workspace is {workspace.status.value}")
         if workspace.server and workspace.server != self._server:
             raise Conflict("The workspace's folder is on another server of the same database")
-        if self.running() >= self._config.max_running:
-            raise Unavailable(
-                f"{self._config.max_running} MCP servers run already, which is [plugins.mcp] max_running: "
-                "try again when one is idle"
-            )
 
     async def _start(self, entry: _Entry, workspace: WorkspaceInfo) -> MoorageError | None:
         async with entry.lock:
@@ -277,7 +274,7 @@ class Workloads:
 
     def _register(self, entry: _Entry, name: str, begun: Exec, upstream: UpstreamInfo) -> Program:
         assert entry.view is not None
-        program = Program(begun, entry.view, name)
+        program = Program(begun, entry.view, name, tuple(upstream.secrets.values()))
         entry.running.add(program)
         self._spawn(self._follow(entry, program), f"follow {upstream.pid}")
         return program
@@ -297,7 +294,9 @@ class Workloads:
         if not entry.running and entry.up and not self._closed:
             if entry.timer is not None:
                 entry.timer.cancel()
-            entry.timer = asyncio.get_running_loop().call_later(self._config.idle_seconds, self._idle, entry)
+            entry.timer = asyncio.get_running_loop().call_later(
+                min(self._config.idle_seconds, EMPTY_SECONDS), self._idle, entry
+            )
 
     def _idle(self, entry: _Entry) -> None:
         entry.timer = None
@@ -347,10 +346,10 @@ class Workloads:
 
 
 class Program:
-    """An MCP server that was started: a `moorage.api.Exec` that can also say how it ended."""
+    """An MCP server that was started: a `moorage.api.Exec` that can also say how it ended, without its secrets."""
 
-    def __init__(self, begun: Exec, view: RuntimeView, name: str) -> None:
-        self._exec, self._view, self._name = begun, view, name
+    def __init__(self, begun: Exec, view: RuntimeView, name: str, secrets: tuple[str, ...] = ()) -> None:
+        self._exec, self._view, self._name, self._secrets = begun, view, name, secrets
 
     async def read(self, limit: int = 65536) -> bytes:
         """See `Exec.read`."""
@@ -387,4 +386,4 @@ class Program:
                 )
         except (MoorageError, TimeoutError):
             return "it ended"
-        return programs.ending(code, said[-STDERR_BYTES:])
+        return programs.ending(code, said[-STDERR_BYTES:], self._secrets)

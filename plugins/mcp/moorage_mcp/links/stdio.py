@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 from moorage.api import Exec
 
@@ -26,6 +27,15 @@ LEAVE_SECONDS = 2.0
 _SEEN = 512
 _ID_FIRST = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,\s*"(?:result|error)"')
 _ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*\}\s*$')
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """A program that can say how it ended: what it wrote to stderr tells more than its exit code."""
+
+    async def why(self) -> str:
+        """For people, without secrets; soon after its output has ended."""
+        ...
 
 
 class Stdio(Duplex):
@@ -113,6 +123,8 @@ class Stdio(Duplex):
             self.broke(await self._ended())
 
     async def _ended(self) -> str:
+        if isinstance(self._program, Telling):
+            return f"the server has ended: {await self._program.why()}"
         try:
             async with asyncio.timeout(LEAVE_SECONDS):
                 code = await self._program.wait()
