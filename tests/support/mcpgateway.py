@@ -134,6 +134,7 @@ class PlainPool:
         capabilities: Mapping[str, Any] = {},
         client_info: Mapping[str, Any] = {},
         alone: str = "",
+        era: Era | None = None,
     ) -> AsyncIterator[Link]:
         if upstream.name in self.away:
             raise LinkClosed(self.away[upstream.name])
@@ -151,6 +152,9 @@ class PlainPool:
     async def server(self, workspace: WorkspaceInfo, upstream: UpstreamInfo, user_id: int) -> ServerInfo:
         async with self.lease(workspace, upstream, user_id) as link:
             return link.server
+
+    async def speaks(self, workspace: WorkspaceInfo, upstream: UpstreamInfo, user_id: int, era: Era) -> bool:
+        return self.servers[upstream.name][1] is era
 
     async def stop(self, name: str) -> None:
         """End all connections with an upstream."""

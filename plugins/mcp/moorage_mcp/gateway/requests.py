@@ -41,7 +41,7 @@ class Asking:
         """Have a server answer. params: with the server's own names. RpcError in the client's era."""
         method, era = asked.method, asked.era
         params = self._retried(asked, params, place)
-        async with self._reach.lease(asked.at, place.upstream) as link:
+        async with self._reach.lease(asked.at, place.upstream, asking=True) as link:
             server = link.server.era
             if server is Era.LEGACY and "requestState" in params:
                 raise _bad_state("it is not of this server, or too old")

@@ -65,7 +65,7 @@ class Gateway:
     async def describe(self, workspace: WorkspaceInfo, caller: Caller, era: Era, asker: Asker) -> ServerInfo:
         """What the workspace says of itself: for `initialize` and `server/discover`."""
         self.admission.check_right(workspace, caller)
-        return await self._describing.of(seat(workspace, caller, asker), era)
+        return await self._describing.of(seat(workspace, caller, asker, era), era)
 
     async def request(
         self,
@@ -85,7 +85,7 @@ class Gateway:
         if admitted is None:
             admitted = self.admission.admit(workspace, caller, method, params)
         try:
-            at = seat(workspace, caller, asker)
+            at = seat(workspace, caller, asker, era)
             found = await self._answer(Asked(at, caller, era, method, params, asker), admitted)
         except RpcError as error:
             admitted.failed(error)
@@ -115,7 +115,7 @@ class Gateway:
         RpcError when a resource cannot be subscribed to.
         """
         self.admission.check_right(workspace, caller)
-        at = seat(workspace, caller, asker)
+        at = seat(workspace, caller, asker, era)
         uris: dict[str, list[str]] = {}
         for uri in wanted.get("resourceSubscriptions") or ():
             routed = await self._routing.resource(at, {"uri": uri})
@@ -130,7 +130,7 @@ class Gateway:
         Only to servers that know this client from others: those that it has connections of its own with.
         """
         self.admission.check_right(workspace, caller)
-        at = seat(workspace, caller, asker)
+        at = seat(workspace, caller, asker, era)
         if not at.alone or era is Era.MODERN:
             return
         for upstream in at.upstreams:
@@ -162,7 +162,7 @@ class Gateway:
                 if only is not None:
                     return None
                 only = upstream
-        if only is None or only.kind is not Kind.HTTP or only.prefix or self.reach.era(only) is not era:
+        if only is None or only.kind is not Kind.HTTP or only.prefix or not self.reach.speaks(only, era):
             return None
         if only.fixed and method in ("tools/list", "tools/call"):
             return None

@@ -1,0 +1,91 @@
+"""Who gets which connection: a server's question has one right addressee, and its state is where it was left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from mcpgateway import LEGACY, MODERN, Bench, Client, caller, until
+from moorage_mcp.records import Kind
+from moorage_mcp.wire.jsonrpc import RpcError
+
+pytestmark = pytest.mark.filterwarnings("ignore::mcp.shared.exceptions.MCPDeprecationWarning")
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    await made.close()
+
+
+class Slow(Client):
+    """Answers when it is let."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(elicitation_create={"action": "accept", "content": {"username": name, "email": name}})
+        self.go = asyncio.Event()
+
+    async def ask(self, needs: Any) -> Any:
+        answers = await super().ask(needs)
+        await self.go.wait()
+        return answers
+
+
+async def test_questions_of_two_requests_at_once_reach_their_own_clients(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY))
+    first, second = Slow("ada"), Slow("bob")
+    calls = [
+        asyncio.ensure_future(bench.call(MODERN, "test_elicitation", {"message": who}, asker))
+        for who, asker in (("1", first), ("2", second))
+    ]
+    await until(lambda: first.asked and second.asked)
+    second.go.set()
+    assert "bob" in (await calls[1])["content"][0]["text"]
+    first.go.set()
+    assert "ada" in (await calls[0])["content"][0]["text"]
+    assert [need.params["message"] for need in (*first.asked, *second.asked)] == ["1", "2"]
+    # One after the other they share a connection again.
+    again = Slow("eve")
+    again.go.set()
+    await bench.call(MODERN, "test_elicitation", {"message": "3"}, again)
+    assert len([key for key in bench.pool.links if key[3]]) == 2
+
+
+async def test_clients_that_cannot_be_asked_share_a_connection_of_their_user(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY))
+    await asyncio.gather(*(bench.call(era, "test_simple_text") for era in (LEGACY, MODERN) * 5))
+    await bench.call(MODERN, "test_simple_text", by=caller(8, role="admin"))
+    assert sorted(key[2:] for key in bench.pool.links) == [(7, ""), (8, "")]
+
+
+async def test_a_server_that_speaks_both_eras_is_spoken_to_in_the_clients(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY, kind=Kind.HTTP))
+    seen: list[Any] = []
+    lease = bench.pool.lease
+
+    def noted(*args: Any, **more: Any) -> Any:
+        seen.append(more.get("era"))
+        return lease(*args, **more)
+
+    async def both(*args: Any) -> bool:
+        return True
+
+    bench.pool.lease, bench.pool.speaks = noted, both  # type: ignore[method-assign]
+    await bench.call(MODERN, "test_simple_text")
+    await bench.call(LEGACY, "test_simple_text")
+    assert seen[0] is MODERN
+    assert bench.gateway.passage(bench.workspace, caller(), MODERN, "tools/call") is not None
+
+
+async def test_a_question_that_nobody_answers_ends_as_the_tools_error_or_ours(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY), bench.upstream("b", MODERN, prefix="b__"))
+    asker = Client(MODERN, elicitation_create=TimeoutError())
+    with pytest.raises(RpcError) as legacy:
+        await bench.call(MODERN, "test_elicitation", {"message": "?"}, asker)
+    assert "did not answer in time" in str(legacy.value)
+    with pytest.raises(RpcError) as modern:
+        await bench.call(LEGACY, "b__test_elicitation", {"message": "?"}, asker)
+    assert modern.value.data["reason"] == "no_answer"
