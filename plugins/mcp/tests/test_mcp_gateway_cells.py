@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
+import mcp_types as types
 import pytest
+from mcp import UrlElicitationRequiredError
+from mcp.server.lowlevel import Server
 from mcp_types import methods
 from mcpgateway import LEGACY, MODERN, Bench, Client
 from moorage_mcp.wire import jsonrpc
@@ -113,3 +117,36 @@ async def test_a_modern_client_keeps_a_modern_servers_state(bench: Bench) -> Non
     found = await bench.call(MODERN, tool, {}, asker, params=again)
     assert found["content"][0]["text"] == "state-ok"
     assert [call.outcome.value for call in bench.calls.found] == ["input_required", "ok"]
+
+
+async def test_a_page_that_a_legacy_server_wants_visited_is_a_question_to_a_modern_client(bench: Bench) -> None:
+    visited: list[str] = []
+    page = types.ElicitRequestURLParams(message="Log in", url="https://login.example", elicitation_id="e1")
+
+    async def call(ctx: Any, params: types.CallToolRequestParams) -> types.CallToolResult:
+        if not visited:
+            raise UrlElicitationRequiredError([page])
+        return types.CallToolResult(content=[types.TextContent(text="in")])
+
+    bench.make(bench.upstream("one", LEGACY, lambda: Server("s", version="1", on_call_tool=call)))
+    asker = Client(keeps_state=True)
+    asker.capabilities = {"elicitation": {"url": {}}}
+    first = await bench.call(MODERN, "x", {}, asker)
+    methods.validate_server_result("tools/call", LATEST_MODERN, first)
+    ((key, asked),) = first["inputRequests"].items()
+    assert asked["params"] == {"mode": "url", "message": "Log in", "url": "https://login.example"}
+    again = {"requestState": first["requestState"], "inputResponses": {key: {"action": "decline"}}}
+    with pytest.raises(RpcError) as declined:
+        await bench.call(MODERN, "x", {}, asker, params=again)
+    assert declined.value.data["reason"] == "declined"
+    visited.append("yes")
+    again["inputResponses"] = {key: {"action": "accept"}}
+    assert (await bench.call(MODERN, "x", {}, asker, params=again))["content"][0]["text"] == "in"
+    visited.clear()
+    for unable in (Client(keeps_state=True), Client()):
+        with pytest.raises(RpcError) as found:
+            await bench.call(MODERN, "x", {}, unable)
+        assert found.value.code == jsonrpc.MISSING_CAPABILITY
+    with pytest.raises(RpcError) as old:
+        await bench.call(LEGACY, "x", {}, Client(LEGACY))
+    assert old.value.code == -32042
