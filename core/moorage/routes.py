@@ -145,7 +145,8 @@ class ExchangeRoute:
     handler: `async def handler(exchange: Exchange) -> None`; errors that it raises are spelled as a view's.
     timeout: seconds until the answer must have begun (504), None takes `[server] request_timeout`; 0 means none: then
         it counts among the streams that a user may have open from the start, and else from `Exchange.begin` on.
-    same_origin: what a page of another origin asks is refused (403), whatever credential it shows.
+    same_origin: what a page of another origin asks is refused (403), whatever credential it shows; on loopback, of
+        another machine.
     The rest is as in `HttpRoute`.
 
     .. versionadded:: 0.1

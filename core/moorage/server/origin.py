@@ -71,20 +71,31 @@ class OriginPolicy:
         """Refuse what a page of another site asks, whatever it shows; programs send no Origin.
 
         That a page and we share a name which is no address and was never configured proves nothing: whoever has a
-        domain can let its name lead here (DNS rebinding).
+        domain can let its name lead here (DNS rebinding). Where we are asked on loopback, a page that comes from there
+        is no stranger's, whatever its port.
         """
         if not head.origin or (origin := head.origin.lower()) == self._own or origin in self.trusted:
             return
-        if origin != f"{info.scheme}://{info.host}".lower() or not _is_certain(info.host):
+        host = _name(f"//{info.host}")
+        same = origin == f"{info.scheme}://{info.host}".lower() and (_is_loopback(host) or _is_address(host))
+        if not same and not (_is_loopback(host) and _is_loopback(_name(origin))):
             raise Forbidden("Request of a page of another origin refused", code=ORIGIN_REFUSED)
 
 
 @lru_cache(256)
-def _is_certain(host: str) -> bool:
-    """Whether no stranger's name can be behind a Host: an address, or the loopback's name."""
-    name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+def _name(url: str) -> str:
+    """The host in a URL, "" for none."""
+    try:
+        return (urlsplit(url).hostname or "").removesuffix(".")
+    except ValueError:
+        return ""
+
+
+def _is_loopback(name: str) -> bool:
+    return name == "localhost" or name.endswith(".localhost") or (_is_address(name) and ip_address(name).is_loopback)
+
+
+def _is_address(name: str) -> bool:
     try:
         ip_address(name)
     except ValueError:
