@@ -96,7 +96,10 @@ class Person:
 
 
 ANSWERS: dict[str, Any] = {
-    "elicitation__create": {"action": "accept", "content": {"username": "ann", "email": "a@b.c", "name": "Ann"}},
+    "elicitation__create": {
+        "action": "accept",
+        "content": {"username": "ann", "email": "a@b.c", "name": "Ann", "color": "red"},
+    },
     "sampling__createMessage": {
         "role": "assistant",
         "content": {"type": "text", "text": "Paris"},

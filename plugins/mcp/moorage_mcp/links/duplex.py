@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,11 @@ MAX_BATCH = 1000
 BURST, PAUSE = 2000, 0.01
 """Notifications that a server may send at a stretch; then what it sends is read in small pauses, so that a flood takes
 no more than a part of a core."""
+
+SEEN = 512
+"""Bytes at both ends of an answer that cannot be read; they may say whose it is."""
+_ID_FIRST = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,\s*"(?:result|error)"')
+_ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*\}\s*$')
 
 
 class Duplex:
@@ -49,6 +55,7 @@ class Duplex:
         """As `Transport`."""
         self._check()
         self._calls[call.id] = call
+        call.dropped = self._dropped
         try:
             await self.send(jsonrpc.encode(message))
             while True:
@@ -85,7 +92,8 @@ class Duplex:
         try:
             found = json.loads(data)
         except (ValueError, RecursionError):
-            return False
+            id = answered_id(data[:SEEN], data[-SEEN:])
+            return id is not None and self.fail_call(id, _bad_answer())
         batch = found if isinstance(found, list) else [found]
         return sum(map(self._took, batch[:MAX_BATCH])) > 0
 
@@ -95,8 +103,7 @@ class Duplex:
         except RpcError:
             # An answer that is none: who waits for it need not wait longer.
             id = found.get("id") if isinstance(found, dict) and "method" not in found else None
-            wrong = refusal("bad_answer", "The server answered what is no JSON-RPC")
-            return isinstance(id, int) and self.fail_call(id, wrong)
+            return type(id) is int and self.fail_call(id, _bad_answer())
         return True
 
     def fail_call(self, id: int, error: RpcError) -> bool:
@@ -131,17 +138,22 @@ class Duplex:
             elif isinstance(meta, dict) and SUBSCRIPTION_ID in meta:
                 call = self._call(meta[SUBSCRIPTION_ID])
         if call is not None:
-            self.give(call, message)
+            call.put(message)
         else:
             self.strays(message)
 
     def _call(self, id: Any) -> Call | None:
-        return self._calls.get(id) if isinstance(id, int) else None
+        return self._calls.get(id) if type(id) is int else None
 
-    def give(self, call: Call, message: Message) -> None:
-        """Queue it for a request; what finds no place is counted."""
-        if not call.put(message):
-            self._dropped()
+
+def answered_id(head: bytes, tail: bytes) -> int | None:
+    """Whose an answer is that cannot be read, by its beginning or its end."""
+    found = _ID_FIRST.match(head) or _ID_LAST.search(tail)
+    return int(found[1]) if found is not None else None
+
+
+def _bad_answer() -> RpcError:
+    return refusal("bad_answer", "The server answered what is no JSON-RPC")
 
 
 def too_large(limit: int) -> RpcError:

@@ -34,7 +34,7 @@ class Call:
 
     def __init__(self, id: int, asker: Asker, token: Id | None, seconds: float) -> None:
         self.id, self.asker, self.token = id, asker, token
-        self.dropped = 0
+        self.dropped: Callable[[], None] = _nothing
         self._seconds = seconds
         self._clock: asyncio.Timeout | None = None
         self._held = 0
@@ -68,14 +68,13 @@ class Call:
 
     # -- a queue, for transports on which all requests share one stream ------------------------------------------
 
-    def put(self, message: Message) -> bool:
-        """Queue what belongs to it. False: it was dropped, because the client does not keep up."""
+    def put(self, message: Message) -> None:
+        """Queue what belongs to it. A notification is dropped when the client does not keep up; `dropped` is told."""
         if isinstance(message, Notification) and len(self._waiting) >= MAX_WAITING:
-            self.dropped += 1
-            return False
+            self.dropped()
+            return
         self._waiting.append(message)
         self._wake()
-        return True
 
     def fail(self, error: BaseException) -> None:
         """`next` raises it, once what came before has been taken."""
@@ -119,6 +118,10 @@ class Call:
     def _asked(self, id: Id) -> None:
         self._asks.pop(id, None)
         self.release()
+
+
+def _nothing() -> None:
+    """For who need not be told."""
 
 
 class Transport(Protocol):

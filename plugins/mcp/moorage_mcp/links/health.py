@@ -9,13 +9,17 @@ from dataclasses import dataclass
 
 from moorage.api import Unavailable
 
-from moorage_mcp.links.base import ServerInfo
+from moorage_mcp.links.base import LinkClosed, ServerInfo
 from moorage_mcp.wire.eras import Era
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before the next start of a server that failed: doubled each time."""
 STEADY_SECONDS = 60.0
 """A server that ran so long is none that fails again and again."""
+
+
+class Away(Unavailable, LinkClosed):
+    """There is no connection, and none could be made now: nothing of a request was carried out."""
 
 
 class State(enum.StrEnum):
@@ -73,14 +77,14 @@ class Record:
         self.until = now + pause * random.uniform(0.75, 1.25)  # noqa: S311 a jitter is no secret
 
     def check(self, name: str, now: float) -> None:
-        """Unavailable while it is not to be started, with the seconds."""
+        """Away while it is not to be started, with the seconds."""
         if now < self.until:
-            raise unavailable(name, self.error, self.until - now)
+            raise away(name, self.error, self.until - now)
 
 
-def unavailable(name: str, why: str, seconds: float) -> Unavailable:
+def away(name: str, why: str, seconds: float) -> Away:
     """An upstream cannot be used now."""
     left = max(1, math.ceil(seconds))
-    return Unavailable(
+    return Away(
         f"The MCP server {name!r} cannot be used now: {why}. Try again in {left} s", headers={"Retry-After": str(left)}
     )

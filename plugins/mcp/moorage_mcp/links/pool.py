@@ -10,12 +10,12 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any
 
-from moorage.api import Exec, Hub, MoorageError, Unavailable
+from moorage.api import Exec, Hub, MoorageError
 
 from moorage_mcp.config import McpConfig
 from moorage_mcp.links.base import Asker, Link, LinkClosed, ServerInfo
 from moorage_mcp.links.connect import Connector, Wish
-from moorage_mcp.links.health import Record, State, UpstreamState, unavailable
+from moorage_mcp.links.health import Away, Record, State, UpstreamState, away
 from moorage_mcp.links.http import Http, HttpServer, Unreachable
 from moorage_mcp.links.targets import Targets
 from moorage_mcp.records import Kind, Status, UpstreamInfo, WorkspaceInfo
@@ -100,7 +100,7 @@ class Pool:
         whose clients have the same share a connection, so a question that a server does not ask on the stream of a
         request reaches somebody only while no other request is under way.
         era: the connection has to be of that era (see `speaks`).
-        Unavailable when the server cannot be started, or is not tried for a while; then with the seconds.
+        Away when the server cannot be started, or is not tried for a while; then with the seconds.
         """
         told = json.dumps(capabilities, sort_keys=True) if capabilities and not alone else ""
         key = (workspace.id, upstream.pid, upstream.version, user_id, alone, told, era)
@@ -117,7 +117,7 @@ class Pool:
         return _Lease(self, entry)
 
     async def server(self, workspace: WorkspaceInfo, upstream: UpstreamInfo, user_id: int) -> ServerInfo:
-        """What a server says of itself: kept, found out by connecting at first. Unavailable."""
+        """What a server says of itself: kept, found out by connecting at first. Away."""
         if (known := self._record(upstream).server) is not None:
             return known
         async with self.lease(workspace, upstream, user_id) as link:
@@ -230,9 +230,9 @@ class Pool:
     # -- starting ------------------------------------------------------------------------------------------------
 
     async def take(self, entry: _Entry) -> Link:
-        """The connection of an entry, started if need be: once, however many wait for it. Unavailable."""
+        """The connection of an entry, started if need be: once, however many wait for it. Away."""
         if self._closed:
-            raise Unavailable("The server is stopping")
+            raise Away("The server is stopping")
         record, loop = self._record(entry.upstream), asyncio.get_running_loop()
         current = self._entries.get(entry.key, entry)
         if current.link is not None:
@@ -246,7 +246,7 @@ class Pool:
             self._sweep_later()
         why = await asyncio.shield(current.ready)
         if current.link is None:
-            raise unavailable(entry.upstream.name, why, record.until - loop.time())
+            raise away(entry.upstream.name, why, record.until - loop.time())
         return current.link
 
     async def _start(self, entry: _Entry, record: Record) -> None:
@@ -333,7 +333,7 @@ class Pool:
             async with asyncio.timeout(self._config.start_timeout):
                 link = await self._connect(workspace, upstream, wish)
         except (Unreachable, TimeoutError) as error:
-            raise unavailable(upstream.name, str(error) or "it does not answer", 1) from None
+            raise away(upstream.name, str(error) or "it does not answer", 1) from None
         except LinkClosed:
             return False
         await self._close_link(link)
@@ -342,7 +342,7 @@ class Pool:
     # -- bounds --------------------------------------------------------------------------------------------------
 
     def _make_room(self, entry: _Entry) -> None:
-        """Unavailable when there are too many already, and all are in use."""
+        """Away when there are too many already, and all are in use."""
         if len(self._entries) >= MAX_LINKS:
             self._evict(self._entries.values())
         if entry.program:
@@ -358,7 +358,7 @@ class Pool:
         """End the one that was not used for longest."""
         idle = min((one for one in entries if not one.busy), key=lambda one: one.used, default=None)
         if idle is None:
-            raise Unavailable("Too many MCP servers are in use at once", headers={"Retry-After": "5"})
+            raise Away("Too many MCP servers are in use at once", headers={"Retry-After": "5"})
         self._end([idle])
 
     def _sweep_later(self) -> None:
@@ -409,7 +409,7 @@ class _Lease(AbstractAsyncContextManager[Link]):
             await self._pool.take(entry)
             entry = self._entry = self._pool._entries.get(entry.key, entry)
         if entry.link is None:
-            raise Unavailable("The MCP server has just ended", headers={"Retry-After": "1"})
+            raise Away("The MCP server has just ended", headers={"Retry-After": "1"})
         entry.leases += 1
         return entry.link
 

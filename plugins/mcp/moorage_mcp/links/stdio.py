@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
@@ -11,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from moorage.api import Exec
 
 from moorage_mcp.links.base import LinkClosed
-from moorage_mcp.links.duplex import Duplex, too_large
+from moorage_mcp.links.duplex import SEEN, Duplex, answered_id, too_large
 from moorage_mcp.links.exchange import Spawn
 
 MAX_JUNK = 200
@@ -24,9 +23,6 @@ STALL_SECONDS = 60.0
 """A program that takes nothing of a message for so long does not read any more."""
 LEAVE_SECONDS = 2.0
 """In which a program ends by itself once its stdin has."""
-_SEEN = 512
-_ID_FIRST = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*,\s*"(?:result|error)"')
-_ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*\}\s*$')
 
 
 @runtime_checkable
@@ -172,16 +168,16 @@ class Stdio(Duplex):
     def _skip(self, data: bytes) -> None:
         """A line is too long: only its ends are kept, which say whose answer it is."""
         if not self._skipped:
-            self._head = data[:_SEEN]
-        self._tail = (self._tail + data[-_SEEN:])[-_SEEN:]
+            self._head = data[:SEEN]
+        self._tail = (self._tail + data[-SEEN:])[-SEEN:]
         self._skipped += len(data)
         if self._skipped > self._limit * MAX_SKIPPED:
             raise LinkClosed(f"the server sent a message larger than {self._limit * MAX_SKIPPED} bytes")
 
     def _skip_end(self) -> None:
-        found = _ID_FIRST.match(self._head) or _ID_LAST.search(self._tail)
+        id = answered_id(self._head, self._tail)
         self._head = self._tail = b""
         self._skipped = 0
-        if found is None:
+        if id is None:
             raise LinkClosed(f"the server sent a message larger than {self._limit} bytes")
-        self.fail_call(int(found[1]), too_large(self._limit))
+        self.fail_call(id, too_large(self._limit))
