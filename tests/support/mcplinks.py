@@ -64,8 +64,8 @@ class Program:
     async def close(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
-        await self.process.wait()
         self.process._transport.close()  # type: ignore[attr-defined]
+        await self.process.wait()
 
 
 class Person:

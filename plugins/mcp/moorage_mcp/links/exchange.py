@@ -112,6 +112,7 @@ class Call:
 
     def end(self) -> None:
         """It is over: nobody is asked anything more."""
+        self._clock = None
         for task in list(self._asks.values()):
             task.cancel()
 
