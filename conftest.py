@@ -1,8 +1,10 @@
 """Fixtures of the whole test run, for `tests/` and the plugins' own tests alike."""
 
+import functools
 import inspect
 
 import httpx
+import httpx._transports.default as transports
 import pytest
 from waits import WAIT
 
@@ -10,6 +12,9 @@ pytest_plugins = ["realparts.fixtures"]
 
 # What a request without a limit of its own has: httpx's five seconds can pass on a busy machine.
 inspect.signature(httpx.Client).parameters["timeout"].default.__init__(WAIT)
+
+# Each client reads the certificates of all authorities anew, 25 ms of computing; thousands are made here.
+transports.create_ssl_context = functools.cache(transports.create_ssl_context)
 
 # A browser breaks off what it loads whenever a network interface comes or goes, and containers bring theirs.
 NETWORK = {"chromium", "docker_engine", "own_docker_engine", "podman"}

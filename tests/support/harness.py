@@ -11,21 +11,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
+from forks import Fork, forker
 from realparts.ports import free_port
 from waits import WAIT
 
 MOORAGE = str(Path(sys.executable).parent / "moorage")
-COMMANDS = """
-import json, sys
-from moorage.cli.main import run
-sys.exit(max(map(run, json.load(sys.stdin))))
-"""
-"""Several commands of `moorage`, one after the other."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -61,7 +56,10 @@ def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 
 
 class Server:
-    """One `moorage serve`. Its folder holds moorage.toml and data/."""
+    """One `moorage serve`. Its folder holds moorage.toml and data/.
+
+    It is forked where that makes no difference; with a setting of Python's in `env` it is started by its name.
+    """
 
     def __init__(self, folder: Path, config: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> None:
         self.folder, self.port = folder, free_port()
@@ -71,7 +69,7 @@ class Server:
         base = {"data_dir": "data", "server": {"listen": [f"127.0.0.1:{self.port}"]}, "log": {"format": "json"}}
         self.config = merged(base, config or {})
         self.write_config()
-        self.process: subprocess.Popen[str] | None = None
+        self.process: subprocess.Popen[str] | Fork | None = None
         self.said: list[str] = []
 
     @property
@@ -90,35 +88,50 @@ class Server:
         self.config = merged(self.config, more or {})
         self.config_file.write_text(toml(self.config))
 
+    @property
+    def forked(self) -> bool:
+        """Whether its processes are forks of one that has imported the program."""
+        return not any(name.startswith("PYTHON") for name in self.env)
+
     def cli(self, *args: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command against this server's configuration."""
-        return self._run([MOORAGE, *args], input, check)
+        return self._run([args], input, check)
 
-    def _run(self, argv: list[str], input: str | None, check: bool) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            argv,
-            env=environment(MOORAGE_CONFIG=str(self.config_file), **self.env),
-            input=input,
-            capture_output=True,
-            text=True,
-            timeout=2 * WAIT,
-        )
-        if check and done.returncode:
-            raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done
+    def _run(self, commands: Sequence[Sequence[str]], input: str | None, check: bool) -> Any:
+        """Run commands, one after the other; what all of them said."""
+        env = environment(MOORAGE_CONFIG=str(self.config_file), **self.env)
+        if self.forked:
+            done = [forker().run(commands, env=env, input=input, timeout=2 * WAIT)]
+        else:
+            how = {"env": env, "input": input, "capture_output": True, "text": True, "timeout": 2 * WAIT}
+            done = [subprocess.run([MOORAGE, *command], **how) for command in commands]
+        for one in done:
+            if check and one.returncode:
+                raise AssertionError(f"{' '.join(one.args)}: exit {one.returncode}\n{one.stdout}\n{one.stderr}")
+        return done[-1]
 
-    def spawn(self, *args: str) -> subprocess.Popen[str]:
+    def spawn(self, *args: str) -> subprocess.Popen[str] | Fork:
         """Start the process without waiting for it."""
+        command = ["serve", "--config", str(self.config_file), *args]
         with (self.folder / "stderr.log").open("a") as log:
-            self.process = subprocess.Popen(
-                [MOORAGE, "serve", "--config", str(self.config_file), *args],
-                env=environment(**self.env),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
+            if self.forked:
+                self.process = self._fork(command, log)
+            else:
+                self.process = subprocess.Popen(
+                    [MOORAGE, *command],
+                    env=environment(**self.env),
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    text=True,
+                )
         return self.process
+
+    def _fork(self, command: list[str], log: IO[str]) -> Fork:
+        reader, writer = os.pipe()
+        with open(writer, "w") as stdout, open(os.devnull) as stdin:
+            env, reads = environment(**self.env), open(reader)  # noqa: SIM115 - as Popen.stdout it is read and closed later
+            return forker().start([command], env=env, stdin=stdin, stdout=stdout, stderr=log, reads=reads)
 
     def start(self, *args: str, timeout: float = WAIT) -> Server:
         """Start and wait until it says that it is ready."""
@@ -196,11 +209,11 @@ class Server:
         self.cli("users", "create", name, "--role", role, "--password-file", "-", input=password + "\n")
 
     def add_users(self, roles: dict[str, str], password: str = "correct horse battery") -> None:
-        """Users and their roles, by one process: most of what a command takes is its start."""
+        """Users and their roles, by one process."""
         secret = self.folder / "password"
         secret.write_text(password + "\n")
         commands = [["users", "create", name, "--role", roles[name], "--password-file", str(secret)] for name in roles]
-        self._run([sys.executable, "-c", COMMANDS], json.dumps(commands), check=True)
+        self._run(commands, None, check=True)
 
     def key(self, name: str, *scopes: str) -> str:
         """A new API key of a user."""
