@@ -35,7 +35,7 @@ def server(request, tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
     config = {"server": {"engine": request.param, "drain_timeout": 5.0}, "plugins": {"good": {"enabled": True}}}
-    server = Server(folder, config, env={"PYTHONPATH": str(site)})
+    server = Server(folder, config, env={"PYTHONPATH": str(site)}, forked=False)
     yield server
     if server.process is not None:
         server.stop()
@@ -201,7 +201,9 @@ def test_access_log_has_templates_and_no_query(tmp_path):
     probe(site, "good")
     folder = tmp_path / "server"
     folder.mkdir()
-    with running(folder, {"plugins": {"good": {"enabled": True}}}, env={"PYTHONPATH": str(site)}) as server:
+    with running(
+        folder, {"plugins": {"good": {"enabled": True}}}, env={"PYTHONPATH": str(site)}, forked=False
+    ) as server:
         httpx.get(f"{server.url}/good/wait/0?token=s3cret")
         process = server.process
         process.send_signal(signal.SIGTERM)

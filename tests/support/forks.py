@@ -53,6 +53,16 @@ class Fork:
         assert code is not None
         return code
 
+    def communicate(self, timeout: float | None = None) -> tuple[str | None, None]:
+        """What it has printed until its end."""
+        self.wait(timeout)
+        if self.stdout is None:
+            return None, None
+        os.set_blocking(self.stdout.fileno(), False)  # What it has started may hold the other end.
+        with self.stdout, contextlib.suppress(TypeError):  # A text wrapper over a pipe that has nothing to read.
+            return self.stdout.read(), None
+        return "", None
+
     def send_signal(self, number: int) -> None:
         """Send a signal, unless it has ended."""
         if self.poll() is None:
@@ -82,7 +92,7 @@ class Forker:
         with theirs:
             env = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE")}
             self._process = subprocess.Popen(
-                [sys.executable, __file__, str(theirs.fileno())],
+                [sys.executable, "-P", __file__, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -204,6 +214,7 @@ def _become(order: dict[str, Any], standard: list[int]) -> int:
     os.chdir(order["cwd"])
     os.environ.clear()
     os.environ.update(order["env"])
+    sys.path[:0] = filter(None, order["env"].get("PYTHONPATH", "").split(os.pathsep))
     time.tzset()
     codes = []
     for command in order["commands"]:

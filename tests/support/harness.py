@@ -58,11 +58,18 @@ def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 class Server:
     """One `moorage serve`. Its folder holds moorage.toml and data/.
 
-    It is forked where that makes no difference; with a setting of Python's in `env` it is started by its name.
+    forked: its processes are forks of one that has imported the program, which is quicker; else it is started by name.
     """
 
-    def __init__(self, folder: Path, config: dict[str, Any] | None = None, env: dict[str, str] | None = None) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(
+        self,
+        folder: Path,
+        config: dict[str, Any] | None = None,
+        env: dict[str, str] | None = None,
+        *,
+        forked: bool = True,
+    ) -> None:
+        self.folder, self.port, self.forked = folder, free_port(), forked
         self.config_file = folder / "moorage.toml"
         self.data_dir = folder / "data"
         self.env = env or {}
@@ -87,11 +94,6 @@ class Server:
     def write_config(self, more: dict[str, Any] | None = None) -> None:
         self.config = merged(self.config, more or {})
         self.config_file.write_text(toml(self.config))
-
-    @property
-    def forked(self) -> bool:
-        """Whether its processes are forks of one that has imported the program."""
-        return not any(name.startswith("PYTHON") for name in self.env)
 
     def cli(self, *args: str, input: str | None = None, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command against this server's configuration."""
