@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from moorage.api import Limits, MoorageError, Mount, ValidationFailed, WorkloadSpec
+from moorage.api import Limits, Mount, ValidationFailed, WorkloadSpec
 
 from moorage_mcp.config import McpConfig
 from moorage_mcp.records import Kind, UpstreamInfo, WorkspaceInfo
@@ -81,18 +81,19 @@ def environment(config: McpConfig, workspace: WorkspaceInfo, upstream: UpstreamI
     return {**own, **upstream.env, **upstream.secrets}
 
 
-def missing(workspace: WorkspaceInfo, command: tuple[str, ...], error: MoorageError) -> ValidationFailed:
+def missing(workspace: WorkspaceInfo, command: tuple[str, ...], why: str = "") -> str:
     """What to tell of a program that could not be started."""
     where = "in the image ([plugins.mcp] image)"
     if workspace.runtime == PROCESS:
         where = "on the server, below /usr or /opt, or in a folder that is named in [plugins.mcp] programs"
-    return ValidationFailed(f"{command[0][:200]!r} cannot be run: {error.message}. It must be installed {where}")
+    return f"{command[0][:200]!r} cannot be run{f': {why}' if why else ''}. It must be installed {where}"
 
 
-def ending(code: int, stderr: bytes, secrets: tuple[str, ...] = ()) -> str:
+def ending(code: int, stderr: bytes, missing: str, secrets: tuple[str, ...]) -> str:
     """How a program ended, for people. secrets: what is left out of what it said."""
-    if code == 127:
-        how = "its program was not found"
+    if code in (126, 127):
+        # A container's engine says so in the place of the program; a shell of what it should have run.
+        how = missing
     elif code > 128:
         how = f"it was ended by signal {code - 128}"
     else:

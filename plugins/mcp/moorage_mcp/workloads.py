@@ -151,10 +151,12 @@ class Workloads:
                 await self._forget(entry, name)
                 continue
             except ValidationFailed as error:
-                raise programs.missing(workspace, command, error) from error
+                raise ValidationFailed(programs.missing(workspace, command, error.message)) from error
             finally:
                 self._arm(entry)
-            return self._register(entry, name, begun, upstream)
+            hidden = tuple(upstream.secrets.values())
+            program = Program(begun, entry.view, name, programs.missing(workspace, command), hidden)
+            return self._register(entry, program, upstream)
         raise AssertionError("unreachable")
 
     async def stop(self, workspace_id: int) -> None:
@@ -272,9 +274,7 @@ class Workloads:
             with contextlib.suppress(MoorageError):
                 await view.remove(name)
 
-    def _register(self, entry: _Entry, name: str, begun: Exec, upstream: UpstreamInfo) -> Program:
-        assert entry.view is not None
-        program = Program(begun, entry.view, name, tuple(upstream.secrets.values()))
+    def _register(self, entry: _Entry, program: Program, upstream: UpstreamInfo) -> Program:
         entry.running.add(program)
         self._spawn(self._follow(entry, program), f"follow {upstream.pid}")
         return program
@@ -346,10 +346,14 @@ class Workloads:
 
 
 class Program:
-    """An MCP server that was started: a `moorage.api.Exec` that can also say how it ended, without its secrets."""
+    """An MCP server that was started: a `moorage.api.Exec` that can also say how it ended, without its secrets.
 
-    def __init__(self, begun: Exec, view: RuntimeView, name: str, secrets: tuple[str, ...] = ()) -> None:
-        self._exec, self._view, self._name, self._secrets = begun, view, name, secrets
+    missing: what to say when there is no such program.
+    """
+
+    def __init__(self, begun: Exec, view: RuntimeView, name: str, missing: str, secrets: tuple[str, ...]) -> None:
+        self._exec, self._view, self._name = begun, view, name
+        self._missing, self._secrets = missing, secrets
 
     async def read(self, limit: int = 65536) -> bytes:
         """See `Exec.read`."""
@@ -386,4 +390,4 @@ class Program:
                 )
         except (MoorageError, TimeoutError):
             return "it ended"
-        return programs.ending(code, said[-STDERR_BYTES:], self._secrets)
+        return programs.ending(code, said[-STDERR_BYTES:], self._missing, self._secrets)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from moorage_mcp import McpPlugin, folders
 from moorage_mcp.config import McpConfig
 from moorage_mcp.records import Kind, Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.workloads import Workloads
+from realparts.lines import Lines
 from waits import WAIT
 
 SHELL = ("/bin/sh", "-c")
@@ -87,43 +87,6 @@ async def test_a_server_is_executed_in_the_workspaces_folder(server: Server) -> 
         assert folder.stat().st_mode & 0o777 == 0o700
 
 
-class Talk:
-    """A client of the older era, line by line, over what a link is given."""
-
-    def __init__(self, program: Any) -> None:
-        self.program, self.data, self.number = program, b"", 0
-
-    async def ask(self, method: str, **params: Any) -> Any:
-        self.number += 1
-        await self.send({"id": self.number, "method": method, "params": params})
-        async with asyncio.timeout(WAIT):
-            while True:
-                line, newline, rest = self.data.partition(b"\n")
-                if newline:
-                    self.data = rest
-                    answer = json.loads(line)
-                    if answer.get("id") == self.number:
-                        return answer["result"]
-                    continue
-                more = await self.program.read()
-                assert more, await self.program.why()
-                self.data += more
-
-    async def send(self, message: dict[str, Any]) -> None:
-        await self.program.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
-
-    async def open(self) -> Any:
-        about = {"name": "test", "version": "1"}
-        said = await self.ask("initialize", protocolVersion="2025-11-25", capabilities={}, clientInfo=about)
-        await self.send({"method": "notifications/initialized"})
-        return said
-
-    async def tool(self, name: str, **arguments: Any) -> Any:
-        result = await self.ask("tools/call", name=name, arguments=arguments)
-        assert not result.get("isError"), result
-        return result["structuredContent"]
-
-
 PROVIDED = upstream(kind=Kind.PROVIDED)
 
 
@@ -132,7 +95,7 @@ async def test_every_workspace_has_files_and_git_without_setup(server: Server) -
     async with workloads(server) as all_of_them:
         here = workspace(user_id=owner.id)
         program = await all_of_them.exec(here, PROVIDED)
-        talk = Talk(program)
+        talk = Lines(program)
         assert (await talk.open())["serverInfo"]["name"] == "moorage-workspace"
         assert {"git_status", "read_file"} <= {tool["name"] for tool in (await talk.ask("tools/list"))["tools"]}
         status = await talk.tool("git_status")
