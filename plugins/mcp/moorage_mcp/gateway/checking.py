@@ -18,10 +18,11 @@ import jsonschema_rs
 MAX_PROBLEMS = 20
 MAX_TEXT = 300
 MAX_SCHEMA_BYTES = 256 * 1024
-MAX_WORK = 2_000_000
-"""Times that a part of the schema may be looked at, at most."""
+MAX_WORK = 5_000_000
+"""Times that a part of the schema may be looked at, at most: some tenths of a second."""
 MAX_COMPILED = 256
 BACKTRACKS = 100_000
+_REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
 _DATA = frozenset({"const", "default", "enum", "examples"})
 
 
@@ -64,7 +65,7 @@ class Checker:
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    """size: parts of the schema, each reference followed. recursive: how many of them lead back to where one is."""
+    """size: parts of the schema, each reference followed. recursive: how many references lead back to where one is."""
 
     validator: Any
     size: int
@@ -73,13 +74,12 @@ class _Schema:
     def work(self, arguments: Any) -> int:
         """At most how many times a part of it is looked at for these arguments.
 
-        A schema that leads back to itself n times is gone through n times for each level of what it is about.
+        Of a schema that leads back to itself n times each part is, n times for each level of what it is about.
         """
-        if not self.recursive:
-            return self.size
-        work = self.size
-        for _ in range(_depth(arguments)):
-            work *= max(1, self.recursive)
+        depth, parts = _extent(arguments)
+        work = self.size * parts
+        for _ in range(depth if self.recursive > 1 else 0):
+            work *= self.recursive
             if work > MAX_WORK:
                 break
         return work
@@ -101,37 +101,35 @@ def _compile(schema: dict[str, Any]) -> _Schema | None:
 
 
 def _weigh(schema: dict[str, Any]) -> tuple[int, int]:
-    """(parts with each reference followed, references that lead back). ValueError when a reference leads nowhere."""
-    weights: dict[int, int | None] = {}
-    recursive = 0
+    """(parts with each reference followed, references among them that lead back to where one is)."""
+    weights: dict[int, tuple[int, int] | None] = {}
+    """By a part's id; None while it is being weighed."""
 
-    def weigh(part: Any) -> int:
-        nonlocal recursive
+    def weigh(part: Any) -> tuple[int, int]:
         if not isinstance(part, dict | list):
-            return 0
+            return 0, 0
         if id(part) in weights:
-            known = weights[id(part)]
-            recursive += known is None
-            return known or 1
+            return weights[id(part)] or (1, 1)
         weights[id(part)] = None
-        total = 1
-        for inner in _inner(part):
-            total += weigh(inner)
-        if isinstance(part, dict):
-            for key in ("$ref", "$dynamicRef", "$recursiveRef"):
-                if isinstance(ref := part.get(key), str):
-                    total += weigh(_target(schema, ref))
-        weights[id(part)] = total = min(total, MAX_WORK + 1)
-        return total
+        size, back = 1, 0
+        for inner in _inner(part, schema):
+            more = weigh(inner)
+            size, back = min(size + more[0], MAX_WORK + 1), min(back + more[1], MAX_WORK + 1)
+        weights[id(part)] = size, back
+        return size, back
 
-    return weigh(schema), recursive
+    return weigh(schema)
 
 
-def _inner(part: dict[str, Any] | list[Any]) -> Iterator[Any]:
+def _inner(part: dict[str, Any] | list[Any], schema: dict[str, Any]) -> Iterator[Any]:
     if isinstance(part, list):
         yield from part
-    else:
-        yield from (value for key, value in part.items() if key not in _DATA)
+        return
+    for key, value in part.items():
+        if key in _REFERENCES and isinstance(value, str):
+            yield _target(schema, value)
+        elif key not in _DATA:
+            yield value
 
 
 def _target(schema: dict[str, Any], ref: str) -> Any:
@@ -148,16 +146,17 @@ def _target(schema: dict[str, Any], ref: str) -> Any:
     return found
 
 
-def _depth(value: Any) -> int:
-    deepest, layer = 0, [value]
+def _extent(value: Any) -> tuple[int, int]:
+    """How deep it is, and how many values there are in it."""
+    depth, parts, layer = 0, 0, [value]
     while layer:
-        deepest += 1
+        depth, parts = depth + 1, parts + len(layer)
         layer = [
             inner
             for part in layer
             for inner in (part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
         ]
-    return deepest
+    return depth, parts
 
 
 def _wrong(error: Any) -> Wrong:
