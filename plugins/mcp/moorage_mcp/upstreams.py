@@ -61,7 +61,7 @@ class Upstreams:
             kind=kind,
             position=position,
         )
-        info = applied(fresh, {"prefix": _prefix(workspace, given["name"]), **given})
+        info = applied(fresh, {"name": given["name"], "prefix": _prefix(workspace, given["name"]), **given})
         self._may(actor, info, given.keys())
         self._fits(workspace, info)
         now = datetime.now(UTC)
