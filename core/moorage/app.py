@@ -268,6 +268,7 @@ class App:
                 cookie_name=accounts.cookie_name,
                 jwt_cookie_name=accounts.jwt_cookie_name,
                 public_url=server.public_url,
+                resources=accounts.oauth.enabled,
             ),
             accounts=self.accounts,
             holds=self.access.holds,

@@ -11,8 +11,9 @@ from typing_extensions import TypedDict
 
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
+from moorage.accounts.authorization import Resource
 from moorage.console.routes import routes as console_routes
-from moorage.context import current_actor
+from moorage.context import current_actor, current_request
 from moorage.dialects import PROBLEM
 from moorage.errors import Conflict, Forbidden, NotFound, StartError, Unauthorized
 from moorage.hooks import hookimpl
@@ -21,9 +22,11 @@ from moorage.observe.health import HealthReport
 from moorage.openapi import Published
 from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
+from moorage.server import resources
 from moorage.server.sites import Sites
 from moorage.surfaces import account_routes, apart
 from moorage.surfaces.common import from_this_machine
+from moorage.surfaces.core import authorization
 from moorage.surfaces.octo import metrics as octo_metrics
 from moorage.surfaces.octoprox import health as octoprox_health
 from moorage.web import json_response
@@ -118,6 +121,7 @@ class CorePlugin(Plugin):
         return [
             *console_routes(hub, self.controls.mounts),
             *system_routes(hub, self.controls),
+            *resource_routes(hub, self.controls),
             *openapi_routes(hub, self.controls),
         ]
 
@@ -174,6 +178,29 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
             raise Conflict(str(error), code="RELOAD_REFUSED") from error
 
     return list(routes)
+
+
+def resource_routes(hub: Hub, controls: Controls) -> list[Route]:
+    """The authorization server for the resources of the table of routes."""
+
+    def find(uri: str) -> Resource | None:
+        return resources.find(controls.sites(), _port(), current_request(), uri)
+
+    def protected(path: str) -> Resource | None:
+        info = current_request()
+        found = resources.at(controls.sites(), _port(), info.host, path or "/")
+        if found is None:
+            return None
+        entry, _ = found
+        return Resource(f"{resources.base_of(entry, info)}{path}", entry.resource or (), entry.owner)
+
+    return authorization.routes(hub, find, protected)
+
+
+def _port() -> int | None:
+    """The port that the request came in by; None on a Unix socket."""
+    server = request.scope.get("server")
+    return server[1] if server else None
 
 
 def openapi_routes(hub: Hub, controls: Controls) -> list[Route]:

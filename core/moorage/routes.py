@@ -56,13 +56,16 @@ class HttpRoute:
     max_body: bytes; None takes `[server] max_body_bytes`.
     timeout: seconds until 504; None takes `[server] request_timeout`; 0 means none (streams).
     basic: as in `ProxyRoute`.
+    resource: its URL is an OAuth protected resource (RFC 9728): programs find out by its 401 where they can be let in,
+        and a token that they are given for it is taken there and nowhere else.
+    scopes: the permissions of the plugin that such a token may have; empty, the one of `access`.
     The rest describes the route for OpenAPI; the view's docstring says what it does.
     body, query: the pydantic models that the view reads with `read_json` and `read_query`. forms: a form will do.
     answer: the type of a good answer's JSON (a TypedDict, a model, `dict[str, bool]` …); None for an empty one.
     status: of a good answer. media_type: of a good answer that is not JSON ("*/*": any); also_types: others that it
         may have.
-    answers: other answers that the view itself makes, by status: the type of their JSON, None for an empty one
-        ({304: None}). Errors that are raised need none: the dialect describes them.
+    answers: other answers that the view itself makes, by status: the type of their JSON, `str` for a page, None for an
+        empty one ({304: None}). Errors that are raised need none: the dialect describes them.
     """
 
     methods: tuple[str, ...]
@@ -74,6 +77,8 @@ class HttpRoute:
     max_body: int | None = None
     timeout: float | None = None
     basic: bool = False
+    resource: bool = False
+    scopes: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     forms: bool = False
@@ -162,6 +167,8 @@ class ExchangeRoute:
     timeout: float | None = None
     basic: bool = False
     same_origin: bool = False
+    resource: bool = False
+    scopes: tuple[str, ...] = ()
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     answer: Any = None

@@ -40,7 +40,7 @@ CONFIG = {
     "plugins": {"tmux": {"enabled": True, "mount": "/tmux"}},
 }
 STREAMS = {"text/event-stream"}
-EMPTY = {"orbital: POST /api/auth/revoke"}
+EMPTY = {"core: POST /oauth/revoke", "orbital: POST /api/auth/revoke"}
 """What answers 200 with nothing, because its standard says so (RFC 7009)."""
 
 

@@ -44,6 +44,7 @@ class Credential:
     A session's token, in a cookie or as a header, and the JWTs that stand for it have the session's id.
     csrf: the token that a cookie session must show on unsafe requests; None where no browser is behind it.
     kid: the key that signed a JWT; with it the JWT ends, whatever becomes of the session.
+    resource: the one URL at which it is worth anything (RFC 8707); None, it is good everywhere.
     """
 
     method: Method
@@ -53,6 +54,7 @@ class Credential:
     csrf: str | None = None
     expires_at: datetime | None = None
     kid: str | None = None
+    resource: str | None = None
 
     @property
     def of_session(self) -> bool:

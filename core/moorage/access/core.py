@@ -11,6 +11,7 @@ CORE_PERMISSIONS = (
     Permission("core:session:read", "List sessions", default="viewer", owned=True),
     Permission("core:session:delete", "End sessions", default="viewer", owned=True),
     Permission("core:device:approve", "Approve or deny the login of a device", default="viewer"),
+    Permission("core:client:approve", "Let a program in as oneself, at a resource", default="viewer"),
     Permission("core:user:read", "See users", default="viewer", owned=True),
     Permission("core:user:update", "Change the own profile; with :any, also others'", default="viewer", owned=True),
     Permission("core:user:manage", "Create, promote, disable and delete users"),

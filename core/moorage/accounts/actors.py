@@ -43,13 +43,18 @@ class UserDetails:
 
 @dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """A session as its user sees it, without its token. client_id: of a device login."""
+    """A session as its user sees it, without its token.
+
+    client_id: of a device login or of a program that was let in. client_name, resource: of the latter.
+    """
 
     id: int
     pid: str
     user_id: int
     kind: str
     client_id: str | None
+    client_name: str | None
+    resource: str | None
     scope: str | None
     address: str
     user_agent: str
@@ -94,8 +99,11 @@ def session_method(kind: str) -> Method:
 def session_actor(row: Session, user: User, csrf: str | None) -> Actor:
     """The actor of a session that holds. `csrf` None where no browser is behind it."""
     method, scopes = session_method(row.kind), restriction(row.scope)
+    if row.resource is not None:
+        # What was granted and nothing else: there is no such thing as an empty scope that means everything.
+        scopes = scopes or frozenset()
     ends = row.expires_at if row.token_expires_at is None else min(row.expires_at, row.token_expires_at)
-    return Actor(user_info(user), Credential(method, row.id, row.pid, scopes, csrf, ends))
+    return Actor(user_info(user), Credential(method, row.id, row.pid, scopes, csrf, ends, None, row.resource))
 
 
 def key_actor(row: ApiKey, user: User) -> Actor:

@@ -110,7 +110,7 @@ class Devices:
         The gate has refused what another site may have caused. Forbidden for anything but the login session of a
         user with all of its rights, and for a code that somebody else has claimed; GrantRefused, TooManyRequests.
         """
-        user = _decider(actor)
+        user = decider(actor)
         self._shared.access.require(actor, APPROVE)
         row = await self._find(user_code, actor, address)
         async with self._shared.db.transaction():
@@ -254,12 +254,16 @@ async def _slow_down(row: DeviceCode) -> None:
     await row.save(update_fields=["early_polls", "interval"])
 
 
-def _decider(actor: Actor) -> UserInfo:
+def decider(actor: Actor) -> UserInfo:
+    """The user who lets something in as themselves: by their own login, with all of their rights.
+
+    Unauthorized, Forbidden.
+    """
     if actor.user is None:
         raise Unauthorized
     if not _is_login(actor):
         # A token must not make further ones that outlive it, nor one with more rights than it has.
-        raise Forbidden("Sign in with a password or at a provider to decide about devices", code="SESSION_REQUIRED")
+        raise Forbidden("Sign in with a password or at a provider to decide about this", code="SESSION_REQUIRED")
     return actor.user
 
 

@@ -1,4 +1,4 @@
-"""Grants of device logins: a bearer session, its access token, and refresh tokens that are each used once.
+"""Grants of devices and of programs at resources: a bearer session, its access token, refresh tokens used once each.
 
 The session is the family of its tokens. A refresh token that comes back after it was used was stolen, or its owner's
 was: whichever of the two is asking, the session ends. That holds for two requests at once with the same token, too.
@@ -32,16 +32,28 @@ class GrantRefused(BadRequest):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Tokens as they are told to their client, once. `expires_in` is the access token's, in seconds."""
+    """Tokens as they are told to their client, once. `expires_in` is the access token's, in seconds.
+
+    refresh_token: None for a client that does not want to be let in for longer.
+    """
 
     actor: Actor
     access_token: str
-    refresh_token: str
+    refresh_token: str | None
     expires_in: int
     scope: str
 
     def __repr__(self) -> str:
         return f"Grant({self.actor.label})"
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an authorization adds to a grant. renewable: with refresh tokens."""
+
+    client_name: str
+    resource: str
+    renewable: bool
 
 
 class Grants:
@@ -51,24 +63,42 @@ class Grants:
         self._shared = shared
         self._sessions = sessions
 
-    async def open(self, user: User, client: ClientInfo, client_id: str, scope: str) -> Grant:
-        """A new session for a device. Inside a transaction, with the user's row locked."""
+    async def open(
+        self, user: User, client: ClientInfo, client_id: str, scope: str, terms: Terms | None = None
+    ) -> Grant:
+        """A new session for a device, or with `terms` for a program at a resource.
+
+        Inside a transaction, with the user's row locked.
+        """
         login = await self._sessions.create(user, client, kind=BEARER)
         credential = login.actor.credential
         assert credential is not None
         row = await Session.get(id=credential.id)
         row.client_id, row.scope = client_id, scope
+        if terms is not None:
+            row.client_name, row.resource = terms.client_name, terms.resource
         row.token_expires_at = self._token_end(row)
-        await row.save(update_fields=["client_id", "scope", "token_expires_at"])
-        return await self._told(row, user, login.token)
+        renewable = terms is None or terms.renewable
+        if not renewable:
+            row.expires_at = row.token_expires_at
+        await row.save(
+            update_fields=["client_id", "scope", "client_name", "resource", "token_expires_at", "expires_at"]
+        )
+        return await self._told(row, user, login.token, renewable)
 
-    async def refresh(self, token: str, client_id: str, scope: str | None) -> Grant:
+    async def resource_of(self, token: str) -> str | None:
+        """The resource to which a refresh token's login is bound; None for a device's, and for an unknown one."""
+        known = await _find(token)
+        return None if known is None else known.session.resource
+
+    async def refresh(self, token: str, client_id: str, scope: str | None, *, bound: bool = False) -> Grant:
         """Fresh tokens for a refresh token: the access token and the refresh token before them hold no more.
 
-        scope: words of the granted one, or None; what is granted stays as it is. GrantRefused.
+        scope: words of the granted one, or None; what is granted stays as it is. bound: of a login at a resource,
+        whose client has proved who it is; such a token is no good elsewhere. GrantRefused.
         """
         known = await _find(token)
-        if known is None:
+        if known is None or (known.session.resource is not None) is not bound:
             raise GrantRefused("invalid_grant", "Invalid refresh token")
         async with self._shared.db.transaction():
             # The session first, as everything that ends sessions takes it.
@@ -131,21 +161,23 @@ class Grants:
             await RefreshToken.filter(id__in=ids).delete()
         # The session itself goes on, and with it what is open under it; only the old token must not be believed.
         self._shared.db.after_commit(self._shared.cache.clear)
-        return await self._told(row, user, fresh)
+        return await self._told(row, user, fresh, True)
 
-    async def _told(self, row: Session, user: User, access_token: str) -> Grant:
+    async def _told(self, row: Session, user: User, access_token: str, renewable: bool) -> Grant:
         now = self._shared.now()
-        refresh_token = new_refresh_token()
-        await RefreshToken.create(
-            token_hash=digest(refresh_token), session_id=row.id, created_at=now, expires_at=row.expires_at
-        )
+        refresh_token = new_refresh_token() if renewable else None
+        if refresh_token is not None:
+            await RefreshToken.create(
+                token_hash=digest(refresh_token), session_id=row.id, created_at=now, expires_at=row.expires_at
+            )
         ends: datetime = row.token_expires_at or row.expires_at
         row.user = user
         seconds = round((ends - now).total_seconds())
         return Grant(self._sessions.actor(row), access_token, refresh_token, seconds, row.scope or "")
 
     def _token_end(self, row: Session) -> datetime:
-        seconds = self._shared.settings.device.token_seconds
+        settings = self._shared.settings
+        seconds = settings.device.token_seconds if row.resource is None else settings.oauth.token_seconds
         return min(self._shared.now() + timedelta(seconds=seconds), row.expires_at)
 
 

@@ -16,12 +16,16 @@ from moorage.accounts.tokens import JWT_PREFIX, Tokens
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """A token that holds. scope: None = all of the user's rights; client_id: of a device login."""
+    """A token that holds. scope: None = all of the user's rights; client_id: of a device login or a program.
+
+    resource: the one URL at which a program's token is good.
+    """
 
     actor: Actor
     issued_at: datetime
     scope: str | None
     client_id: str | None
+    resource: str | None = None
 
 
 class Introspection:
@@ -56,7 +60,7 @@ class Introspection:
         issued_at = row.created_at
         if credential.method is Method.JWT and (verified := await self._tokens.verified(token)) is not None:
             issued_at = datetime.fromtimestamp(verified[1]["iat"], UTC)
-        return Inspected(actor, issued_at, row.scope, row.client_id)
+        return Inspected(actor, issued_at, row.scope, row.client_id, row.resource)
 
     async def refused(self) -> None:
         """Write down that somebody asked with a wrong secret."""

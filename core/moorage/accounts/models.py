@@ -56,8 +56,9 @@ class Identity(Model):
 class Session(Model):
     """A login. `kind` is "cookie" or "bearer"; `expires_at` is the absolute end, idling ends it earlier.
 
-    A bearer session is the grant of a device login: `client_id` and `scope` say of which. `token_expires_at` is the
-    end of its access token, where that comes before the end of the session; a refresh token gives it a new one.
+    A bearer session is the grant of a device login or of an authorization: `client_id` and `scope` say of which.
+    `token_expires_at` is the end of its access token, where that comes before the end of the session; a refresh token
+    gives it a new one. `resource` is the one URL at which a token of an authorization is worth anything.
     """
 
     id = fields.IntField(primary_key=True)
@@ -78,6 +79,8 @@ class Session(Model):
     client_id = fields.CharField(max_length=255, null=True)
     scope = fields.CharField(max_length=1024, null=True)
     token_expires_at = fields.DatetimeField(null=True)
+    client_name = fields.CharField(max_length=128, null=True)
+    resource = fields.CharField(max_length=2048, null=True)
 
     class Meta:
         table = "core_sessions"
@@ -165,6 +168,61 @@ class DeviceCode(Model):
 
     class Meta:
         table = "core_device_codes"
+
+
+class OAuthClient(Model):
+    """A program that registered itself (RFC 7591). `secret_hash` is null for a public one, which has no secret.
+
+    `used_at` is when somebody last let it in; one that nobody lets in is swept after a while.
+    """
+
+    id = fields.IntField(primary_key=True)
+    pid = fields.CharField(max_length=32, unique=True)
+    name = fields.CharField(max_length=128)
+    uri = fields.CharField(max_length=1024, null=True)
+    redirect_uris: fields.Field[list[str]] = fields.JSONField()
+    grant_types: fields.Field[list[str]] = fields.JSONField()
+    auth_method = fields.CharField(max_length=32)
+    secret_hash = fields.CharField(max_length=64, null=True)
+    address = fields.CharField(max_length=64, db_index=True)
+    created_at = fields.DatetimeField()
+    used_at = fields.DatetimeField(null=True, db_index=True)
+
+    class Meta:
+        table = "core_oauth_clients"
+
+
+class OAuthCode(Model):
+    """An authorization code: what somebody allowed a program, for one minute and one use.
+
+    `approved_in` is the session of the browser that allowed it: a code is worth nothing once that has ended. `gave` is
+    the session that the code was changed for; it ends when the code comes back.
+    """
+
+    id = fields.IntField(primary_key=True)
+    code_hash = fields.CharField(max_length=64, unique=True)
+    client_id = fields.CharField(max_length=255)
+    client_name = fields.CharField(max_length=128)
+    redirect_uri = fields.CharField(max_length=2048)
+    challenge = fields.CharField(max_length=64)
+    resource = fields.CharField(max_length=2048)
+    scope = fields.CharField(max_length=1024)
+    renewable = fields.BooleanField()
+    user: fields.ForeignKeyRelation[User] = fields.ForeignKeyField(
+        "core.User", related_name=False, on_delete=fields.CASCADE
+    )
+    user_id: int
+    approved_in: fields.ForeignKeyRelation[Session] = fields.ForeignKeyField(
+        "core.Session", related_name=False, on_delete=fields.CASCADE
+    )
+    approved_in_id: int
+    created_at = fields.DatetimeField()
+    expires_at = fields.DatetimeField(db_index=True)
+    used_at = fields.DatetimeField(null=True)
+    gave = fields.IntField(null=True)
+
+    class Meta:
+        table = "core_oauth_codes"
 
 
 class Invite(Model):

@@ -14,6 +14,8 @@ SESSION_PREFIX = "mses_"
 KEY_PREFIX = "mcp_"
 REFRESH_PREFIX = "mref_"
 DEVICE_PREFIX = "mdev_"
+CODE_PREFIX = "mcode_"
+CLIENT_PREFIX = "mcsec_"
 MAX_TOKEN = 256
 """Characters of the longest text that is looked at as a token."""
 
@@ -38,6 +40,16 @@ def new_refresh_token() -> str:
 def new_device_code() -> str:
     """256 random bits, for the program that waits for a device login."""
     return DEVICE_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_code() -> str:
+    """256 random bits, for a program that somebody has just let in: good once, within a minute."""
+    return CODE_PREFIX + secrets.token_urlsafe(32)
+
+
+def new_client_secret() -> str:
+    """256 random bits, for a program that registered itself and can keep a secret."""
+    return CLIENT_PREFIX + secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from moorage.access.service import Access
 from moorage.accounts.actors import KeyInfo, SessionInfo
 from moorage.accounts.administration import Administration, Changes
 from moorage.accounts.attempts import Attempts
+from moorage.accounts.authorization import Authorization
 from moorage.accounts.cache import CredentialCache
 from moorage.accounts.devices import Devices
 from moorage.accounts.grants import Grants
@@ -97,6 +98,7 @@ class Accounts:
         self.registration = Registration(shared, self._users, self._sessions, self.invites)
         self.grants = Grants(shared, self._sessions)
         self.devices = Devices(shared, self.grants)
+        self.authorization = Authorization(shared, self._sessions, self.grants, self.devices)
         self.tokens = Tokens(shared, self._sessions, issuer)
         self.introspection = Introspection(shared, self._sessions, self._keys, self.tokens)
         self.oauth = OAuthLogins(shared, self._users, self._sessions, self.invites, trusted_origins=trusted_origins)
@@ -147,7 +149,8 @@ class Accounts:
         """
         await self._path_guesses.check(address)
         actor = self.cached(token) or await self.authenticate(token)
-        if actor is None or actor.method is not Method.BEARER:
+        bound = actor is not None and actor.credential is not None and actor.credential.resource is not None
+        if actor is None or actor.method is not Method.BEARER or bound:
             await self._path_guesses.wrong(address)
             raise Unauthorized("Invalid token")
         return actor
@@ -317,6 +320,7 @@ class Accounts:
         await self._sessions.sweep()
         await self.grants.sweep()
         await self.devices.sweep()
+        await self.authorization.sweep()
         await self._keys.sweep()
         await self.tokens.keys.sweep()
         await self._attempts.sweep()

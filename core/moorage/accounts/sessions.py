@@ -124,6 +124,8 @@ class Sessions:
             user_id=row.user_id,
             kind=row.kind,
             client_id=row.client_id,
+            client_name=row.client_name,
+            resource=row.resource,
             scope=row.scope,
             address=row.address,
             user_agent=row.user_agent,
@@ -151,8 +153,8 @@ class Sessions:
         return in_time and self.lives(row, row.user)
 
     async def _slide(self, row: Session) -> None:
-        """Move the end of an access token that is in use: one write a day, or in half of its life if that is less."""
-        if row.token_expires_at is None or row.token_expires_at >= row.expires_at:
+        """Move the end of a device's access token that is in use: one write a day, or in half of its life if less."""
+        if row.token_expires_at is None or row.token_expires_at >= row.expires_at or row.resource is not None:
             return
         life = timedelta(seconds=self._shared.settings.device.token_seconds)
         ends = min(self._shared.now() + life, row.expires_at)

@@ -49,7 +49,7 @@ class Tokens:
         """
         actor = of.actor if isinstance(of, Login) else of
         user, credential = actor.user, actor.credential
-        if user is None or credential is None or not credential.of_session:
+        if user is None or credential is None or not credential.of_session or credential.resource is not None:
             raise Forbidden("Tokens are made for sessions: log in first", code="SESSION_REQUIRED")
         now = self._shared.now()
         ends = now + timedelta(seconds=self._shared.settings.jwt_seconds)

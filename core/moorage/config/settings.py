@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from moorage.config.redirects import redirect_problem
 from moorage.config.values import (
     ConfigPath,
     Issuer,
@@ -246,6 +247,65 @@ class DeviceSettings(Section):
     )
 
 
+class OAuthClientSettings(Section):
+    """`[accounts.oauth.clients.ID]`: a program that the operator knows."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)] | None = Field(
+        None, description="What people are told that asks; unset, the client id."
+    )
+    redirect_uris: TextList = Field(
+        ...,
+        description="Where codes may be sent: https, http on loopback (with any port), or a program's own scheme.",
+        examples=[["https://app.example.org/callback"]],
+    )
+    secret: Annotated[SecretStr, AfterValidator(_long_secret)] | None = Field(
+        None, description="The client's secret; unset, it is a public client, as programs on people's computers are."
+    )
+
+
+class OAuthSettings(Section):
+    """`[accounts.oauth]`: letting programs in at resources such as MCP endpoints (OAuth 2.1)."""
+
+    enabled: bool = Field(
+        True, description="Let people let programs in; false leaves such URLs to API keys and other tokens."
+    )
+    register_clients: bool = Field(
+        True,
+        description="Let programs register themselves (RFC 7591), as many MCP clients do. Nothing is given to one "
+        "before a person has allowed it.",
+    )
+    max_clients: Annotated[int, Field(ge=10, le=1_000_000)] = Field(
+        1000, description="Programs that are registered at once; those that nobody let in make room first."
+    )
+    client_documents: bool = Field(
+        True, description="Take programs whose client id is the https URL of a document that describes them."
+    )
+    document_hosts: TextList = Field(
+        [],
+        description="Hosts whose documents may be fetched from private addresses as well; all others must have "
+        "addresses of the internet.",
+        examples=[["clients.example.internal"]],
+    )
+    redirect_schemes: TextList = Field(
+        ["cursor", "vscode", "vscode-insiders"],
+        description="Schemes of programs that codes may be sent to, beside those that have a domain's dots.",
+    )
+    token_seconds: Annotated[int, Field(ge=60, le=86400)] = Field(
+        3600, description="How long an access token holds; its refresh token gives a new one."
+    )
+    clients: dict[Name, OAuthClientSettings] = Field(
+        {}, description="Programs that you know, one table each: people are not warned of them."
+    )
+
+    @model_validator(mode="after")
+    def _good_redirects(self) -> OAuthSettings:
+        for name, client in self.clients.items():
+            for uri in client.redirect_uris or [""]:
+                if problem := redirect_problem(uri, self.redirect_schemes):
+                    raise ValueError(f"client {name}: {uri!r}: {problem}")
+        return self
+
+
 class AccountsSettings(Section):
     """`[accounts]`: sessions, passwords and the delay after wrong ones."""
 
@@ -287,6 +347,9 @@ class AccountsSettings(Section):
     )
     device: DeviceSettings = Field(
         default_factory=DeviceSettings, description="Logging in programs that have no browser (RFC 8628)."
+    )
+    oauth: OAuthSettings = Field(
+        default_factory=OAuthSettings, description="Letting programs in at resources such as MCP endpoints (OAuth 2.1)."
     )
     providers: dict[Name, ProviderSettings] = Field(
         {}, description="Where people may log in from: GitHub, Google, any OpenID Connect provider; one table each."

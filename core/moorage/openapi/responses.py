@@ -129,9 +129,8 @@ def _other(
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": headers}
     content: dict[str, Any] = {}
     if kind is not None:
-        content[route.media_type if status < 400 else "application/json"] = {
-            "schema": schemas.of(kind, "serialization")
-        }
+        media_type = "text/html" if kind is str else route.media_type if status < 400 else "application/json"
+        content[media_type] = {"schema": schemas.of(kind, "serialization")}
     if status >= 400:
         for own, media in _refusal(dialect, str(status), headers, shared)["content"].items():
             both = [content[own]["schema"], media["schema"]] if own in content else []

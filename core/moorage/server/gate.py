@@ -28,7 +28,7 @@ from moorage.errors import (
 )
 from moorage.proxy import Proxy
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, ExchangeRoute, HttpRoute, LimitClass, ProxyRoute, SocketRoute
-from moorage.server import exchange, proxied
+from moorage.server import exchange, proxied, resources
 from moorage.server.body import Body
 from moorage.server.credentials import challenged
 from moorage.server.handshake import refuse
@@ -62,6 +62,7 @@ class GateSettings:
     jwt_cookie_name: str
     public_url: str | None = None
     hidden_prefix: str = "__Host-"
+    resources: bool = True
 
 
 Observer = Callable[[RequestInfo, Entry | None, int, int, float], None]
@@ -152,7 +153,7 @@ class Gate:
             entry, params, failure = self._match(scope, info, info.method, head)
             dialect = entry.dialect if entry else failure.dialect if failure else dialect
             reply.extra += self.origins.said(head)
-            await self.identifier.identify(head, info, reply, entry)
+            await self.identifier.identify(head, info, reply, entry, params)
             if failure is not None:
                 await self._unmatched(failure, head, info, reply)
             elif head.preflight and info.method == "OPTIONS" and entry is not None:
@@ -161,7 +162,7 @@ class Gate:
             elif entry is not None and not isinstance(entry.route, SocketRoute):
                 await self._serve(entry, entry.route, params, head, info, reply, scope, body or receive)
         except MoorageError as error:
-            challenged(error, entry, head)
+            self._challenge(error, entry, head, info)
             if not info.address and scope["http_version"].startswith("1"):
                 # The head was refused: where this request ends is not certain, and what is behind it is not read.
                 reply.extra.append((b"connection", b"close"))
@@ -261,7 +262,7 @@ class Gate:
                 raise failure.error
             if entry is None or isinstance(entry.route, HttpRoute | ExchangeRoute):
                 raise Unavailable
-            await self.identifier.identify(head, info, reply, entry)
+            await self.identifier.identify(head, info, reply, entry, params)
             self.origins.check_socket(head, info)
             self._authorize(entry.route.access, info.actor)
             bind_request(info)
@@ -283,7 +284,7 @@ class Gate:
             finally:
                 self._places.free(holder)
         except MoorageError as error:
-            challenged(error, entry, head)
+            self._challenge(error, entry, head, info)
             status = dialect.status(error)
             await refuse(error, dialect, entry, reply, scope, receive, send)
         except (Exception, SystemExit):
@@ -349,6 +350,11 @@ class Gate:
             return None, {}, failure
         info.template, info.plugin, info.prefix = entry.template, entry.owner, entry.prefix
         return entry, params, None
+
+    def _challenge(self, error: MoorageError, entry: Entry | None, head: Head, info: RequestInfo) -> None:
+        challenged(error, entry, head)
+        if self.settings.resources:
+            resources.challenge(error, entry, info, shown=bool(head.authorization), holds=self._holds)
 
     def _authorize(self, access: str | Access | None, actor: Actor) -> None:
         """The route's rule. Which object it is about is the service's question."""

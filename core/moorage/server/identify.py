@@ -10,6 +10,7 @@ from moorage.accounts import passes
 from moorage.context import RequestInfo
 from moorage.errors import TooManyRequests, Unauthorized
 from moorage.routes import PUBLIC, LimitClass
+from moorage.server import resources
 from moorage.server.credentials import shown_token
 from moorage.server.head import Head, cookie_value
 from moorage.server.reply import Reply
@@ -46,7 +47,9 @@ class Identifier:
         self._cookies = ((cookies[0], Method.SESSION), (cookies[1], Method.JWT))
         self._hidden_prefix = hidden_prefix
 
-    async def identify(self, head: Head, info: RequestInfo, reply: Reply, entry: Entry | None) -> None:
+    async def identify(
+        self, head: Head, info: RequestInfo, reply: Reply, entry: Entry | None, params: dict[str, str]
+    ) -> None:
         """Find out who asks, and count the request. A public route never fails for a stale credential."""
         exempt = entry is not None and entry.route.limit is LimitClass.EXEMPT
         actor: Actor | None = ANONYMOUS
@@ -55,6 +58,8 @@ class Identifier:
         elif head.authorization:
             token = shown_token(head, entry)
             actor = (self._accounts.cached(token) or await self._prove(token, info, exempt)) if token else None
+            if actor is not None and not resources.takes(entry, params, info, actor.credential):
+                actor = None
             info.actor = ANONYMOUS if actor is None else _without_csrf(actor)
         elif head.cookie:
             info.actor = await self._by_cookie(head.cookie, info, reply, exempt)

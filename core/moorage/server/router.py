@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 
 from moorage.dialects import Dialect
 from moorage.errors import BadRequest, MethodNotAllowed, NotFound
-from moorage.routes import ProxyRoute, Route, SocketRoute
+from moorage.routes import ExchangeRoute, HttpRoute, ProxyRoute, Route, SocketRoute
 
 WEBSOCKET = "WEBSOCKET"
 _PARAMETER = re.compile(r"^\{([a-z_][a-z0-9_]*)(:path)?\}$")
@@ -27,6 +27,10 @@ class Entry:
     names: tuple[str, ...]
     apart: bool = False
     """At a host apart: who asks is known by a pass."""
+    named: bool = False
+    """At a mount with a host or a port of its own."""
+    resource: tuple[str, ...] | None = None
+    """Of an OAuth protected resource, the permissions that its tokens may have."""
     counters: dict[Any, Any] = field(default_factory=dict)
     """Metric children by status, kept here so that the hot path does no label lookup."""
 
@@ -200,4 +204,18 @@ def bind(route: Route, *, owner: str, dialect: Dialect, prefix: str) -> Entry:
         unknown = set(route.methods) - {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
         if unknown or not route.methods:
             raise ValueError(f"path {route.path!r}: methods {route.methods!r}")
-    return Entry(route, owner, route.dialect or dialect, prefix, template, names)
+    return Entry(route, owner, route.dialect or dialect, prefix, template, names, resource=_scopes(route))
+
+
+def _scopes(route: Route) -> tuple[str, ...] | None:
+    """What the tokens of a resource may do. ValueError for one that says neither `scopes` nor a permission."""
+    if not isinstance(route, HttpRoute | ExchangeRoute):
+        return None
+    if not route.resource:
+        if route.scopes:
+            raise ValueError(f"path {route.path!r}: scopes are for resource=True")
+        return None
+    scopes = route.scopes or ((route.access,) if isinstance(route.access, str) else ())
+    if not scopes:
+        raise ValueError(f"path {route.path!r}: resource=True needs scopes, or a permission as its access")
+    return scopes

@@ -131,6 +131,10 @@ class Sites:
             dialect = error.dialect if isinstance(error, WrongMethod) else site.dialect_of(raw_path)
             raise MatchFailed(error, dialect) from None
 
+    def knows(self, hostname: str) -> bool:
+        """Whether a mount names this host."""
+        return any(host == hostname.lower() for _, host in self._sites)
+
     def entries(self) -> list[tuple[str, Entry]]:
         """Every (site, entry), for the audit snapshot and docs."""
         return [(str(Mount(*key, "")), entry) for key, site in self._sites.items() for entry in site.table.entries]
@@ -193,8 +197,12 @@ class Sites:
         except ValueError as error:
             self._problems.append(f"plugin {owner.name}: {error}")
             return
-        entry.apart = apart
+        entry.apart, entry.named = apart, bool(mount.port or mount.host)
         self._check_access(owner, route)
+        for scope in set(entry.resource or ()) - owner.permissions - {route.access}:
+            self._problems.append(
+                f"plugin {owner.name}: {route.path} has the scope {scope!r}, which its manifest does not declare"
+            )
         try:
             site.table.add(entry)
         except Collision as collision:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from authlib.integrations.base_client.errors import OAuthError
 from authlib.integrations.httpx_client import AsyncOAuth2Client  # Over httpx2, so what it is handed is httpx2's too.
 
 from moorage.accounts.oauth.refusals import Refused
+from moorage.accounts.outgoing import Guarded
 
 CONNECT_SECONDS, TOTAL_SECONDS = 5.0, 10.0
 MAX_ANSWER = 1024 * 1024
@@ -98,73 +98,19 @@ class ProviderClient:
     def _options(self) -> dict[str, Any]:
         # No proxy of the environment's: it would connect where the check of addresses does not look.
         return {
-            "transport": _Guarded(self._local),
+            "transport": Guarded(lambda _, address: _allowed(self._local, address), MAX_ANSWER),
             "timeout": httpx2.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
             "follow_redirects": False,
             "trust_env": False,
         }
 
 
-class _Guarded(httpx2.AsyncBaseTransport):
-    """Resolves names itself, refuses addresses that no provider has, connects to what was checked, bounds answers."""
-
-    def __init__(self, local: bool) -> None:
-        self._local = local
-        self._inner = httpx2.AsyncHTTPTransport(retries=0)
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        host = request.url.host
-        address = await self._address(host, request.url.port or (443 if request.url.scheme == "https" else 80))
-        # The name is still what Host and the certificate are about.
-        request.extensions = {**request.extensions, "sni_hostname": host}
-        request.url = request.url.copy_with(host=address)
-        answer = await self._inner.handle_async_request(request)
-        if answer.headers.get("content-encoding", "identity") != "identity":
-            await answer.aclose()
-            raise httpx2.DecodingError("compressed, though that was not asked for")
-        stream = answer.stream
-        assert isinstance(stream, httpx2.AsyncByteStream)
-        return httpx2.Response(
-            answer.status_code, headers=answer.headers, stream=_Bounded(stream), extensions=answer.extensions
-        )
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    async def _address(self, host: str, port: int) -> str:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(entry[4][0]) for entry in found]
-        if not addresses or any(not self._allowed(address) for address in addresses):
-            raise httpx2.ConnectError("an address that no provider has")
-        return addresses[0]
-
-    def _allowed(self, text: str) -> bool:
-        address = ipaddress.ip_address(text.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        if address.is_loopback:
-            return self._local
-        # fd00:ec2::254 is where one cloud keeps its metadata over IPv6; the others' is link-local.
-        metadata = address == ipaddress.ip_address("fd00:ec2::254")
-        return not (address.is_link_local or address.is_multicast or address.is_unspecified or metadata)
-
-
-class _Bounded(httpx2.AsyncByteStream):
-    """At most MAX_ANSWER bytes."""
-
-    def __init__(self, inner: httpx2.AsyncByteStream) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in self._inner:
-            size += len(chunk)
-            if size > MAX_ANSWER:
-                raise httpx2.ReadError("the answer is too long")
-            yield chunk
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
+def _allowed(local: bool, address: IPv4Address | IPv6Address) -> bool:
+    if address.is_loopback:
+        return local
+    # fd00:ec2::254 is where one cloud keeps its metadata over IPv6; the others' is link-local.
+    metadata = address == ip_address("fd00:ec2::254")
+    return not (address.is_link_local or address.is_multicast or address.is_unspecified or metadata)
 
 
 def is_local(url: str) -> bool:

@@ -24,11 +24,17 @@ MAX_BODY = 16 * 1024
 
 
 class SessionShape(TypedDict):
-    """A session, times in ISO 8601 with milliseconds. client_id, scope: of a device login."""
+    """A session, times in ISO 8601 with milliseconds.
+
+    client_id, scope: of a device login, or of a program that was let in; client_name, resource: of the latter, which is
+    worth something at that URL only.
+    """
 
     id: str
     kind: str
     client_id: str | None
+    client_name: str | None
+    resource: str | None
     scope: str | None
     address: str
     user_agent: str
@@ -131,6 +137,8 @@ def _shown(session: SessionInfo, actor: Actor) -> SessionShape:
         "id": session.pid,
         "kind": session.kind,
         "client_id": session.client_id,
+        "client_name": session.client_name,
+        "resource": session.resource,
         "scope": session.scope,
         "address": session.address,
         "user_agent": session.user_agent,

@@ -37,7 +37,8 @@ class IntrospectAnswer(TypedDict):
     sub: the user's integer id, as text. role: "admin" or "user". token_type: "api_key"; "jwt"; "session", the token
     of a browser's session; "bearer", the access token of a device login. exp, iat: seconds since 1970; exp only for
     what ends by itself. scope: only where it narrows the user's rights (permissions of an API key, or what the device
-    asked for), separated by blanks. client_id: of a device login.
+    asked for), separated by blanks. client_id: of a device login, or of a program that was let in
+    at a resource; aud: that resource's URL, where alone the token is good.
     """
 
     active: bool
@@ -49,6 +50,7 @@ class IntrospectAnswer(TypedDict):
     iat: NotRequired[int]
     scope: NotRequired[str]
     client_id: NotRequired[str]
+    aud: NotRequired[str]
 
 
 def routes(hub: Hub) -> list[Route]:
@@ -107,4 +109,6 @@ def _shown(found: Inspected | None) -> IntrospectAnswer:
         answer["scope"] = found.scope
     if found.client_id is not None:
         answer["client_id"] = found.client_id
+    if found.resource is not None:
+        answer["aud"] = found.resource
     return answer

@@ -130,7 +130,7 @@ def _for_devices(hub: Hub) -> Routes:
         try:
             start = await devices.begin(client_id, body.scope or "", client_info())
         except GrantRefused as refused:
-            raise _spelled(refused) from None
+            raise spelled(refused) from None
         place = f"{current_request().base_url}/device"
         answer: CodeAnswer = {
             "device_code": start.device_code,
@@ -154,7 +154,7 @@ def _for_devices(hub: Hub) -> Routes:
             else:
                 raise GrantRefused("unsupported_grant_type", "Only device codes and refresh tokens are taken here")
         except GrantRefused as refused:
-            raise _spelled(refused) from None
+            raise spelled(refused) from None
         return json_response(_told(grant), headers=NO_STORE)
 
     # Not limited as logins are: there is nothing to guess here, and a program polls on and on.
@@ -167,7 +167,7 @@ def _for_devices(hub: Hub) -> Routes:
     async def revoke() -> Response:
         """End the login that an access token or a refresh token of a device stands for."""
         body = await read_json(RevokeBody, forms=True)
-        client_id = _client_id(body.client_id) if body.client_id or _by_basic() else None
+        client_id = _client_id(body.client_id) if body.client_id or by_basic() else None
         await grants.revoke(body.token, client_id)
         return Response(b"", 200, headers=NO_STORE)
 
@@ -206,24 +206,25 @@ def _for_users(hub: Hub) -> Routes:
 def _client_id(given: str | None, secret: str | None = None) -> str:
     """The client of a request: of its body, or by HTTP Basic. Clients are public, nobody has a secret."""
     basic = request.authorization
-    if not _by_basic():
+    if not by_basic():
         if secret:
             raise GrantRefused("invalid_client", "Clients have no secret here")
         return _needed("client_id", given)
     name = unquote_plus((basic.username if basic is not None else None) or "")
     printable = 1 <= len(name) <= 255 and name.isascii() and name.isprintable()
     if not printable or (basic is not None and basic.password) or given not in (None, name):
-        raise _spelled(GrantRefused("invalid_client", "The client is not known by this name and secret"))
+        raise spelled(GrantRefused("invalid_client", "The client is not known by this name and secret"))
     return name
 
 
-def _by_basic() -> bool:
+def by_basic() -> bool:
+    """Whether the client named itself by HTTP Basic."""
     return request.headers.get("Authorization", "").lower().startswith("basic")
 
 
-def _spelled(refused: GrantRefused) -> GrantRefused | Unauthorized:
+def spelled(refused: GrantRefused) -> GrantRefused | Unauthorized:
     """A client that came by HTTP Basic is refused in that scheme. Source: RFC 6749, 5.2."""
-    if refused.error_code != "invalid_client" or not _by_basic():
+    if refused.error_code != "invalid_client" or not by_basic():
         return refused
     challenge = {"WWW-Authenticate": 'Basic realm="moorage"'}
     return Unauthorized(refused.message, code="invalid_client", headers=challenge)
@@ -240,7 +241,7 @@ def _told(grant: Grant) -> TokenAnswer:
         "access_token": grant.access_token,
         "token_type": "Bearer",
         "expires_in": grant.expires_in,
-        "refresh_token": grant.refresh_token,
+        "refresh_token": grant.refresh_token or "",
         "scope": grant.scope,
     }
 

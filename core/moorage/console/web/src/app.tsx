@@ -15,6 +15,7 @@ import { MAY, mountOf } from "./tmux";
 const TerminalPage = lazy(() => import("./pages/terminal"));
 const AccountPage = lazy(() => import("./account/page"));
 const DevicePage = lazy(() => import("./pages/device"));
+const AuthorizePage = lazy(() => import("./pages/authorize"));
 const RecordingsPage = lazy(() => import("./recordings/page"));
 const ReplayPage = lazy(() => import("./replay/page"));
 const SessionsPage = lazy(() => import("./sessions/page"));
@@ -124,6 +125,7 @@ function page(path: string, props: PageProps): JSX.Element {
   }
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
+  if (path === "/console/authorize") return <AuthorizePage {...props} />;
   if (path === "/" || path === "/console" || path === "/console/") {
     return mountOf(props.state) === null && sessions.mountOf(props.state) !== null ? <SessionsPage {...props} /> : <Home {...props} />;
   }

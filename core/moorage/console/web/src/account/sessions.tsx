@@ -12,6 +12,8 @@ interface Session {
   id: string;
   kind: string;
   client_id: string | null;
+  client_name: string | null;
+  resource: string | null;
   scope: string | null;
   address: string;
   user_agent: string;
@@ -73,7 +75,7 @@ export function Sessions({ refresh }: PartProps): JSX.Element {
   );
 }
 
-const nameOf = (session: Session): string => session.client_id ?? program(session.user_agent);
+const nameOf = (session: Session): string => session.client_name ?? session.client_id ?? program(session.user_agent);
 
 function Row({ session, busy, end }: { session: Session; busy: boolean; end: () => void }): JSX.Element {
   const granted = rights(session.scope ?? "");
@@ -82,11 +84,12 @@ function Row({ session, busy, end }: { session: Session; busy: boolean; end: () 
       <div>
         <strong title={session.user_agent}>{nameOf(session)}</strong>
         {session.current && <span class="mark">this one</span>}
-        {session.client_id !== null && <span class="mark">device</span>}
+        {session.client_id !== null && <span class="mark">{session.resource === null ? "device" : "program"}</span>}
         <p>
           {session.address}, last seen <time title={full(session.last_seen_at)}>{ago(session.last_seen_at)}</time>, signed in{" "}
           <time title={full(session.created_at)}>{ago(session.created_at)}</time>
           {granted !== null && `; may only ${granted.join(", ")}`}
+          {session.resource !== null && ` at ${session.resource}`}
         </p>
       </div>
       {!session.current && (
