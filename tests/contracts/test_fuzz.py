@@ -232,9 +232,9 @@ def test_no_input_is_answered_by_a_fault_or_otherwise_than_described(target, nam
         if members_of(target.documents[name], operation.definition.raw):
             problems += _fuzz(target, operation, who, members)
         if parameters := [parameter.name for parameter in operation.path_parameters]:
-            for known in things:
-                known_path = dict.fromkeys(parameters, known)
-                problems += _fuzz(target, operation, who, members, KNOWN_EXAMPLES, path_parameters=known_path)
+            # Nobody is told the same whatever is there; one thing shows it.
+            there = things if who == "owner" or LONG else things[:1]
+            problems += _fuzz(target, operation, who, members, [dict.fromkeys(parameters, known) for known in there])
     with httpx.Client(base_url=target.server.url, headers=target.headers["owner"]) as client:
         assert client.get("/api/auth/check").status_code == 200, "the owner lost their login on the way"
     assert not problems, f"{len(problems)} problems:\n\n" + "\n\n".join(problems)
@@ -247,15 +247,17 @@ def test_parts_of_a_form_without_a_name_are_no_fault(target):
     assert answer.status_code == 400, answer.text
 
 
-def _fuzz(target, operation, who, members=None, examples=EXAMPLES, **how) -> list[str]:
+def _fuzz(target, operation, who, members=None, paths=(), **how) -> list[str]:
     """The first problem of an operation, if there is one.
 
     members: put into bodies, together with other likely ones, each now and then left as it was made up.
+    paths: parameters of the path of things that are there, each of which is asked KNOWN_EXAMPLES times.
     """
     known = members_of(operation.schema.raw_schema, operation.definition.raw)
+    turns = itertools.cycle(paths)
 
     @settings(
-        max_examples=examples,
+        max_examples=KNOWN_EXAMPLES * len(paths) or EXAMPLES,
         derandomize=not LONG,
         database=None,
         deadline=None,
@@ -264,6 +266,7 @@ def _fuzz(target, operation, who, members=None, examples=EXAMPLES, **how) -> lis
     )
     @given(case=operation.as_strategy(**how), odd=st.sets(st.sampled_from(sorted(known) or [""]), max_size=1))
     def ask(case, odd):
+        case.path_parameters = next(turns, case.path_parameters)
         if members is not None and isinstance(case.body, dict):
             likely = target.likely() | members
             case.body |= {key: likely[key] for key in (likely.keys() & known) - odd}
@@ -275,5 +278,5 @@ def _fuzz(target, operation, who, members=None, examples=EXAMPLES, **how) -> lis
         return []  # There is no wrong input for what reads none.
     except (Exception, BaseExceptionGroup) as error:
         parts = [str(part) for part in getattr(error, "exceptions", ())]
-        return ["\n".join([f"{operation.label} ({how}): {error}", *parts])[:3000]]
+        return ["\n".join([f"{operation.label} ({how or paths}): {error}", *parts])[:3000]]
     return []

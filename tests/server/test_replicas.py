@@ -7,6 +7,7 @@ import pytest
 import websockets
 from fakedist import probe
 from harness import Server
+from sessionserver import until
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ def test_both_start_at_once_on_an_empty_database(tmp_path, postgres_url, redis_u
         for server in servers:
             server.wait_started()
         for server in servers:
-            assert httpx.get(f"{server.url}/health").json()["status"] == "healthy"
+            until(lambda url=f"{server.url}/health": httpx.get(url).json()["status"] == "healthy")
     finally:
         for server in servers:
             server.stop()
