@@ -38,6 +38,13 @@ def make(home: Path, name: str, email: str) -> None:
         shutil.rmtree(new, ignore_errors=True)
 
 
+def mend(home: Path) -> None:
+    """Make the folder of the files again if its programs have removed it. OSError."""
+    # As it stands there: a link is left to whoever put it there, and leads nowhere but within the sandbox.
+    with contextlib.suppress(FileExistsError):
+        (home / FILES).mkdir(mode=0o700)
+
+
 def remove(home: Path) -> None:
     """Remove all of it. Under another name first, so that nothing finds it half removed. Blocks. OSError."""
     if not home.parent.is_dir():

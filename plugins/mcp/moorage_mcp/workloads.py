@@ -16,19 +16,19 @@ from typing import Any
 
 from moorage.api import (
     Conflict,
-    Exec,
     Hub,
     MoorageError,
     NotFound,
     RuntimeView,
-    TerminalSize,
     Unavailable,
     ValidationFailed,
     WorkloadState,
+    WorkloadStatus,
 )
 
 from moorage_mcp import folders, programs
 from moorage_mcp.config import McpConfig
+from moorage_mcp.executed import Program
 from moorage_mcp.records import Status, UpstreamInfo, WorkspaceInfo
 
 LIFE = "life"
@@ -40,7 +40,6 @@ ALL_SECONDS = 8.0
 EMPTY_SECONDS = 60.0
 """After which a workload in which nothing runs is stopped at the latest: another is quickly made."""
 FIRST_RETRY, LONGEST_RETRY = 1.0, 60.0
-STDERR_LINES, STDERR_BYTES = 8, 2000
 _lives: set[str] = set()
 """Of the objects that live in this process: while the configuration is read again there are two."""
 
@@ -122,6 +121,7 @@ class Workloads:
                     owner = await self._hub.accounts.get_user(workspace.user_id)
                 name, email = (owner.name or owner.username, owner.email or "") if owner else ("", "")
                 await asyncio.to_thread(folders.make, home, name, email)
+            await asyncio.to_thread(folders.mend, home)
             return home / folders.FILES
         except OSError as error:
             raise Unavailable(f"The workspace's folder cannot be made: {error.strerror}") from error
@@ -160,15 +160,16 @@ class Workloads:
         raise AssertionError("unreachable")
 
     async def stop(self, workspace_id: int) -> None:
-        """End the workspace's servers and its workload; harmless when nothing runs. Unavailable."""
+        """End the workspace's servers and its workload; harmless when nothing runs."""
         entry = self._entries.get(workspace_id)
         if entry is not None:
             await self._end(entry)
 
     async def purge(self, workspace: WorkspaceInfo) -> None:
         """End it, and remove its folder. Unavailable when the folder cannot be removed as a whole."""
-        await self.stop(workspace.id)
-        self._entries.pop(workspace.id, None)
+        if (entry := self._entries.get(workspace.id)) is not None:
+            await self._end(entry, sure=True)
+            self._entries.pop(workspace.id, None)
         if workspace.server and workspace.server != self._server:
             raise Conflict("The workspace's folder is on another server of the same database")
         try:
@@ -235,9 +236,8 @@ class Workloads:
                 return None
             entry.failed = True
             if entry.name and entry.view is not None:
-                with contextlib.suppress(MoorageError):
-                    await entry.view.remove(entry.name)
-            entry.name = ""
+                await self._remove(entry.view, entry.name)
+            entry.name, entry.state = "", None
             self._hub.log.warning("workspace did not start", workspace=workspace.pid, reason=error.message)
             return error
 
@@ -263,16 +263,15 @@ class Workloads:
                 state = await view.wait(name)
                 break
             except NotFound:
-                state = WorkloadState(status=(await view.inspect(name)).status)
+                state = WorkloadState(status=WorkloadStatus.MISSING)
                 break
             except MoorageError:
                 await asyncio.sleep(pause)
                 pause = min(LONGEST_RETRY, pause * 2)
         if entry.name == name:
-            entry.state = state
+            entry.name, entry.state = "", state
             self._hub.log.warning("workload ended by itself", workload=name, reason=state.reason)
-            with contextlib.suppress(MoorageError):
-                await view.remove(name)
+            await self._remove(view, name)
 
     def _register(self, entry: _Entry, program: Program, upstream: UpstreamInfo) -> Program:
         entry.running.add(program)
@@ -308,8 +307,25 @@ class Workloads:
         async with entry.lock:
             if entry.name == name and entry.view is not None:
                 self._clear(entry)
-                with contextlib.suppress(MoorageError):
-                    await entry.view.remove(name)
+                await self._remove(entry.view, name)
+
+    async def _remove(self, view: RuntimeView, name: str) -> None:
+        """Remove a workload; one whose runtime is away is removed when it is there again."""
+        try:
+            await view.remove(name)
+        except MoorageError as error:
+            self._hub.log.warning("workload not removed yet", workload=name, reason=error.message)
+            self._spawn(self._remove_later(view, name), f"remove {name}")
+
+    @staticmethod
+    async def _remove_later(view: RuntimeView, name: str) -> None:
+        pause = FIRST_RETRY
+        while True:
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_RETRY, pause * 2)
+            with contextlib.suppress(MoorageError):
+                await view.remove(name)
+                return
 
     @staticmethod
     def _clear(entry: _Entry) -> None:
@@ -317,7 +333,8 @@ class Workloads:
         if entry.watch is not None:
             entry.watch.cancel()
 
-    async def _end(self, entry: _Entry, *, unless_used: bool = False) -> None:
+    async def _end(self, entry: _Entry, *, unless_used: bool = False, sure: bool = False) -> None:
+        """sure: Unavailable when the workload cannot be removed now; it is known no more, but may run."""
         async with entry.lock:
             if entry.timer is not None:
                 entry.timer.cancel()
@@ -333,7 +350,10 @@ class Workloads:
                 _, late = await asyncio.wait(closing, timeout=CLOSE_SECONDS)
                 for task in late:
                     task.cancel()
-            await view.remove(name)
+            if sure:
+                await view.remove(name)
+            else:
+                await self._remove(view, name)
 
     def _home(self, workspace: WorkspaceInfo) -> Path:
         return self._hub.folder() / "workspaces" / workspace.pid
@@ -343,51 +363,3 @@ class Workloads:
             return self._hub.tasks.spawn(work, name)
         except RuntimeError as error:
             raise Unavailable("The server is stopping, or reads its configuration again") from error
-
-
-class Program:
-    """An MCP server that was started: a `moorage.api.Exec` that can also say how it ended, without its secrets.
-
-    missing: what to say when there is no such program.
-    """
-
-    def __init__(self, begun: Exec, view: RuntimeView, name: str, missing: str, secrets: tuple[str, ...]) -> None:
-        self._exec, self._view, self._name = begun, view, name
-        self._missing, self._secrets = missing, secrets
-
-    async def read(self, limit: int = 65536) -> bytes:
-        """See `Exec.read`."""
-        return await self._exec.read(limit)
-
-    async def write(self, data: bytes) -> None:
-        """See `Exec.write`."""
-        await self._exec.write(data)
-
-    async def close_input(self) -> None:
-        """See `Exec.close_input`."""
-        await self._exec.close_input()
-
-    async def resize(self, size: TerminalSize) -> None:
-        """See `Exec.resize`: there is no terminal."""
-        await self._exec.resize(size)
-
-    async def wait(self) -> int:
-        """See `Exec.wait`."""
-        return await self._exec.wait()
-
-    async def close(self) -> None:
-        """See `Exec.close`."""
-        await self._exec.close()
-
-    async def why(self) -> str:
-        """For people, once its output has ended: the exit code and the last lines of its stderr."""
-        try:
-            async with asyncio.timeout(CLOSE_SECONDS):
-                code = await self.wait()
-                # In a container stderr comes with the output; a process writes it to its workload's log.
-                said = bytes(getattr(self._exec, "stderr", b"")) or await self._view.logs(
-                    self._name, lines=STDERR_LINES
-                )
-        except (MoorageError, TimeoutError):
-            return "it ended"
-        return programs.ending(code, said[-STDERR_BYTES:], self._missing, self._secrets)

@@ -294,6 +294,28 @@ async def test_what_an_earlier_life_left_is_removed_and_a_living_one_is_let_be(s
     assert not await view.list()
 
 
+async def test_a_folder_that_its_programs_removed_is_made_again(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        here = workspace()
+        program = await all_of_them.exec(here, upstream(*SHELL, "cd ..; rm -rf files; echo gone; exec cat"))
+        assert await program.read() == b"gone\n"
+        await all_of_them.stop(here.id)
+        lines = Lines(await all_of_them.exec(here, PROVIDED))
+        await lines.open()
+        await lines.tool("git_init")
+        assert (await lines.tool("git_status"))["status"] == "clean"
+
+
+async def test_without_a_sandbox_it_works_too(moorage_server: MakeServer) -> None:
+    none = {"runtimes": {"process": {"isolation": "none"}}}
+    async with moorage_server(McpPlugin, config=none) as server, workloads(server) as all_of_them:
+        lines = Lines(await all_of_them.exec(workspace(), PROVIDED))
+        await lines.open()
+        assert (await lines.tool("git_status"))["status"] == "clean"
+        refused = await lines.ask("tools/call", name="read_file", arguments={"path": "../.gitconfig"})
+        assert "leads out" in refused["content"][0]["text"]
+
+
 async def test_purge_removes_the_folder_whatever_is_in_it(server: Server) -> None:
     async with workloads(server) as all_of_them:
         here = workspace()

@@ -141,3 +141,34 @@ async def test_an_engine_that_is_away_is_told_and_nothing_waits_for_it(
         with pytest.raises(Unavailable, match="Docker engine"):
             await all_of_them.exec(workspace(), upstream("cat"))
         await all_of_them.stop(1)
+
+
+@pytest.mark.slow
+async def test_an_engine_that_goes_away_takes_its_servers_and_comes_back(
+    moorage_server: MakeServer, own_docker_engine: DockerEngine
+) -> None:
+    engine = own_docker_engine
+    engine.import_busybox()
+    docker = {"enabled": True, "url": engine.url, "timeout": 5}
+    async with (
+        moorage_server(McpPlugin, config={"runtimes": {"docker": docker}}) as server,
+        workloads(server) as all_of_them,
+    ):
+        one, two = workspace(1), workspace(2)
+        programs = [await all_of_them.exec(here, upstream("cat")) for here in (one, two)]
+        for program in programs:
+            await program.write(b"x")
+            assert await program.read() == b"x"
+        await asyncio.to_thread(engine.end)
+        for program in programs:
+            assert await program.read() == b""
+        await all_of_them.stop(one.id)
+        assert all_of_them.figures(one.id) == (None, "stopped")
+        with pytest.raises(Unavailable, match="Docker engine"):
+            await all_of_them.exec(two, upstream("cat"))
+        await asyncio.to_thread(engine.start)
+        again = await all_of_them.exec(two, upstream(*SHELL, "echo again; exec cat"))
+        assert await again.read() == b"again\n"
+        async with asyncio.timeout(WAIT):
+            while len(engine.docker("ps", "-aq").stdout.split()) > 1:
+                await asyncio.sleep(0.2)
