@@ -29,7 +29,7 @@ RESTART = "mcp.workspace_restart"
 LOOK_EVERY = 2.0
 """Seconds between two looks for what another program, `moorage workspaces`, changed in the database."""
 COMPARE_EVERY = 60.0
-OWNERS_EVERY = 15.0
+OWNERS_EVERY = 5.0
 OVERLAP = timedelta(seconds=10)
 """How much the clocks of two servers may differ before a change waits for the comparison of all."""
 PURGE_EVERY = 60.0

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from harness import Server, merged, running
+from moorage.cli.main import run
 from people import CONFIG, People
 from waits import WAIT
 
@@ -45,37 +46,52 @@ def people(tmp_path):
         people.close()
 
 
-def commands(people, *args, check=True):
-    done = people.server.cli("workspaces", *args, check=check)
-    assert "Traceback" not in done.stderr
-    return done
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Run a command in this process, which is quicker: (exit code, what it printed, what it said beside that)."""
+
+    def call(server, *args):
+        monkeypatch.setenv("MOORAGE_CONFIG", str(server.config_file))
+        capsys.readouterr()
+        code = run(list(args))
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return code, said.out, said.err
+
+    return call
 
 
-def test_commands_beside_a_running_server(people):
+def test_commands_beside_a_running_server(people, command):
     """What a command does, the server knows within seconds."""
     ann, server = people.make(), people.server
-    pid = commands(people, "create", "made", "--user", ann.name).stdout.strip()
-    until(lambda: invoke(ann.client, {"id": 1}, "git_status").status_code == 200, "it does not hear of it")
-    shown = json.loads(commands(people, "show", "made", "--user", ann.name, "--json").stdout)
-    assert (shown["pid"], shown["user_id"], [one["kind"] for one in shown["upstreams"]]) == (pid, ann.id, ["provided"])
-    (listed,) = json.loads(commands(people, "list", "--user", ann.name, "--json").stdout)
-    assert listed["name"] == "made"
-    assert pid in commands(people, "list").stdout
-    (call,) = json.loads(commands(people, "calls", pid, "--tool", "git_status", "--outcome", "ok", "--json").stdout)
-    assert (call["tool"], call["user_id"]) == ("git_status", ann.id)
-    assert "git_status" in commands(people, "calls", "1").stdout
-    snippet = commands(people, "mcp-json", pid, "--client", "vscode", "--url", "https://m.example.org/").stdout
-    assert json.loads(snippet)["servers"]["made"]["url"] == "https://m.example.org/ws/made/mcp"
-    assert "Authorization" not in commands(people, "mcp-json", pid, "--oauth", "--url", "https://m.example.org").stdout
 
-    assert commands(people, "delete", "made", "--user", ann.name, "--yes").stdout == f"Deleted made ({pid}).\n"
+    def commands(*args):
+        code, out, err = command(server, "workspaces", *args)
+        assert code == 0, err
+        return out
+
+    pid = commands("create", "made", "--user", ann.name).strip()
+    until(lambda: invoke(ann.client, {"id": 1}, "git_status").status_code == 200, "it does not hear of it")
+    shown = json.loads(commands("show", "made", "--user", ann.name, "--json"))
+    assert (shown["pid"], shown["user_id"], [one["kind"] for one in shown["upstreams"]]) == (pid, ann.id, ["provided"])
+    (listed,) = json.loads(commands("list", "--user", ann.name, "--json"))
+    assert listed["name"] == "made"
+    assert pid in commands("list")
+    (call,) = json.loads(commands("calls", pid, "--tool", "git_status", "--outcome", "ok", "--json"))
+    assert (call["tool"], call["user_id"]) == ("git_status", ann.id)
+    assert "git_status" in commands("calls", "1")
+    snippet = commands("mcp-json", pid, "--client", "vscode", "--url", "https://m.example.org/")
+    assert json.loads(snippet)["servers"]["made"]["url"] == "https://m.example.org/ws/made/mcp"
+    assert "Authorization" not in commands("mcp-json", pid, "--oauth", "--url", "https://m.example.org")
+
+    assert commands("delete", "made", "--user", ann.name, "--yes") == f"Deleted made ({pid}).\n"
     until(lambda: invoke(ann.client, {"id": 1}, "git_status").status_code == 404, "it is still used")
-    assert commands(people, "list", "--status", "deleted").stdout.count(pid) == 1
-    commands(people, "restore", pid, "--name", "again")
+    assert commands("list", "--status", "deleted").count(pid) == 1
+    commands("restore", pid, "--name", "again")
     until(lambda: invoke(ann.client, {"id": 1}, "git_status").status_code == 200, "it does not come back")
     assert of(ann.client) == ["again"]
     # Users too: nobody tells the server of what `moorage users` does.
-    server.cli("users", "disable", ann.name)
+    assert command(server, "users", "disable", ann.name)[0] == 0
     until(lambda: of(people.root.client, status="inactive") == ["again"], "the user's end is not seen")
     events = people.root.client.get("/api/v1/audit", params={"action": "mcp.*"}).json()["data"]["events"]
     assert [event["actor"] for event in events[:3]] == ["system"] * 3
@@ -93,19 +109,19 @@ WRONG = [
 ]
 
 
-def test_commands_without_a_server(tmp_path):
+def test_commands_without_a_server(tmp_path, command):
     server = Server(tmp_path, SETTINGS)
     server.add_user("root", role="owner")
-    assert server.cli("workspaces", "create", "x", "--user", "root").stdout.startswith("ws_")
+    assert command(server, "workspaces", "create", "x", "--user", "root")[1].startswith("ws_")
     for args, said in WRONG:
-        done = server.cli("workspaces", *args, check=False)
-        assert done.returncode != 0, args
-        assert said in done.stderr, args
-        assert "Traceback" not in done.stderr
-    assert server.cli("workspaces", "restore", "1", check=False).stderr == "Error: The workspace is not deleted\n"
+        code, _, err = command(server, "workspaces", *args)
+        assert code != 0, args
+        assert said in err, args
+    assert command(server, "workspaces", "restore", "1")[2] == "Error: The workspace is not deleted\n"
+    _, said, _ = command(server, "--help")
+    assert "Of plugins:\n  workspaces  Make, list, delete and restore MCP workspaces." in said
     server.write_config({"plugins": {"mcp": {"enabled": False}}})
-    done = server.cli("workspaces", "list", check=False)
-    assert "Plugins' commands are there while they are enabled" in done.stderr
+    assert "Plugins' commands are there while they are enabled" in command(server, "workspaces", "list")[2]
 
 
 def test_what_is_deleted_is_purged_in_time_and_what_runs_ends(tmp_path):
