@@ -23,6 +23,7 @@ from moorage.api import (
     ValidationFailed,
 )
 
+from moorage_mcp.gateway import sound
 from moorage_mcp.gateway.admission import Admitted
 from moorage_mcp.gateway.asking import Nobody
 from moorage_mcp.gateway.caller import Caller, denied, refused
@@ -69,7 +70,8 @@ class Tools:
             if error.code == jsonrpc.METHOD_NOT_FOUND and not error.gateway:
                 return []  # The only server has no tools.
             raise as_error(error) from error
-        return [_shown(item, entry.upstream.name) for entry, item in found.values()]
+        shown = [_shown(item, entry.upstream.name) for entry, item in found.values()]
+        return list(sound.value(shown))
 
     async def invoke(
         self, workspace: WorkspaceInfo, caller: Caller, tool: str, parameters: Mapping[str, Any]
@@ -87,7 +89,10 @@ class Tools:
             found = await gateway.request(workspace, caller, Era.MODERN, _CALL, params, Nobody(), admitted=admitted)
         except RpcError as error:
             raise as_error(error) from error
-        return answer(found)
+        try:
+            return dict(sound.value(answer(found)))
+        except RecursionError:
+            raise UpstreamError("The server's answer is nested too deeply") from None
 
     async def _check(
         self, workspace: WorkspaceInfo, caller: Caller, tool: str, parameters: Mapping[str, Any], admitted: Admitted
@@ -119,6 +124,7 @@ def answer(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def as_error(error: RpcError) -> MoorageError:
     """What went wrong, as an HTTP error: the gateway's own by their reason, a server's as 502 or 400."""
+    error = RpcError(error.code, sound.text(error.message), error.data, error.gateway)
     data: Mapping[str, Any] = error.data if isinstance(error.data, Mapping) else {}
     if not error.gateway:
         return _of_server(error)
