@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from mcp import Client, StdioServerParameters
-from mcp.client.stdio import stdio_client
+from mcp import Client
+from moorage_mcp.provided.server import make
 
 
 class Refused(Exception):
@@ -33,11 +33,15 @@ class Tools:
 
 @asynccontextmanager
 async def serving(folder: Path, home: Path) -> AsyncIterator[Tools]:
-    environment = {"HOME": str(home), "PATH": os.environ["PATH"]}
-    arguments = ["-I", "-m", "moorage_mcp.provided", str(folder)]
-    parameters = StdioServerParameters(command=sys.executable, args=arguments, env=environment)
-    async with Client(stdio_client(parameters), mode="auto") as client:
-        yield Tools(client)
+    """The server of a folder, in this process; git's environment is the process's, and put back."""
+    before = dict(os.environ)
+    os.environ["HOME"] = str(home)
+    try:
+        async with Client(make(str(folder)), mode="auto") as client:
+            yield Tools(client)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 @pytest.fixture
@@ -309,8 +313,6 @@ async def test_a_broken_repository_is_told(folder: Path, home: Path) -> None:
 
 
 async def test_calls_at_once_do_not_meet(folder: Path, home: Path) -> None:
-    import asyncio
-
     async with serving(folder, home) as tools:
         for number in range(8):
             (folder / f"{number}").write_text("x")

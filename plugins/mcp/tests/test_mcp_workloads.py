@@ -109,6 +109,32 @@ async def test_every_workspace_has_files_and_git_without_setup(server: Server) -
         await program.close()
 
 
+async def test_the_contracts_tools_by_rest(server: Server) -> None:
+    client = await server.as_user("operator")
+    made = (await client.post("/api/v1/workspaces", json={"name": "mine"})).json()["data"]
+    listed = await client.get("/api/v1/mcp/tools", params={"workspace_id": made["id"]}, timeout=WAIT)
+    assert {"git_status", "read_file"} <= {tool["name"] for tool in listed.json()["data"]["tools"]}
+
+    async def invoke(tool: str, **parameters: Any) -> Any:
+        asked = {"workspace_id": made["id"], "tool": tool, "parameters": parameters}
+        answer = await client.post("/api/v1/mcp/invoke", json=asked, timeout=WAIT)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"]["result"]
+
+    status = await invoke("git_status")
+    assert (status["branch"], status["status"]) == ("main", "clean")
+    await invoke("write_file", path="a.txt", content="x")
+    assert (await invoke("git_status"))["untracked"] == ["a.txt"]
+    shown = (await client.get(f"/api/v1/workspaces/{made['id']}")).json()["data"]
+    assert shown["container_status"] == "running"
+    assert shown["container_id"]
+    assert (await client.delete(f"/api/v1/workspaces/{made['id']}")).status_code == 204
+    view = await server.hub("mcp").runtimes.get("process")
+    async with asyncio.timeout(WAIT):
+        while await view.list():
+            await asyncio.sleep(0.05)
+
+
 async def test_the_sandbox_shows_neither_the_servers_data_nor_other_workspaces(server: Server) -> None:
     async with workloads(server) as all_of_them:
         other = await all_of_them.folder(workspace(2))
