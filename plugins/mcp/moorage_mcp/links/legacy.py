@@ -115,8 +115,9 @@ class LegacyLink:
         try:
             return await self._exchange(method, params, asker, timeout)
         except SessionLost:
-            await self._renew(age, timeout)
+            pass
         try:
+            await self._renew(age, timeout)
             return await self._exchange(method, params, asker, timeout)
         except SessionLost:
             raise LinkClosed("the server forgets its sessions at once") from None

@@ -47,7 +47,7 @@ class _Stream:
                     if (found := self._message(event)) is None:
                         continue
                     if call is not None and isinstance(found, Response):
-                        if found.id == call.id or found.id is None:
+                        if _answers(found, call.id):
                             return found
                         continue
                     await handle(found)
@@ -180,6 +180,8 @@ class LegacyHttp:
         with self._running.use():
             answer = await self._server.send("POST", self._headers(_JSON), jsonrpc.encode(message))
             answer.close()
+        if answer.status == 404 and self._session is not None:
+            raise SessionLost
         if answer.status >= 400:
             raise HttpRefused(answer.status)
 
@@ -239,11 +241,16 @@ async def _single(answer: HttpAnswer, id: int, *, in_session: bool = False) -> R
         found = None
     if in_session and _session_lost(answer.status, found):
         raise SessionLost
-    if isinstance(found, Response) and (found.id == id or (found.id is None and found.error is not None)):
+    if isinstance(found, Response) and _answers(found, id):
         return found
     if answer.status >= 400 or answer.status == 202:
         raise HttpRefused(answer.status)
     raise refusal("bad_answer", "The server answered what is no JSON-RPC")
+
+
+def _answers(found: Response, id: int) -> bool:
+    """An error may be without an id: of a request that the server could not read."""
+    return found.id == id or (found.id is None and found.error is not None)
 
 
 def _session_lost(status: int, found: Message | None) -> bool:

@@ -60,20 +60,19 @@ def place(url: str) -> Place:
     if port == 0 or parts.netloc.endswith(":"):
         raise ValueError("the port is missing")
     host = host.removesuffix(".")
-    _check_host(host, bracketed=parts.netloc.startswith("["))
+    host = _host(host, bracketed=parts.netloc.startswith("["))
     _check_path(parts.path)
     return Place(parts.scheme, host, port or _PORTS[parts.scheme], parts.path or "/", parts.query)
 
 
-def _check_host(host: str, *, bracketed: bool) -> None:
+def _host(host: str, *, bracketed: bool) -> str:
     if bracketed:
         if "%" in host:
             raise ValueError("an address has no zone")
         try:
-            ipaddress.IPv6Address(host)
+            return str(ipaddress.IPv6Address(host))
         except ValueError:
             raise ValueError("this is no IPv6 address") from None
-        return
     if not _NAME.fullmatch(host) or len(host) > 253:
         raise ValueError("this is no name of a host")
     if _NUMBER.fullmatch(host.rpartition(".")[2]):
@@ -82,6 +81,7 @@ def _check_host(host: str, *, bracketed: bool) -> None:
             ipaddress.IPv4Address(host)
         except ValueError:
             raise ValueError("an IPv4 address has four decimal numbers") from None
+    return host
 
 
 def _check_path(path: str) -> None:

@@ -181,6 +181,7 @@ async def missing_capability(call: Call) -> types.CallToolResult:
 @tool("test_reconnection", "Closes its stream and goes on: the client has to come back for the answer")
 async def reconnection(call: Call) -> types.CallToolResult:
     if call.ctx.close_sse_stream is not None:
+        await anyio.sleep(0.05)  # Else it may be closed before its first event: then nobody can come back.
         await call.ctx.close_sse_stream()
         await anyio.sleep(0.2)
     return text("Back again")

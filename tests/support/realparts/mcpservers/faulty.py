@@ -242,6 +242,8 @@ async def on_http(server: Faulty, port: int) -> None:
             work.cancel()
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):
+            await gone  # Else it still waits for bytes when the next request is read.
+        with contextlib.suppress(asyncio.CancelledError):
             await work  # A fault that is cancelled by the client's own word has no answer.
         await answer.end()
 
