@@ -26,17 +26,18 @@ KEY = "mcp_0123abcd_" + "b" * 32
 SHIPPED = Path(moorage.db.migrations.__path__[0])
 
 
-def first_release(package: Any) -> Source:
-    """The core as it was: the first migration alone."""
+def release(package: Any, *migrations: str) -> Source:
+    """The core as it was, with these migrations; without any, of the first release."""
     files = {
-        f"{dialect}/0001_init.py": (SHIPPED / dialect / "0001_init.py").read_text()
+        f"{dialect}/{name}.py": (SHIPPED / dialect / f"{name}.py").read_text()
         for dialect in ("sqlite", "postgres")
+        for name in migrations or ("0001_init",)
     }
     return Source("core", CORE.models, package(files))
 
 
-async def fill(database: Database) -> None:
-    """Rows as that release wrote them."""
+async def fill(database: Database, session: dict[str, Any] | None = None) -> None:
+    """Rows as that release wrote them. session: more of the session's row."""
     now = datetime.now(UTC)
     rows = {
         "core_users": {
@@ -64,6 +65,7 @@ async def fill(database: Database) -> None:
             "created_at": now,
             "last_seen_at": now,
             "expires_at": now + timedelta(days=7),
+            **(session or {}),
         },
         "core_api_keys": {
             "id": 1,
@@ -101,7 +103,7 @@ async def fill(database: Database) -> None:
 
 
 async def test_accounts_of_the_first_release_go_on(url: str, data_dir: Path, package: Any) -> None:
-    await upgrade(url, data_dir, [first_release(package)])
+    await upgrade(url, data_dir, [release(package)])
     old = Database(url, data_dir)
     await old.open({CORE.label: list(CORE.models)})
     try:
@@ -134,6 +136,39 @@ async def test_accounts_of_the_first_release_go_on(url: str, data_dir: Path, pac
             assert (await AuditEvent.get(id=1)).action == "user.created"
             bob = await accounts.create_user("bob", password=PASSWORD, by=login.actor)
             assert bob.id == 2
+    finally:
+        await accounts.close()
+        await bus.close()
+        await database.close()
+
+
+async def test_a_device_that_was_let_in_before_programs_were_goes_on(url: str, data_dir: Path, package: Any) -> None:
+    await upgrade(url, data_dir, [release(package, "0001_init", "0002_accounts", "0003_audit_append_only")])
+    old = Database(url, data_dir)
+    await old.open({CORE.label: list(CORE.models)})
+    try:
+        with old.activate():
+            await fill(old, {"kind": "bearer", "client_id": "cli", "scope": ""})
+    finally:
+        await old.close()
+
+    await upgrade(url, data_dir, [CORE])
+    database, bus = Database(url, data_dir), EventBus()
+    settings = AccountsSettings(argon2_memory_kib=64, argon2_time=1)
+    accounts = Accounts(settings, database, Audit(database, bus), bus, data_dir, Access({}))
+    await database.open({CORE.label: list(CORE.models)})
+    try:
+        with database.activate():
+            device = await accounts.authenticate(SESSION)
+            assert device is not None
+            assert (device.method, device.credential.scopes) == (Method.BEARER, None), "all of the user's rights"
+            assert device.credential.resource is None, "at every address"
+            (shown,) = await accounts.list_sessions(1)
+            assert (shown.client_id, shown.client_name, shown.resource) == ("cli", None, None)
+            registered = await accounts.authorization.register(
+                {"redirect_uris": ["https://app.example/cb"]}, ClientInfo("192.0.2.1")
+            )
+            assert (await accounts.authorization.clients.find(registered.client.id)).name == "app.example"
     finally:
         await accounts.close()
         await bus.close()
