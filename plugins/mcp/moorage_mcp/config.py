@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Literal
 
 from moorage.api import PluginConfig
-from pydantic import Field
+from pydantic import Field, field_validator
+
+from moorage_mcp.links.targets import Targets
 
 
 class McpConfig(PluginConfig):
@@ -61,3 +63,14 @@ class McpConfig(PluginConfig):
         1024 * 1024 * 1024, ge=64 * 1024 * 1024, description="Memory that the servers of one workspace may use."
     )
     processes: int | None = Field(128, ge=16, description="Processes that one workspace may have.")
+
+    @field_validator("targets")
+    @classmethod
+    def check_targets(cls, value: list[str]) -> list[str]:
+        """Beginnings of URLs that can be compared part by part."""
+        for url in value:
+            try:
+                Targets([url])
+            except ValueError as error:
+                raise ValueError(f"{url!r}: {error}") from None
+        return value
