@@ -30,7 +30,7 @@ from mcp.server.stdio import stdio_server
 from mcp.server.streamable_http import EventCallback, EventId, EventMessage, EventStore, StreamId
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
-from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 Result = types.CallToolResult | types.InputRequiredResult
@@ -160,8 +160,8 @@ class OneEra:
             await self.app(scope, receive, send)
             return
         found = dict(scope["headers"]).get(b"mcp-protocol-version", b"").decode()
-        modern = found in MODERN_PROTOCOL_VERSIONS
-        if modern == (self.era == "modern"):
+        legacy = not found or found in HANDSHAKE_PROTOCOL_VERSIONS
+        if legacy == (self.era == "legacy"):
             await self.app(scope, receive, send)
         elif self.era == "legacy":
             await refuse(send, -32600, f"Bad Request: Unsupported protocol version: {found}")

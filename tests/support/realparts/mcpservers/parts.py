@@ -45,8 +45,8 @@ def pypi_server(name: str, *arguments: str) -> list[str]:
 class Served:
     """A server that listens on a port of loopback: `url` is where its MCP is."""
 
-    def __init__(self, program: str, folder: Path, *options: str, **env: str) -> None:
-        self.port = free_port()
+    def __init__(self, program: str, folder: Path, *options: str, port: int | None = None, **env: str) -> None:
+        self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}/mcp"
         self.child = Child(
             [sys.executable, program, str(self.port), *options],
@@ -67,14 +67,14 @@ class Served:
         self.child.stop()
 
 
-def serve_everything(folder: Path, *options: str) -> Served:
+def serve_everything(folder: Path, *options: str, port: int | None = None) -> Served:
     """Our server with something of everything, over Streamable HTTP."""
-    return Served(EVERYTHING, folder, *options)
+    return Served(EVERYTHING, folder, *options, port=port)
 
 
-def serve_faulty(folder: Path, *options: str) -> Served:
+def serve_faulty(folder: Path, *options: str, port: int | None = None) -> Served:
     """The server that does wrong, over Streamable HTTP."""
-    return Served(FAULTY, folder, *options)
+    return Served(FAULTY, folder, *options, port=port)
 
 
 def serve_proxy(folder: Path, target: str, header: str) -> Served:

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 async def serve(port: int, target: str, header: str) -> None:
     """Until it is ended. Bytes go through as they come, but for the request's head: path, Host and the new header.
 
-    target: URL of the place that this one's `/mcp` is. The request's own Host is kept when it is not this proxy's, and
-    so are Origin and all others: what is wrong with a request stays wrong.
+    target: URL of the place that this one's `/mcp` is. Host and Origin are the target's where they were this proxy's;
+    any other is kept, as all else is: what is wrong with a request stays wrong.
     """
     place = urlsplit(target)
     host, own = f"{place.hostname}:{place.port}", {f"127.0.0.1:{port}", f"localhost:{port}", f"[::1]:{port}"}
@@ -29,6 +29,8 @@ async def serve(port: int, target: str, header: str) -> None:
             key, _, value = line.partition(":")
             if key.lower() == "host" and value.strip() in own:
                 line = f"Host: {host}"
+            if key.lower() == "origin" and value.strip().removeprefix("http://") in own:
+                line = f"Origin: http://{host}"
             if key.lower() == "content-length":
                 length = int(value)
             if key.lower() == "transfer-encoding":
