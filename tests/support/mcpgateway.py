@@ -120,6 +120,7 @@ class PlainPool:
         self.tasks = tasks
         self.servers: dict[str, tuple[Callable[[], Any], Era]] = {}
         self.away: dict[str, str] = {}
+        self.hanging: set[str] = set()
         self.links: dict[tuple[int, str, int, str], Link] = {}
         self.running: dict[str, list[Any]] = {}
         self._turn = asyncio.Lock()
@@ -138,6 +139,7 @@ class PlainPool:
     ) -> AsyncIterator[Link]:
         if upstream.name in self.away:
             raise LinkClosed(self.away[upstream.name])
+        await until(lambda: upstream.name not in self.hanging)
         key = (workspace.id, upstream.pid, user_id, alone)
         async with self._turn:
             if key not in self.links:

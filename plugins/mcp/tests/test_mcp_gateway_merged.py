@@ -89,6 +89,19 @@ async def test_a_server_that_is_away_does_not_hide_the_others_and_keeps_its_name
     assert away.value.data["reason"] == "unavailable"
 
 
+async def test_nobody_waits_for_a_server_that_hangs_to_use_another(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY, lambda: small("x")), bench.upstream("b", LEGACY, lambda: small("y"), "b__"))
+    await bench.ask(LEGACY, "tools/list")
+    bench.gateway.catalog._changed((1, 7, "", LEGACY), "up_b", "notifications/tools/list_changed")
+    bench.pool.hanging.add("b")
+    listing = asyncio.ensure_future(bench.ask(LEGACY, "tools/list"))
+    async with asyncio.timeout(5):
+        assert (await bench.call(LEGACY, "x"))["content"][0]["text"] == "x"
+    assert not listing.done()
+    bench.pool.hanging.clear()
+    assert names(await listing) == ["x", "b__y"]
+
+
 async def test_all_pages_are_gathered(bench: Bench) -> None:
     many = [f"t{n}" for n in range(25)]
     bench.make(bench.upstream("a", MODERN, lambda: small(*many, pages=10)))

@@ -124,11 +124,22 @@ class Catalog:
         return Listed(parts, self._entries(shelf, method, parts))
 
     async def find(self, at: Seat, method: str, name: str) -> Entry | None:
-        """Whose tool, prompt, resource or template that is. Asked again, once, before it is said that nobody's."""
+        """Whose tool, prompt, resource or template that is. Asked again, once, before it is said that nobody's.
+
+        Where it is known, nobody waits for another server that is away.
+        """
+        shelf = self._shelf(at)
+        known = shelf.entries.get(method, {}).get(name)
+        if known is not None and self._good(shelf.parts[method, known.upstream.pid], self._clock(), False):
+            return known
         found = await self.listed(at, method, fresh=False)
         if name not in found.entries and min(part.at for part in found.parts) + AGAIN_SECONDS < self._clock():
             found = await self.listed(at, method, fresh=True)
         return found.entries.get(name)
+
+    def part(self, at: Seat, method: str, upstream: UpstreamInfo) -> Part:
+        """What is known of an upstream that `find` named."""
+        return self._shelf(at).parts[method, upstream.pid]
 
     def age(self, part: Part) -> float:
         """Seconds since it was asked for."""

@@ -65,12 +65,12 @@ class Tools:
             at = seat(workspace, caller, Nobody())
             if not at.upstreams:
                 return []
-            found, _ = await gateway.lists.tools(at, caller, fresh=True)
+            found = await gateway.lists.tools(at, caller)
         except RpcError as error:
             if error.code == jsonrpc.METHOD_NOT_FOUND and not error.gateway:
                 return []  # The only server has no tools.
             raise as_error(error) from error
-        shown = [_shown(item, entry.upstream.name) for entry, item in found.values()]
+        shown = [_shown(item, entry.upstream.name) for entry, item in found]
         return list(sound.value(shown))
 
     async def invoke(
@@ -103,12 +103,10 @@ class Tools:
         if entry is None:
             raise unknown("tool", tool)
         admitted.upstream = entry.upstream.name
-        found, listed = await self._gateway.lists.tools(at, caller, fresh=False)
-        if (problem := listed.away().get(entry.upstream.name)) is not None:
-            raise problem
-        if tool not in found:
+        shown = self._gateway.lists.tool(at, caller, tool, entry)
+        if shown is None:
             raise denied(f"The tool {tool} is not allowed here", tool=tool)
-        wrong = self._checker.problems(found[tool][1].get("inputSchema"), parameters)
+        wrong = self._checker.problems(shown.get("inputSchema"), parameters)
         if wrong:
             places = [{"field": f"/parameters{one.place}", "message": one.message} for one in wrong]
             first = f"{places[0]['field']}: {places[0]['message']}"

@@ -41,13 +41,17 @@ class Lists:
             made["nextCursor"] = f"{_CURSOR}{start + PAGE}"
         return made
 
-    async def tools(
-        self, at: Seat, caller: Caller, *, fresh: bool
-    ) -> tuple[dict[str, tuple[Entry, dict[str, Any]]], Listed]:
-        """The tools that a caller has, by name: whose they are and what is shown of them (modern era)."""
-        listed = await self._catalog.listed(at, "tools/list", fresh=fresh)
-        found = self.items(at, caller, Era.MODERN, "tools/list", listed)
-        return {name: (entry, item) for name, entry, item in found}, listed
+    async def tools(self, at: Seat, caller: Caller) -> list[tuple[Entry, dict[str, Any]]]:
+        """The tools that a caller has: whose they are and what is shown of them (modern era)."""
+        listed = await self._catalog.listed(at, "tools/list", fresh=True)
+        return [(entry, item) for _, entry, item in self.items(at, caller, Era.MODERN, "tools/list", listed)]
+
+    def tool(self, at: Seat, caller: Caller, name: str, entry: Entry) -> dict[str, Any] | None:
+        """What is shown of a tool that was found; None: the caller does not have it. RpcError: its server is away."""
+        part = self._catalog.part(at, "tools/list", entry.upstream)
+        if part.problem is not None:
+            raise part.problem
+        return _tool(at, caller, Era.MODERN, part, name, entry)
 
     def items(
         self, at: Seat, caller: Caller, era: Era, method: str, listed: Listed
