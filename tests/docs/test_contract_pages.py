@@ -43,7 +43,7 @@ SHARED = {
 }
 """Routes of a page whose view is another surface's or the core's."""
 
-PLUGINS = {"tmux": "chrote", "opencode": "octo"}
+PLUGINS = {"tmux": "chrote", "opencode": "octo", "mcp": "octoprox"}
 """Plugins and the pages of their contracts."""
 
 ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
@@ -75,7 +75,7 @@ def shape(route):
 def table(tmp_path_factory):
     """The routes by document, with shipped plugins; those of plugins hold their sockets and proxied paths as well."""
     file = tmp_path_factory.mktemp("table") / "moorage.toml"
-    file.write_text('data_dir = "data"\n[plugins.opencode]\nenabled = true\n[plugins.tmux]\nenabled = true\n')
+    file.write_text('data_dir = "data"\n' + "".join(f"[plugins.{name}]\nenabled = true\n" for name in PLUGINS))
     loaded = load(file, env={})
 
     async def sites():
@@ -127,6 +127,10 @@ def test_the_page_of_octo_holds_the_routes_of_sessions_and_no_others(table):
     }
     assert set(rows(part)) == {route for route, found in below.items() if not found}
     assert set(beginnings) == {path for found in below.values() for path in found}
+
+
+def test_the_page_of_octoprox_holds_the_routes_of_workspaces_and_no_others(table):
+    assert set(rows(section("octoprox", "With the mcp plugin"))) == table["plugin-mcp"]
 
 
 def test_each_account_route_is_on_some_page(table):
@@ -219,7 +223,8 @@ def server(tmp_path_factory):
     """A server with an owner, as most pages have it, and with a tmux of its own."""
     folder = tmp_path_factory.mktemp("pages")
     socket = str(folder / "tmux")
-    config = {**CONFIG, "plugins": {"tmux": {"enabled": True, "required": True, "mount": ["/"], "socket_path": socket}}}
+    tmux = {"enabled": True, "required": True, "mount": ["/"], "socket_path": socket}
+    config = {**CONFIG, "plugins": {"mcp": {"enabled": True, "required": True}, "tmux": tmux}}
     with running(folder, config) as server:
         ada = ["users", "create", "ada", "--role", "owner", "--email", "ada@example.org", "--password-file", "-"]
         server.cli(*ada, input="correct horse battery\n")
