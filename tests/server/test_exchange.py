@@ -175,7 +175,8 @@ async def test_bodies_are_bounded(server):
     assert (await ask.post("/echo/x", content=chunked())).status_code == 413
     assert (await ask.post("/small", content=b"x" * 10)).text == "10"
     assert (await ask.post("/small", content=b"x" * 11)).status_code == 413
-    assert (await ask.post("/unread", content=b"x" * 200_000)).text == "said"
+    for size in (10, 10, 200_000, 10):
+        assert (await ask.post("/unread", content=b"x" * size)).text == "said"
 
 
 async def test_a_client_waits_while_the_handler_does(server):

@@ -11,6 +11,7 @@ from moorage.access import Actor
 from moorage.context import RequestInfo
 from moorage.errors import MoorageError, PayloadTooLarge
 from moorage.routes import ExchangeRoute
+from moorage.server.body import Body
 from moorage.server.running import Running
 from moorage.server.socket import Message, Receive, Send
 
@@ -61,6 +62,11 @@ class Exchange:
     def actor(self) -> Actor:
         """Who is behind it now: of a stream, replaced when a role changes."""
         return self._running.actor
+
+    @property
+    def begun(self) -> bool:
+        """Whether the answer has begun."""
+        return self._begun
 
     @property
     def method(self) -> str:
@@ -123,15 +129,22 @@ class Exchange:
         head = list(headers)
         if status >= 200 and status not in (204, 304):
             head.append((b"content-length", b"%d" % len(body)))
+        if not self._complete and isinstance(self._receive, Body):
+            # Engines wait for somebody to take the body, before they can be told of the answer's end.
+            self._complete = True
+            await self._receive.discard()
         await self._start(status, head)
         await self._end(b"" if self.method == "HEAD" else body)
 
     async def begin(self, status: int, headers: Pairs = ()) -> None:
         """Begin an answer of many pieces. From here on it is a stream, which ends with its right; TooManyRequests when
-        the user has too many open.
+        the user has too many open. What is left of the body is not for the handler any more.
         """
         self._hold()
         self._running.streaming()
+        if not self._complete:
+            self._complete = True
+            self._watch()
         await self._start(status, list(headers))
 
     async def write(self, chunk: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +13,12 @@ from moorage_mcp.endpoint.legacy import Legacy
 from moorage_mcp.endpoint.modern import ASKED, Modern
 from moorage_mcp.endpoint.parked import Parking
 from moorage_mcp.endpoint.passing import Lane
-from moorage_mcp.endpoint.reading import Refused, check_kind, era, read, wrong_method
+from moorage_mcp.endpoint.reading import Refused, check_kind, era, read, refuse, wrong_method
 from moorage_mcp.endpoint.reply import Pulse
 from moorage_mcp.endpoint.sessions import Session, Sessions
 from moorage_mcp.gateway.service import Gateway
 from moorage_mcp.links.pool import Pool
+from moorage_mcp.records import Status, WorkspaceInfo
 from moorage_mcp.rights import USE
 from moorage_mcp.wire import headers as names
 from moorage_mcp.wire.eras import MODERN_VERSIONS, Era
@@ -35,10 +37,12 @@ class Endpoint:
         )
         self.parking = Parking(hub.tasks, config.ask_timeout)
         self._pulse = Pulse(hub.tasks)
+        self._running: dict[int, set[asyncio.Task[Any]]] = {}
+        """What is under way, by workspace."""
         lane = Lane(gateway, pool, self.sessions)
         self._legacy = Legacy(gateway, config, self.sessions, self._pulse, lane)
         self._modern = Modern(gateway, self.parking, self._pulse, lane)
-        workspaces.on_change(self.sessions.workspace_changed)
+        workspaces.on_change(self._workspace_changed)
         hub.metrics.gauge("sessions", "Sessions of MCP clients of the older era").set_function(
             lambda: float(len(self.sessions))
         )
@@ -67,23 +71,47 @@ class Endpoint:
         DELETE ends its session.
         """
         workspace = await self._workspaces.find(exchange.actor, exchange.params["workspace"], USE.name)
-        method = exchange.method
+        task = asyncio.current_task()
+        assert task is not None
+        running, before = self._running.setdefault(workspace.id, set()), task.cancelling()
+        running.add(task)
         try:
-            if method == "POST":
-                check_kind(exchange.headers)
-                body = await exchange.body()
-                message = read(body)
-                spoken = era(message, exchange.headers)
-                front: Legacy | Modern = self._modern if spoken is Era.MODERN else self._legacy
-                await front.post(exchange, workspace, message, body)
-            elif method == "HEAD" or exchange.headers.get(names.VERSION) in MODERN_VERSIONS:
-                raise wrong_method(b"POST")
-            elif method == "GET":
-                await self._legacy.get(exchange, workspace)
-            else:
-                await self._legacy.delete(exchange, workspace)
+            await self._serve(exchange, workspace)
         except Refused as refusal:
             await refusal.answer(exchange)
+        except asyncio.CancelledError:
+            if task in running or task.uncancel() > before:
+                raise  # A client that left, a right that ended.
+            if not exchange.begun:
+                await refuse(404, "The workspace is not there any more").answer(exchange)
+        finally:
+            running.discard(task)
+            if not running and self._running.get(workspace.id) is running:
+                del self._running[workspace.id]
+
+    async def _serve(self, exchange: Exchange, workspace: WorkspaceInfo) -> None:
+        method = exchange.method
+        if method == "POST":
+            check_kind(exchange.headers)
+            body = await exchange.body()
+            message = read(body)
+            spoken = era(message, exchange.headers)
+            front: Legacy | Modern = self._modern if spoken is Era.MODERN else self._legacy
+            await front.post(exchange, workspace, message, body)
+        elif method == "HEAD" or exchange.headers.get(names.VERSION) in MODERN_VERSIONS:
+            raise wrong_method(b"POST")
+        elif method == "GET":
+            await self._legacy.get(exchange, workspace)
+        else:
+            await self._legacy.delete(exchange, workspace)
+
+    def _workspace_changed(self, workspace: WorkspaceInfo) -> None:
+        """Nothing of one that is not active goes on."""
+        self.sessions.workspace_changed(workspace)
+        if workspace.status is not Status.ACTIVE:
+            running = self._running.pop(workspace.id, set())
+            while running:
+                running.pop().cancel()
 
     async def _user_changed(self, data: Mapping[str, Any]) -> None:
         """Whoever was deactivated has no sessions."""
