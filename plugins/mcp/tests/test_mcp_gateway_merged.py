@@ -230,6 +230,17 @@ async def test_many_are_described_as_one(bench: Bench, client: Era) -> None:
     assert said.instructions == "# a\nCall whatever you like."
 
 
+@pytest.mark.parametrize("client", Era)
+async def test_a_workspace_without_servers_lists_nothing(bench: Bench, client: Era) -> None:
+    bench.make(bench.upstream("a", LEGACY, enabled=False))
+    said = await bench.gateway.describe(bench.workspace, caller(), client, Client())
+    assert said.capabilities == {"tools": {"listChanged": True}}
+    found = await bench.ask(client, "tools/list")
+    assert found["tools"] == []
+    with pytest.raises(RpcError, match="no servers"):
+        await bench.call(client, "x")
+
+
 async def test_a_changed_list_is_told_and_asked_for_again(bench: Bench) -> None:
     bench.make(bench.upstream("a", LEGACY), bench.upstream("b", LEGACY, lambda: small("x"), "b__"))
     told: list[str] = []

@@ -119,7 +119,8 @@ def test_states_hold_for_one_request_alone() -> None:
     bench = Bench()
     one, two = upstream("a"), upstream("b")
     workspace = bench.make(one, two)
-    states = Retries(PluginSeal("s" * 40, "mcp"), clock=lambda: now[0])
+    seal = PluginSeal("s" * 40, "mcp")
+    states = Retries(seal, clock=lambda: now[0])
     params = {"name": "t", "arguments": {}}
     text = states.close(workspace, caller(), one, "tools/call", params, state="inner")
 
@@ -138,6 +139,7 @@ def test_states_hold_for_one_request_alone() -> None:
         {"by": caller(key=3)},
         {"at": bench.make(one, two, id=2)},
         {"requestState": text[:-2] + "=="},
+        *({"requestState": "mg1." + seal.seal(other)} for other in ("{}", "[]", "3", "text", '{"b": 1}')),
         {"requestState": text[:4] + "x" * 5_000_000},
     ]
     for more in wrong:

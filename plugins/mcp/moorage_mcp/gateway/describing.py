@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from moorage_mcp.gateway import translate
@@ -31,8 +32,8 @@ class Describing:
 
         The only server of a workspace is described as itself.
         """
-        if not at.upstreams:
-            return _several(at, era, [], {})
+        if not at.upstreams:  # There may be some later, which is told.
+            return replace(_several(at, era, [], {}), capabilities={"tools": {"listChanged": True}})
         found = await asyncio.gather(*(self._ask(at, upstream) for upstream in at.upstreams))
         up = [(upstream, said) for upstream, said in found if isinstance(said, ServerInfo)]
         away = {upstream.name: said.message for upstream, said in found if isinstance(said, RpcError)}

@@ -79,12 +79,13 @@ class Retries:
         if len(text) > 4 * MAX_STATE:
             raise bad_state()
         try:
-            kept: dict[str, Any] = json.loads(self._sealing.open(text[len(PREFIX) :]))
-        except ValueError:
+            kept = json.loads(self._sealing.open(text[len(PREFIX) :]))
+            bound, made, retry = kept["b"], kept["t"], Retry(kept["p"], kept["s"], kept["v"])
+        except (ValueError, KeyError, TypeError):  # Forged, or sealed by us for something else.
             raise bad_state() from None
-        if kept["b"] != _bound(workspace, caller, method, params) or self._clock() - kept["t"] > SECONDS:
+        if bound != _bound(workspace, caller, method, params) or self._clock() - made > SECONDS:
             raise bad_state()
-        return Retry(kept["p"], kept["s"], kept["v"])
+        return retry
 
 
 def bad_state() -> RpcError:

@@ -178,7 +178,7 @@ class Gateway:
             return {}
         if method in _LISTENED or method in _OF_FRONTS:
             raise refused(jsonrpc.METHOD_NOT_FOUND, "not_supported", f"Method not found: {method}")
-        if not at.upstreams:
+        if not at.upstreams and method not in translate.LISTS:
             raise unavailable("The workspace has no servers")
         if method in translate.LISTS:
             return await self.lists.result(at, asked.caller, asked.era, method, asked.params)
