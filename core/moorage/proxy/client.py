@@ -50,6 +50,11 @@ class HttpAnswer:
         """A header's first value, by its name in lower case."""
         return next((value for known, value in self.headers if known == name), None)
 
+    @property
+    def ready(self) -> bool:
+        """Whether `read` answers at once."""
+        return self._done or self._connection.ready
+
     async def read(self) -> bytes:
         """The next bytes of the body, b"" at its end. UpstreamError when it is cut."""
         if self._done:

@@ -91,6 +91,11 @@ class Connection(asyncio.Protocol):
         """Whether the last of the body has arrived."""
         return self._complete
 
+    @property
+    def ready(self) -> bool:
+        """Whether `body` has something to say at once."""
+        return self._complete or bool(self._chunks)
+
     async def body(self) -> bytes:
         """The next bytes of the body, all that there are; b"" at its end. Broken when it is cut."""
         while not self._chunks:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from moorage.api import HttpAnswer as Answer
 from moorage.api import HttpClient, Unavailable, UpstreamError
@@ -23,6 +23,9 @@ _NOT_THERE = _HOP | {"proxy-authorization", "proxy-connection", "cookie", "accep
 """What is sent to no upstream, whoever says so."""
 _NOT_CLIENTS = _NOT_THERE | {"authorization"}
 _NOT_BACK = _HOP | {"set-cookie", "alt-svc", "strict-transport-security"}
+
+
+_no_clock = nullcontext()
 
 
 class Unreachable(LinkClosed):
@@ -97,7 +100,8 @@ class HttpAnswer:
         try:
             while True:
                 try:
-                    async with asyncio.timeout(self._idle):
+                    # A clock costs more than all else here, and most answers have come whole.
+                    async with asyncio.timeout(self._idle) if not self._answer.ready else _no_clock:
                         chunk = await self._answer.read()
                 except TimeoutError:
                     raise LinkClosed("the server has fallen silent") from None
