@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Coroutine
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,15 @@ class Workloads:
         self._entries: dict[int, _Entry] = {}
         self._server = ""
         self._closed = False
+        self._context = Context()
 
     # -- with the plugin ------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """With the plugin's start: end what an earlier life of the server has left running."""
         self._server = await asyncio.to_thread(self._hub.server_id)
+        # What runs on is nobody's request: it must not bear the address and the log's context of whoever came first.
+        self._context = copy_context()
         _lives.add(self._life)
         for kind in self._hub.runtimes.kinds():
             self._spawn(self._remove_left(kind), f"end what is left in {kind}")
@@ -360,6 +364,6 @@ class Workloads:
 
     def _spawn(self, work: Coroutine[Any, Any, Any], name: str) -> asyncio.Task[Any]:
         try:
-            return self._hub.tasks.spawn(work, name)
+            return self._context.copy().run(self._hub.tasks.spawn, work, name)
         except RuntimeError as error:
             raise Unavailable("The server is stopping, or reads its configuration again") from error

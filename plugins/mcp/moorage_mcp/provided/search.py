@@ -23,6 +23,8 @@ MAX_BYTES = 512 * 1024 * 1024
 MAX_SECONDS = 20.0
 MAX_TEXT = 300
 """Characters of a line that are shown."""
+MAX_ANSWER = 1024 * 1024
+"""Characters of all matches."""
 MAX_PATTERN = 500
 _BINARY = 8192
 
@@ -51,7 +53,7 @@ class Search:
         if not query and glob in ("", "*", "**"):
             raise ToolError("Say what to look for: a glob such as *.py, a query, or both")
         wanted, text = _glob(glob), _text(query, ignore_case)
-        found = shapes.Matches(matches=[], files_searched=0, truncated=False)
+        found, reason, searched = _Found(limit), None, 0
         with told(path or "."):
             start = self._tree.find(path)
             with self._tree.open(start, os.O_RDONLY | os.O_DIRECTORY):
@@ -61,21 +63,23 @@ class Search:
             for name in self._walk(start, time.monotonic() + MAX_SECONDS):
                 if not (wanted.match(name) or wanted.match(name.rpartition(b"/")[2])):
                     continue
-                if found.files_searched >= MAX_FILES:
+                if searched >= MAX_FILES:
                     raise _Enough(f"more than {MAX_FILES} files")
-                found.files_searched += 1
+                searched += 1
                 if text is None:
-                    _add(found, limit, shapes.Match(path=paths.text(name)))
+                    found.add(shapes.Match(path=paths.text(name)))
                     continue
                 data = self._content(name)
                 read += len(data)
                 for match in _lines(name, data, text):
-                    _add(found, limit, match)
+                    found.add(match)
                 if read > MAX_BYTES:
                     raise _Enough(f"more than {MAX_BYTES >> 20} MiB were read")
         except _Enough as enough:
-            found.truncated, found.reason = True, str(enough)
-        return found
+            reason = str(enough)
+        return shapes.Matches(
+            matches=found.matches, files_searched=searched, truncated=reason is not None, reason=reason
+        )
 
     def _walk(self, start: bytes, deadline: float) -> Iterator[bytes]:
         """All regular files below, links not followed; what vanishes or cannot be read is left out."""
@@ -143,7 +147,18 @@ def _lines(name: bytes, data: bytes, text: re.Pattern[bytes]) -> Iterator[shapes
         number, at = number + 1, end + 1
 
 
-def _add(found: shapes.Matches, limit: int, match: shapes.Match) -> None:
-    if len(found.matches) >= limit:
-        raise _Enough(f"more than {limit} matches")
-    found.matches.append(match)
+class _Found:
+    """What was found, as long as it is not too much."""
+
+    def __init__(self, limit: int) -> None:
+        self.matches: list[shapes.Match] = []
+        self._limit, self._left = limit, MAX_ANSWER
+
+    def add(self, match: shapes.Match) -> None:
+        """_Enough when there is no room for it."""
+        self._left -= len(match.path) + len(match.text or "")
+        if len(self.matches) >= self._limit:
+            raise _Enough(f"more than {self._limit} matches")
+        if self._left < 0:
+            raise _Enough(f"the matches are longer than {MAX_ANSWER >> 10} KiB")
+        self.matches.append(match)
