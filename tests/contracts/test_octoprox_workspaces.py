@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from harness import merged
@@ -172,6 +174,58 @@ def test_the_curl_client(people):
     text = CURL.replace('"workspace_id": 1,', f'"workspace_id": {number},').replace("curl ", "curl -sS -w '\\n' ")
     said = play(people, people.make("viewer"), [bash, "-c"], text, "")
     right(*map(json.loads, said.splitlines()))
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "mcp.md"
+
+
+def blocks(kind):
+    return re.findall(rf"^```{kind}\n(.*?)^```$", GUIDE.read_text(), re.M | re.S)
+
+
+def test_the_guide_does_what_it_says(people, tmp_path):
+    """Its shell and its program, one after the other, with a workspace of its own."""
+    bash, curl = shutil.which("bash"), shutil.which("curl")
+    if (
+        bash is None
+        or curl is None
+        or "--json" not in subprocess.run([curl, "--help", "all"], capture_output=True, text=True).stdout
+    ):
+        pytest.skip("bash and curl 7.82 or newer are needed")
+    ann = people.make()
+    key = ann.client.post("/api/v1/api-keys", json={"name": "guide"}).json()["data"]
+    first = ann.client.post("/api/v1/workspaces", json={"name": "before"}).json()["data"]["id"] + 1
+    (tmp_path / ".vscode").mkdir()
+    text = 'curl() { command curl -sS --fail-with-body -w "\\n" "$@"; }\nset -e\n' + "".join(blocks("sh"))
+    for old, new in (
+        ("https://moorage.example.org KEY=mcp_...", f"{people.server.url} KEY={key['api_key']}"),
+        ("workspaces/1", f"workspaces/{first}"),
+        ("workspace_id=1", f"workspace_id={first}"),
+        ('"workspace_id": 1,', f'"workspace_id": {first},'),
+        ('{"7":', f'{{"{key["id"]}":'),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    done = subprocess.run([bash, "-c", text], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / ".vscode/mcp.json").read_text())["servers"].keys() == {"my-project"}
+    (program,) = blocks("python")
+    # Its servers by address are not there; the program is about the workspace.
+    for one in ann.client.get(f"/api/v1/workspaces/{first}/upstreams").json()["data"]["upstreams"][1:]:
+        assert ann.client.delete(f"/api/v1/workspaces/{first}/upstreams/{one['id']}").status_code == 204
+    ann.client.patch(f"/api/v1/workspaces/{first}", json={"key_tool_rules": {}})
+    env = {
+        **os.environ,
+        "MOORAGE_API_KEY": key["api_key"],
+        "MOORAGE_WORKSPACE": f"{people.server.url}/ws/my-project/mcp",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "'git_status'" in ran.stdout
+    assert "'branch': 'main'" in ran.stdout
+    assert "git_reset" not in ran.stdout, "its rules hold"
 
 
 def test_each_answer_has_what_the_document_says(people):

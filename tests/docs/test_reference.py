@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 from moorage import api
-from moorage.cli.main import cli
+from moorage.cli.main import OF_PLUGINS, cli
 from moorage.config import load
 from moorage.config.schema import fields, submodel
 from moorage.config.settings import Settings
@@ -123,7 +123,8 @@ def test_every_name_of_the_api_is_there():
 
 def test_settings_in_the_guide_are_right(tmp_path):
     found = 0
-    for kind, text in FENCE.findall((DOCS / "operator.md").read_text()):
+    guides = "".join((DOCS / name).read_text() for name in ("operator.md", "mcp.md"))
+    for kind, text in FENCE.findall(guides):
         if kind == "toml":
             found += 1
             file = tmp_path / f"{found}.toml"
@@ -156,6 +157,9 @@ def test_a_command_in_the_guides_exists(name, line):
     words = shlex.split(line)
     command: click.Command = cli
     context = click.Context(cli)
+    context.meta[OF_PLUGINS] = {
+        name: kept for manifest in shipped_manifests().values() for name, kept in manifest.commands.items()
+    }
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         child = command.get_command(context, words[0])
         assert child is not None, f"{name}: no command {line!r}"
