@@ -21,6 +21,8 @@ from lettingin import OAUTH, Program, resources, shown, told
 from mcp.client.auth import OAuthClientProvider, OAuthFlowError
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
 from people import CONFIG
+from realparts import npm
+from realparts.ports import free_port
 from waits import WAIT
 
 
@@ -449,3 +451,24 @@ def test_authlibs_client_comes_in_refreshes_and_leaves(people, ann, client_id, s
         assert client.get(resource).status_code == 200
         assert client.revoke_token(f"{base}/oauth/revoke", token=fresh["access_token"]).status_code == 200
         assert client.get(resource).status_code == 401
+
+
+def test_mcps_conformance_suite_for_authorization_servers_passes(people, ann, mcp_parts, tmp_path):
+    base, port = people.server.url, free_port()
+    script = npm.node_modules(npm.MCP) / "@modelcontextprotocol/conformance/dist/index.js"
+    named = ["--client-id", "known", "--resource", f"{base}/desks/mine/papers", "--port", str(port)]
+    command = [str(npm.node()), str(script), "authorization", "--url", base, *named, "-o", str(tmp_path)]
+    said: list[str] = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as suite:
+        assert suite.stdout is not None
+        # It tells where a person is to go, and waits for them.
+        for line in suite.stdout:
+            said.append(line)
+            if line.startswith(f"{base}/oauth/authorize?"):
+                page = urlsplit(ann.client.get(line.strip(), follow_redirects=False).headers["location"])
+                answer = ann.client.post("/api/core/authorize", json={"query": page.query, "approve": True}).json()
+                assert httpx.get(answer["redirect_to"], timeout=WAIT).status_code == 200
+    text = "".join(said)
+    assert suite.returncode == 0, text
+    for scenario in ("authorization-server-metadata-endpoint: 2", "authorization-code-grant: 1"):
+        assert f"\u2713 {scenario} passed, 0 failed" in text, text

@@ -76,7 +76,10 @@ class Desk(Plugin):
 
 OAUTH = {
     "clients": {
-        "known": {"name": "Known Ltd", "redirect_uris": ["https://known.example/cb", "http://127.0.0.1/cb"]},
+        "known": {
+            "name": "Known Ltd",
+            "redirect_uris": ["https://known.example/cb", "http://127.0.0.1/cb", "http://127.0.0.1/callback"],
+        },
         "keeper": {"redirect_uris": ["https://keeper.example/cb?way=in"], "secret": "s" * 40},
     },
 }
