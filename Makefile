@@ -28,7 +28,7 @@ serve: $(VENV)/.serve $(PAGE) moorage.toml
 test: lint
 	@scripts/parts want dockerd=docker.io busybox=busybox-static
 	@PYTHONPATH=tests/support $(BIN)/python -m realparts.npm
-	@exec $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup $(ARGS)
+	@exec $(BIN)/pytest -m "not slow" -n $(WORKERS) --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-all: lint
 	@scripts/parts want dockerd=docker.io iptables=iptables debootstrap=debootstrap busybox=busybox-static podman=podman runc=runc catatonit=catatonit

@@ -20,6 +20,19 @@ transports.create_ssl_context = functools.cache(transports.create_ssl_context)
 NETWORK = {"chromium", "docker_engine", "own_docker_engine", "podman"}
 
 
+# What takes longest, one group after the other; begun last, one would go on alone at the end.
+LONG = (
+    "network",
+    "test_opencode_",
+    "test_fuzz",
+    "test_third",
+    "test_guide",
+    "test_files_",
+    "test_tmux_",
+    "test_lifecycle",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: a file's tests stay together, and files that need the machine's network to themselves."""
     groups: dict[object, str] = {}
@@ -28,3 +41,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         groups[item.path] = "network" if used else groups.get(item.path, str(item.path.name))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(groups[item.path]))
+    rank = {
+        group: next((n for n, name in enumerate(LONG) if group.startswith(name)), len(LONG))
+        for group in groups.values()
+    }
+    items.sort(key=lambda item: rank[groups[item.path]])
