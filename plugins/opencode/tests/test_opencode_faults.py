@@ -233,10 +233,8 @@ def check_case(server, ann, case, session, project):
         assert ann.post(path + "/stop").status_code == 204, "it is as any other"
 
 
-SLOW = [pytest.param(moment, marks=pytest.mark.slow) for moment in ("stopping", "upgrading")]
-
-
-@pytest.mark.parametrize("moment", ["starting", *SLOW])
+@pytest.mark.slow  # What the server does then is in the test before, for each of them.
+@pytest.mark.parametrize("moment", ["starting", "stopping", "upgrading"])
 def test_killed_while_it_works(tmp_path, moment):
     """The same with a server that is really caught in the act; the workload goes on without it."""
     with coding(tmp_path, "ann") as server, server.api("ann") as ann:
