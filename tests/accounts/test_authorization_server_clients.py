@@ -17,12 +17,12 @@ import httpx2
 import pytest
 from authlib.integrations.httpx_client import OAuth2Client
 from harness import running
-from lettingin import OAUTH, Program, resources, shown, told
-from mcp.client.auth import OAuthClientProvider, OAuthFlowError
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
+from lettingin import OAUTH, Program, resources, shown
+from mcp.client.auth import OAuthFlowError
 from people import CONFIG
 from realparts import npm
 from realparts.ports import free_port
+from sdklogin import Storage, sdk
 from waits import WAIT
 
 
@@ -317,48 +317,6 @@ def test_the_server_asks_no_address_that_is_not_public_and_no_odd_one(people, an
 
 
 # -- clients that people use ------------------------------------------------------------------------------------
-
-
-class Storage:
-    """What the SDK keeps, in memory."""
-
-    tokens: Any = None
-    client: Any = None
-
-    async def get_tokens(self) -> Any:
-        return self.tokens
-
-    async def set_tokens(self, tokens: Any) -> None:
-        self.tokens = tokens
-
-    async def get_client_info(self) -> Any:
-        return self.client
-
-    async def set_client_info(self, client: Any) -> None:
-        self.client = client
-
-
-def sdk(browser: httpx.Client, url: str, storage: Storage, **more: Any) -> tuple[OAuthClientProvider, list[str]]:
-    """The official SDK's provider, with a person who allows whatever they are asked."""
-    sent: list[str] = []
-    change = more.pop("change", lambda result: result)
-
-    async def redirect(address: str) -> None:
-        sent.append(address)
-
-    async def callback() -> AuthorizationCodeResult:
-        page = urlsplit(browser.get(sent[-1], follow_redirects=False).headers["location"])
-        answer = browser.post("/api/core/authorize", json={"query": page.query, "approve": True}).json()
-        said = told(answer["redirect_to"])
-        return change(AuthorizationCodeResult(code=said["code"], state=said["state"], iss=said["iss"]))
-
-    metadata = OAuthClientMetadata(
-        client_name="SDK",
-        redirect_uris=["http://127.0.0.1:3030/callback"],
-        token_endpoint_auth_method="none",
-        grant_types=["authorization_code", "refresh_token"],
-    )
-    return OAuthClientProvider(url, metadata, storage, redirect, callback, **more), sent
 
 
 async def test_the_mcp_sdk_finds_registers_and_comes_in_and_refreshes(people, ann):

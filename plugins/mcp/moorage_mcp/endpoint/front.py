@@ -19,7 +19,7 @@ from moorage_mcp.endpoint.sessions import Session, Sessions
 from moorage_mcp.gateway.service import Gateway
 from moorage_mcp.links.pool import Pool
 from moorage_mcp.records import Status, WorkspaceInfo
-from moorage_mcp.rights import USE
+from moorage_mcp.rights import USE, VIEW
 from moorage_mcp.wire import headers as names
 from moorage_mcp.wire.eras import MODERN_VERSIONS, Era
 from moorage_mcp.workspaces import Workspaces
@@ -133,6 +133,8 @@ def routes(endpoint: Endpoint, config: McpConfig) -> Routes:
         ("POST", "GET", "DELETE"),
         PATH,
         access=USE.name,
+        resource=True,
+        scopes=(USE.name, VIEW.name),
         limit=LimitClass.PROXIED,
         max_body=config.max_message_bytes,
         timeout=config.start_timeout + config.call_timeout,
