@@ -39,7 +39,7 @@ class Endpoint:
         self._pulse = Pulse(hub.tasks)
         self._running: dict[int, set[asyncio.Task[Any]]] = {}
         """What is under way, by workspace."""
-        lane = Lane(gateway, pool, self.sessions)
+        lane = self._lane = Lane(gateway, pool, self.sessions)
         self._legacy = Legacy(gateway, config, self.sessions, self._pulse, lane)
         self._modern = Modern(gateway, self.parking, self._pulse, lane)
         workspaces.on_change(self._workspace_changed)
@@ -124,6 +124,8 @@ class Endpoint:
         """What it had alone ends with it."""
         if any(session.capabilities.get(name) is not None for name in ASKED):
             self._hub.tasks.spawn(self._pool.close_alone(f"session:{session.id}"), "end servers")
+        if session.via is not None:
+            self._hub.tasks.spawn(self._lane.end(session), "end session")
 
 
 def routes(endpoint: Endpoint, config: McpConfig) -> Routes:

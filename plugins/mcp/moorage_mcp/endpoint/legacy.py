@@ -138,8 +138,6 @@ class Legacy:
     async def delete(self, exchange: Exchange, workspace: WorkspaceInfo) -> None:
         """The client ends its session."""
         session = self._session(exchange, workspace)
-        if session.via is not None:
-            await self._lane.end(session)
         self.sessions.end(session)
         await exchange.answer(200)
 

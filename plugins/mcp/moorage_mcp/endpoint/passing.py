@@ -93,8 +93,11 @@ class Lane:
         upstream = self._still(workspace, session, who)
         if self._gateway.passage(workspace, who, Era.LEGACY, message.method) is None:
             return False
-        more = _own(session)
-        await self._called(exchange, workspace, who, message, body, upstream, Era.LEGACY, more, session)
+        session.streams += 1
+        try:
+            await self._called(exchange, workspace, who, message, body, upstream, Era.LEGACY, _own(session), session)
+        finally:
+            session.streams -= 1
         return True
 
     async def session_message(
