@@ -141,7 +141,6 @@ def routes(endpoint: Endpoint, config: McpConfig) -> Routes:
         max_body=config.max_message_bytes,
         timeout=config.start_timeout + config.call_timeout,
         same_origin=True,
-        resource=True,
         answer=dict[str, Any],
         also_types=(names.STREAM_TYPE,),
         answers={202: None},
