@@ -54,12 +54,14 @@ CONFIG = {
     # No lockout: it would hide what comes after it.
     "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 1_000_000},
     "plugins": {
+        # Nothing is run of what is made up.
+        "mcp": {"enabled": True, "required": True, "provided": False, "runtime": "docker"},
         "opencode": {"enabled": True, "max_running_per_user": 4},
         "tmux": {"enabled": True, "mount": "/tmux"},
     },
     "runtimes": {"process": {"isolation": "none"}},
 }
-DOCUMENTS = ["chat", "chrote", "core", "octo", "octoprox", "orbital", "plugin-opencode", "plugin-tmux"]
+DOCUMENTS = ["chat", "chrote", "core", "octo", "octoprox", "orbital", "plugin-mcp", "plugin-opencode", "plugin-tmux"]
 ENDS_ITS_OWN_LOGIN = {
     "/api/auth/logout",
     "/auth/logout",
@@ -146,6 +148,11 @@ class Target:
                 named += [str(data[name]) for name in NAMING if name in data]
                 codes += [data[name] for name in ("code", "token") if name in data and "api_key" not in data]
                 key = data.get("api_key", key)
+            workspace = client.post("/api/v1/workspaces", json={"name": f"fuzz{next(self.numbers)}"}).json()["data"]
+            upstreams = f"/api/v1/workspaces/{workspace['id']}/upstreams"
+            program = {"name": "s", "kind": "stdio", "command": ["none"], "enabled": False}
+            upstream = client.post(upstreams, json=program).json()["data"]
+            named += [str(workspace["id"]), workspace["pid"], str(upstream["id"])]
             terminal = client.post("/tmux/api/sessions", json={}).json()["session"]["name"]
             project: dict[str, str] = {"name": "fuzzed"}
             session = client.post("/api/sessions/get-or-create", json=project)
