@@ -6,7 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import mcp_types as types
 import pytest
+from mcp import MCPError
+from mcp.server.lowlevel import Server
 from mcpgateway import LEGACY, MODERN, Bench, Client, caller, until
 from moorage_mcp.records import Kind
 from moorage_mcp.wire.jsonrpc import RpcError
@@ -89,3 +92,87 @@ async def test_a_question_that_nobody_answers_ends_as_the_tools_error_or_ours(be
     with pytest.raises(RpcError) as modern:
         await bench.call(LEGACY, "b__test_elicitation", {"message": "?"}, asker)
     assert modern.value.data["reason"] == "no_answer"
+
+
+async def test_a_clients_changed_roots_reach_the_servers_that_know_it(bench: Bench) -> None:
+    told: list[str] = []
+
+    async def changed(ctx: Any, params: Any) -> None:
+        told.append("roots")
+
+    async def tools(ctx: Any, params: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[])
+
+    def make() -> Any:
+        return Server("s", version="1", on_list_tools=tools, on_roots_list_changed=changed)
+
+    bench.make(bench.upstream("a", LEGACY, make))
+    method, asker = "notifications/roots/list_changed", Client(LEGACY, roots_list={"roots": []})
+    who = caller(session="s1")
+    await bench.ask(LEGACY, "tools/list", {}, asker, by=who)
+    await bench.gateway.tell(bench.workspace, who, LEGACY, method, {}, asker)
+    await until(lambda: told == ["roots"])
+    # Without a connection of its own, nobody would know whose roots they are.
+    await bench.gateway.tell(bench.workspace, caller(), LEGACY, method, {}, Client(LEGACY))
+    await bench.ask(LEGACY, "tools/list", {}, asker, by=who)
+    assert told == ["roots"]
+
+
+async def test_a_subscription_is_taken_up_again_when_its_server_comes_back(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY))
+    told: list[str] = []
+    uri = "test://watched-resource"
+    stop = await bench.gateway.listen(
+        bench.workspace,
+        caller(),
+        LEGACY,
+        {"resourceSubscriptions": [uri]},
+        lambda method, params: told.append(method),
+        Client(LEGACY),
+    )
+    await bench.pool.stop("a")
+    await until(lambda: len(bench.pool.running["a"]) == 2 and bench.pool.running["a"][1].subscribers.get(uri))
+    await bench.call(LEGACY, "touch_resource", {"uri": uri})
+    await until(lambda: told == ["notifications/resources/updated"])
+    stop()
+
+
+async def test_nobody_listens_to_a_modern_server_for_nobody(bench: Bench) -> None:
+    bench.make(bench.upstream("a", MODERN))
+    streams: list[Any] = []
+    await bench.ask(MODERN, "tools/list")
+    (link,) = bench.pool.links.values()
+    listen = link.listen
+
+    async def counted(wanted: Any, listener: Any) -> Any:
+        end = await listen(wanted, listener)
+        streams.append(wanted)
+        return lambda: (streams.remove(wanted), end())
+
+    link.listen = counted  # type: ignore[method-assign]
+    await bench.ask(MODERN, "tools/list")
+    assert streams == []
+    told: list[str] = []
+    stop = await bench.gateway.listen(
+        bench.workspace, caller(), MODERN, {"toolsListChanged": True}, lambda method, _: told.append(method), Client()
+    )
+    await until(lambda: streams == [{"toolsListChanged": True}])
+    await bench.call(MODERN, "test_trigger_tool_change")
+    await until(lambda: told == ["notifications/tools/list_changed"])
+    stop()
+    assert streams == []
+
+
+async def test_a_resource_that_cannot_be_subscribed_to_is_told(bench: Bench) -> None:
+    async def subscribe(ctx: Any, params: Any) -> Any:
+        raise MCPError(-32002, "No such resource", {"uri": str(params.uri)})
+
+    def make() -> Any:
+        return Server("s", version="1", on_subscribe_resource=subscribe)
+
+    bench.make(bench.upstream("a", LEGACY, make))
+    wanted = {"resourceSubscriptions": ["x://y"]}
+    for client, code in ((LEGACY, -32002), (MODERN, -32602)):
+        with pytest.raises(RpcError, match="No such resource") as found:
+            await bench.gateway.listen(bench.workspace, caller(), client, wanted, lambda *_: None, Client(client))
+        assert found.value.code == code

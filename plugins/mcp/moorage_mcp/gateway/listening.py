@@ -206,10 +206,18 @@ class Watches:
                         stop()
             except (RpcError, LinkClosed, TimeoutError) as error:
                 if not ready.done():
-                    ready.set_exception(error if isinstance(error, RpcError) else gone(upstream, error))
+                    ready.set_exception(self._told(watcher, upstream, uris, error))
                     return
             await asyncio.sleep(pause)
             pause = min(most, pause * 2)
+
+    def _told(self, watcher: _Watcher, upstream: UpstreamInfo, uris: Sequence[str], error: BaseException) -> RpcError:
+        """Why a resource cannot be subscribed to, in the client's era."""
+        if not isinstance(error, RpcError):
+            return gone(upstream, error)
+        server = self._reach.era(upstream) or watcher.era
+        asked = {"uri": uris[0]} if len(uris) == 1 else {}
+        return translate.error("resources/subscribe", error, asked, server=server, client=watcher.era)
 
     def _hush(self, key: SeatKey) -> None:
         """Nobody of a seat listens any more: a modern server's stream ends when nobody else does."""
