@@ -267,7 +267,9 @@ class Scripted:
         body = await reader.readexactly(int(fields.get("content-length", 0)))
         found = json.loads(body) if body else None
         self.requests.append((first.split()[0], fields, found))
-        if first.startswith("GET"):
+        if first.startswith("GET") and fields.get("mcp-session-id") in self.lost:
+            writer.write(page(b"", 404))
+        elif first.startswith("GET"):
             await self._get(writer)
         else:
             writer.write(await self._answer(fields, found))
@@ -325,6 +327,23 @@ async def test_a_lost_session_is_begun_anew_once_for_all() -> None:
         end()
     assert server.requests[-1][0] == "DELETE"
     assert server.requests[-1][1]["mcp-session-id"] == "s3"
+
+
+async def test_a_session_that_is_lost_while_somebody_listens() -> None:
+    heard = asyncio.Queue[str]()
+    async with Scripted() as server, linked(server.url) as link:
+        await link.listen({"toolsListChanged": True}, lambda method, _: heard.put_nowait(method))
+        while server.streams < 1:
+            await asyncio.sleep(0.01)
+        server.lost.add("s1")
+        server.stream.put_nowait(b"retry: 10\n\n")
+        server.stream.put_nowait(b"")
+        while server.streams < 2:
+            await asyncio.sleep(0.01)
+        assert server.requests[-1][1]["mcp-session-id"] == "s2"
+        changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}
+        server.stream.put_nowait(b"data: %b\n\n" % json.dumps(changed).encode())
+        assert await heard.get() == "notifications/tools/list_changed"
 
 
 async def test_the_stream_for_what_belongs_to_no_request() -> None:

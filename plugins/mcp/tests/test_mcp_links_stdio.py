@@ -309,6 +309,26 @@ async def test_a_server_that_says_nothing_when_it_is_asked_for_the_newer_era() -
         assert (link.server.era, link.server.version) == (Era.LEGACY, "2024-11-05")
 
 
+async def test_a_server_of_both_eras_that_begins_slowly() -> None:
+    """It is asked in the newer era, then in the older one, and answers the first."""
+    code = (
+        "import sys, json, time\n"
+        "sys.stdin.readline()\n"
+        "time.sleep(1.2)\n"
+        "for line in sys.stdin:\n"
+        "    found = json.loads(line)\n"
+        "    if 'id' not in found:\n"
+        "        continue\n"
+        "    if found['method'] == 'initialize':\n"
+        "        more = {'error': {'code': -32022, 'message': 'No', 'data': {'supported': ['2026-07-28']}}}\n"
+        "    else:\n"
+        "        more = {'result': {'supportedVersions': ['2026-07-28'], 'capabilities': {}, 'ttlMs': 0}}\n"
+        "    print(json.dumps({'jsonrpc': '2.0', 'id': found['id'], **more}), flush=True)\n"
+    )
+    async with linked([sys.executable, "-c", code], timeout=2) as (link, _, _):
+        assert link.server.era is Era.MODERN
+
+
 async def test_a_server_that_never_answers() -> None:
     with pytest.raises(TimeoutError):
         async with linked(faulty("--start", "silent"), timeout=0.5):

@@ -75,12 +75,20 @@ class Connector:
 
     async def _stdio(self, program: Exec, wish: Wish, timeout: float) -> Link:
         transport = Stdio(program, self._limit, self._spawn, self._dropped)
+        probing = min(PROBE_SECONDS, timeout / 2)
         try:
-            if wish.era is not Era.LEGACY:
-                found = await self._probe(transport, wish, min(PROBE_SECONDS, timeout / 2))
-                if found is not None:
-                    return ModernLink(transport, found, wish.client_info, self._spawn)
-            return await self._legacy(transport, wish, timeout)
+            if wish.era is not Era.LEGACY and (found := await self._probe(transport, wish, probing)) is not None:
+                return ModernLink(transport, found, wish.client_info, self._spawn)
+            try:
+                return await self._legacy(transport, wish, timeout)
+            except RpcError as error:
+                # One of both eras, that began too slowly: the question came too late for us, but it was the first.
+                if error.code != UNSUPPORTED_VERSION or wish.era is Era.LEGACY:
+                    raise
+            found = await self._probe(transport, wish, probing)
+            if found is None:
+                raise LinkClosed("the server speaks no version of MCP that we know")
+            return ModernLink(transport, found, wish.client_info, self._spawn)
         except BaseException:
             await transport.close()
             raise
@@ -114,11 +122,7 @@ class Connector:
             raise LinkClosed("the server does not speak the newer era of MCP")
         identity = {"capabilities": dict(wish.capabilities), "clientInfo": wish.client_info}
         link = LegacyLink(transport, identity, self._spawn, alone=wish.alone, asker=wish.asker)
-        try:
-            await link.open(timeout)
-        except BaseException:
-            await link.close()
-            raise
+        await link.open(timeout)
         return link
 
     async def _probe(self, transport: Transport, wish: Wish, timeout: float) -> ServerInfo | None:

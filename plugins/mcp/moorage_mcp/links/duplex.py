@@ -36,6 +36,7 @@ class Duplex:
 
     def __init__(self, dropped: Callable[[], None] = lambda: None) -> None:
         self.strays: Strays = lambda message: None
+        self.lost: Callable[[], None] = lambda: None
         self.closed = asyncio.Event()
         self.why = "the connection was closed"
         self._dropped = dropped

@@ -17,6 +17,7 @@ from moorage_mcp.wire.jsonrpc import Message, Notification, Params, Request, Rpc
 MAX_UNDER_WAY = 1024
 TELL_SECONDS = 10.0
 SUBSCRIBE_SECONDS = 10.0
+RENEW_SECONDS = 30.0
 _LISTS = {
     "notifications/tools/list_changed": "toolsListChanged",
     "notifications/prompts/list_changed": "promptsListChanged",
@@ -29,9 +30,10 @@ class SessionLost(Exception):
 
 
 class LegacyTransport(Transport, Protocol):
-    """A transport with what the older era alone has."""
+    """A transport with what the older era alone has. lost: told that the session was lost, between requests."""
 
     strays: Strays
+    lost: Callable[[], None]
 
     def begun(self, version: str) -> None:
         """`initialize` has been answered."""
@@ -75,7 +77,7 @@ class LegacyLink:
         self._age = 0
         self._renewing, self._subscribing, self._leveling = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
         self._ended = asyncio.Event()
-        transport.strays = self._stray
+        transport.strays, transport.lost = self._stray, self._lost
 
     async def open(self, timeout: float) -> None:
         """`initialize`. LinkClosed, RpcError, TimeoutError."""
@@ -172,6 +174,17 @@ class LegacyLink:
                     await self._exchange("resources/subscribe", {"uri": uri}, Nobody(), timeout)
                 except RpcError:
                     continue
+
+    def _lost(self) -> None:
+        """Who listens must not wait for the next request to hear of changes again."""
+        if not self._ended.is_set():
+            self._tasks(self._renew_quietly(self._age), "begin a session anew")
+
+    async def _renew_quietly(self, age: int) -> None:
+        try:
+            await self._renew(age, RENEW_SECONDS)
+        except (LinkClosed, RpcError, SessionLost, TimeoutError):
+            pass  # The next request tries again, and says so.
 
     async def _set_level(self, level: str | None, timeout: float) -> None:
         """Log messages as its client wants them; when there are several clients, as who wants the most of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -117,6 +117,7 @@ class LegacyHttp:
         self._server = server
         self._tasks = Tasks(spawn)
         self.strays: Strays = lambda message: None
+        self.lost: Callable[[], None] = lambda: None
         self._running = Breakable()
         self._session: str | None = None
         self._version: str | None = None
@@ -193,7 +194,7 @@ class LegacyHttp:
             self._hearing = self._tasks(self._hear(), "hear a server")
 
     async def _hear(self) -> None:
-        stream, (pause, longest) = _Stream(), GET_PAUSES
+        stream, (pause, longest), began = _Stream(), GET_PAUSES, False
         while True:
             shown = self._headers(_STREAM)
             if stream.last_id is not None:
@@ -201,8 +202,11 @@ class LegacyHttp:
             try:
                 answer = await self._server.send("GET", shown, b"")
                 if answer.status in (400, 404, 405, 501) or (answer.status == 200 and not answer.streamed):
-                    answer.close()  # It has none, or does not know the session: the next request will find that out.
+                    answer.close()  # It has none.
+                    if answer.status == 404 and self._session is not None and began:
+                        self.lost()
                     return
+                began = True
                 if answer.status == 200:
                     pause = GET_PAUSES[0]
                     await stream.read(answer, self._server.limit, self._heard, None)
