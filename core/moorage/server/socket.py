@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Gener
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
+
 from moorage.access import Actor
 from moorage.context import RequestInfo
 from moorage.errors import MoorageError
@@ -18,6 +20,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Coroutine[Any, Any, None]]
 
+_log = structlog.get_logger("moorage.server")
 OUTBOX_BYTES = 1 << 20
 CLOSE_TIMEOUT = 5.0
 EVICT_SECONDS = 5.0
@@ -123,8 +126,8 @@ class Socket:
             self._gone(first)
         try:
             await self._send({"type": "websocket.accept", "subprotocol": subprotocol, "headers": []})
-        except OSError:
-            self._lost()
+        except OSError as error:
+            self._lost(error)
             raise SocketClosed from None
         self.accepted = True
 
@@ -184,8 +187,8 @@ class Socket:
                 waiting = step.send(None)
             except StopIteration:
                 return True
-            except Exception:
-                self._lost()
+            except Exception as error:
+                self._lost(error)
                 return False
             self._pending += size
             self._drained.clear()
@@ -218,16 +221,17 @@ class Socket:
                 await self._send(message)
                 size = len(message.get("text") or message.get("bytes") or b"")
                 self._pending = max(0, self._pending - size)
-        except Exception:
-            self._lost()
+        except Exception as error:
+            self._lost(error)
         finally:
             self._writer = None
             if self._outbox and not self.closed:
                 self._forget_outbox()
             self._drained.set()
 
-    def _lost(self) -> None:
+    def _lost(self, error: Exception) -> None:
         """The transport failed under us: the reader will see the disconnect."""
+        _log.debug("a message could not be sent", path=self.info.template, reason=repr(error))
         self.close_code = self.close_code or 1006
         self._forget_outbox()
 

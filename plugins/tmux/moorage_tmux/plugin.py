@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import Iterable
 
@@ -15,6 +16,7 @@ from moorage_tmux.service import Terminals
 from moorage_tmux.tmux import Tmux
 
 OLDEST = (3, 2)
+VERSION_SECONDS, VERSION_TRIES = 5.0, 3
 _VERSION = re.compile(r"tmux (?:next-)?(\d+)\.(\d+)")
 
 
@@ -77,23 +79,40 @@ class TmuxPlugin(Plugin):
 
 
 async def tmux_version(tmux: Tmux) -> str:
-    """What `tmux -V` says. RuntimeError for the operator when there is none, or it is too old."""
-    try:
-        process = await asyncio.create_subprocess_exec(
-            tmux.binary, "-V", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=tmux.environment()
-        )
-        async with asyncio.timeout(5):
-            out, _ = await process.communicate()
-    except OSError as error:
-        raise RuntimeError(
-            f"{tmux.binary} cannot be run ({error.strerror}): install tmux 3.2 or newer "
-            "(Debian: apt install tmux), or set [plugins.tmux] tmux_binary"
-        ) from error
-    except TimeoutError as error:
-        process.kill()
-        raise RuntimeError(f"{tmux.binary} -V did not end within 5 s") from error
-    said = out.decode("utf-8", "replace").strip()
+    """What `tmux -V` says. RuntimeError for the operator when there is none, when it is too old, or does not answer."""
+    said = ""
+    for left in reversed(range(VERSION_TRIES)):
+        try:
+            said = await _ask_version(tmux)
+            break
+        except TimeoutError as error:  # Before OSError, of which it is one.
+            if not left:
+                raise RuntimeError(
+                    f"{tmux.binary} -V did not answer within {VERSION_SECONDS:g} s, {VERSION_TRIES} times: "
+                    "is this machine busy?"
+                ) from error
+        except OSError as error:
+            raise RuntimeError(
+                f"{tmux.binary} cannot be run ({error.strerror}): install tmux 3.2 or newer "
+                "(Debian: apt install tmux), or set [plugins.tmux] tmux_binary"
+            ) from error
     match = _VERSION.match(said)
     if match and (int(match[1]), int(match[2])) < OLDEST:
         raise RuntimeError(f"{said} is too old: tmux 3.2 or newer is needed for control mode's flow control")
     return said
+
+
+async def _ask_version(tmux: Tmux) -> str:
+    """OSError when it cannot be run; TimeoutError after VERSION_SECONDS."""
+    process = await asyncio.create_subprocess_exec(
+        tmux.binary, "-V", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=tmux.environment()
+    )
+    try:
+        async with asyncio.timeout(VERSION_SECONDS):
+            out, _ = await process.communicate()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        raise
+    return out.decode("utf-8", "replace").strip()

@@ -536,6 +536,25 @@ async def test_no_tmux_to_run():
         await tmux_version(Tmux(binary="no-such-tmux"))
 
 
+async def test_a_tmux_that_is_slow_to_say_its_version(tmp_path, monkeypatch):
+    from moorage_tmux import plugin
+
+    monkeypatch.setattr(plugin, "VERSION_SECONDS", 2.0)
+    slow = tmp_path / "tmux"
+    slow.write_text(f"#!/bin/sh\necho >>{tmp_path}/asked\n[ -e {tmp_path}/well ] || exec sleep 1000\necho tmux 3.4\n")
+    slow.chmod(0o755)
+    asking = asyncio.create_task(plugin.tmux_version(Tmux(binary=str(slow))))
+    async with asyncio.timeout(WAIT):
+        while not (tmp_path / "asked").exists():
+            await asyncio.sleep(0.02)
+    (tmp_path / "well").touch()
+    assert await asking == "tmux 3.4", "asked again"
+    (tmp_path / "well").unlink()
+    monkeypatch.setattr(plugin, "VERSION_SECONDS", 0.1)
+    with pytest.raises(RuntimeError, match="is this machine busy"):
+        await plugin.tmux_version(Tmux(binary=str(slow)))
+
+
 async def test_a_target_is_an_id_or_nothing(tmux_server, engine):
     tmux_server.new("main")
     watch = await engine.watch("main")

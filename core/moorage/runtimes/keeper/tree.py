@@ -12,11 +12,11 @@ TICKS = os.sysconf("SC_CLK_TCK")
 def descendants(root: int) -> list[int]:
     """All living descendants of a process, parents first; without `root` itself."""
     found: list[int] = []
-    todo = [root]
-    while todo:
-        fresh = children(todo.pop())
+    parents = [root]
+    while parents:
+        fresh = children(parents.pop())
         found += fresh
-        todo += fresh
+        parents += fresh
     return found
 
 

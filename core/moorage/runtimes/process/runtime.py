@@ -227,5 +227,6 @@ class ProcessRuntime:
         self._turns.discard(task)
         if self._last.get(name) is task:
             del self._last[name]
-        if not task.cancelled():
-            task.exception()  # Who waited was told; if nobody waits any more, nobody need be.
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Who waited was told; if nobody waits any more, nobody need be.
+            _log.debug("work on a workload failed", workload=name, reason=repr(error))

@@ -140,7 +140,12 @@ class Workload:
             return
         self._shared.ports.adopt(self.spec.name, self._state.get("ports", {}).values())
         self._watch = asyncio.get_running_loop().create_task(self._follow(control), name=f"workload:{self.spec.name}")
-        self._watch.add_done_callback(lambda _: control.close())
+        self._watch.add_done_callback(lambda watch: self._watched(watch, control))
+
+    def _watched(self, watch: asyncio.Task[None], control: Control) -> None:
+        control.close()
+        if not watch.cancelled() and (error := watch.exception()) is not None:
+            _log.error("the end of a workload was missed", workload=self.spec.name, exc_info=error)
 
     async def _follow(self, control: Control) -> None:
         """Until the keeper tells the end, or is gone itself."""

@@ -172,10 +172,10 @@ class Cage:
         The name is None when the path ends in a folder that is open already (by `..`, or the workspace itself).
         """
         folders = [Fd(os.dup(self.fd.number))]
-        todo, links, last = list(reversed(parts)), 0, None
+        ahead, links, last = list(reversed(parts)), 0, None
         try:
-            while todo:
-                name = todo.pop()
+            while ahead:
+                name = ahead.pop()
                 if name in (b"", b"."):
                     continue
                 if name == b"..":
@@ -192,13 +192,13 @@ class Cage:
                         goal = self._inside(goal)
                         while len(folders) > 1:
                             folders.pop().close()
-                    todo.extend(reversed(goal.split(b"/")))
-                elif any(part not in (b"", b".") for part in todo):
+                    ahead.extend(reversed(goal.split(b"/")))
+                elif any(part not in (b"", b".") for part in ahead):
                     if len(folders) >= MAX_WALK:
                         raise invalid("Invalid path: too deep")
                     folders.append(Fd(os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=folders[-1].number)))
                 else:
-                    last, todo = name, []
+                    last, ahead = name, []
             yield folders, last
         finally:
             for folder in folders:

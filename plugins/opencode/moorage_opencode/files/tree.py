@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from moorage.api import MoorageError
+
 from moorage_opencode.files.confine import Cage, Fd, listing
 from moorage_opencode.files.paths import Parts, encoded, shown, shown_path
 from moorage_opencode.files.pool import Stop
@@ -70,10 +72,10 @@ def tree(cage: Cage, base: Parts, parts: Parts, wanted: Wanted, stop: Stop) -> T
     if not wanted.depth:
         return found
     below = Cage.at(first)  # A link may have led here: what is below is opened from the real place.
-    todo: deque[tuple[Parts, Node | None]] = deque([((), None)])
-    while todo:
+    unread: deque[tuple[Parts, Node | None]] = deque([((), None)])
+    while unread:
         stop.check()
-        inner, node = todo.popleft()
+        inner, node = unread.popleft()
         try:
             names, cut = _names(below, inner, wanted, cage, base + parts, stop)
         except OSError:
@@ -87,7 +89,7 @@ def tree(cage: Cage, base: Parts, parts: Parts, wanted: Wanted, stop: Stop) -> T
         for entry in names:
             entries.append(_node(entry, (*parts, *inner)))
             if entry.folder and not entry.link and len(inner) + 1 < wanted.depth:
-                todo.append(((*inner, entry.name), entries[-1]))
+                unread.append(((*inner, entry.name), entries[-1]))
         if node is None:
             found.nodes = entries
         else:
@@ -145,7 +147,7 @@ def _leads_to_folder(cage: Cage, parts: Parts) -> bool:
     try:
         with cage.open(parts) as fd:
             return stat.S_ISDIR(os.fstat(fd.number).st_mode)
-    except Exception:
+    except (MoorageError, OSError):
         return False  # Broken, or out of the workspace: a link and no more.
 
 
@@ -173,10 +175,10 @@ def _node(entry: _Entry, above: Parts) -> Node:
 def _flat(nodes: list[Node]) -> list[Node]:
     """All files of a tree, without the folders."""
     files: list[Node] = []
-    todo = list(nodes)
-    while todo:
-        node = todo.pop()
+    uncounted = list(nodes)
+    while uncounted:
+        node = uncounted.pop()
         if node["type"] == "file":
             files.append(node)
-        todo += node.get("children", ())
+        uncounted += node.get("children", ())
     return files

@@ -200,18 +200,18 @@ class Watched:
     async def _scan_new(self) -> None:
         try:
             while self._to_scan:
-                todo, self._to_scan = self._to_scan, []
-                await self._scan(todo, tell=True)
+                folders, self._to_scan = self._to_scan, []
+                await self._scan(folders, tell=True)
         except (OSError, Unavailable):
             self._lose()
         finally:
             self._scanning = None
             self._early.clear()
 
-    async def _scan(self, todo: list[Parts], *, tell: bool) -> None:
+    async def _scan(self, folders: list[Parts], *, tell: bool) -> None:
         """Watch folders and those below. tell: what is in them is new to those who watch."""
         with stopping() as stop:
-            scanned, full = await self._pool.run(self.key, lambda: self._look(todo, stop))
+            scanned, full = await self._pool.run(self.key, lambda: self._look(folders, stop))
         if self._inotify.fd.number < 0:
             return
         for one in scanned:
@@ -231,16 +231,16 @@ class Watched:
             self.full = True
             self._lose()
 
-    def _look(self, todo: list[Parts], stop: Stop) -> tuple[list[_Scanned], bool]:
+    def _look(self, folders: list[Parts], stop: Stop) -> tuple[list[_Scanned], bool]:
         """In a thread: set watches, then list, so that nothing falls between."""
         assert self._top is not None
         cage = Cage.at(self._top)
         scanned: list[_Scanned] = []
         names = self._names
-        todo = list(todo)
-        while todo:
+        folders = list(folders)
+        while folders:
             stop.check()
-            path = todo.pop()
+            path = folders.pop()
             if len(self._folders) + len(scanned) >= MAX_WATCHES or names > MAX_NAMES:
                 return scanned, True
             try:
@@ -255,7 +255,7 @@ class Watched:
                 continue
             names += len(found)
             scanned.append(_Scanned(watch, _Folder(path, found)))
-            todo += [(*path, name) for name, is_folder in found.items() if is_folder]
+            folders += [(*path, name) for name, is_folder in found.items() if is_folder]
         return scanned, False
 
 

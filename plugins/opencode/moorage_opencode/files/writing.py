@@ -217,15 +217,15 @@ def _empty(top: Fd, stop: Stop) -> None:
     What lies deeper than that is moved up to the top first, and is then not deep any more.
     """
     stack: list[tuple[Fd, bytes, int]] = [(top, b"", 0)]
-    todo: list[list[bytes]] = [_delete_files(top, stop)]
+    levels: list[list[bytes]] = [_delete_files(top, stop)]
     while stack:
         stop.check()
         fd, name, passes = stack[-1]
-        if not todo[-1]:
-            todo[-1] = _delete_files(fd, stop)
-            if not todo[-1]:
+        if not levels[-1]:
+            levels[-1] = _delete_files(fd, stop)
+            if not levels[-1]:
                 stack.pop()
-                todo.pop()
+                levels.pop()
                 fd.close()
                 if stack:
                     _remove_folder(stack[-1][0], name)
@@ -233,7 +233,7 @@ def _empty(top: Fd, stop: Stop) -> None:
             if passes >= _PASSES:
                 raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY))
             stack[-1] = (fd, name, passes + 1)
-        inner = todo[-1].pop()
+        inner = levels[-1].pop()
         if len(stack) >= _DEPTH:
             os.rename(inner, _temporary(), src_dir_fd=fd.number, dst_dir_fd=top.number)
             continue
@@ -242,7 +242,7 @@ def _empty(top: Fd, stop: Stop) -> None:
         except (FileNotFoundError, NotADirectoryError):
             continue  # Exchanged or gone: the next pass sees.
         stack.append((opened, inner, 0))
-        todo.append(_delete_files(opened, stop))
+        levels.append(_delete_files(opened, stop))
 
 
 def _remove_folder(above: Fd, name: bytes) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, cast
 
-from moorage.api import PayloadTooLarge
+from moorage.api import MoorageError, PayloadTooLarge
 
 from moorage_opencode.files.confine import Cage, Fd, listing, regular
 from moorage_opencode.files.paths import Parts, shown
@@ -74,10 +74,10 @@ class Archive:
                 return
             top = listing(fd)
         below = Cage.at(top)  # A link may have led here: what is below is listed from the real place.
-        todo: list[Parts] = [()]
-        while todo:
+        unread: list[Parts] = [()]
+        while unread:
             self._stop.check()
-            inner = todo.pop()
+            inner = unread.pop()
             names = _names(below, inner)
             if names is None:
                 yield (*start, *inner)
@@ -85,7 +85,7 @@ class Archive:
             if start or inner:
                 yield (*start, *inner, b"")
             if len(inner) < MAX_DEPTH:
-                todo += [(*inner, name) for name in sorted(names, reverse=True)]
+                unread += [(*inner, name) for name in sorted(names, reverse=True)]
 
     def _add(self, archive: zipfile.ZipFile, parts: Parts, name: Parts) -> Iterator[bytes]:
         self._entries += 1
@@ -102,7 +102,7 @@ class Archive:
                     if not stat.S_ISREG(os.fstat(fd.number).st_mode):
                         return
                     opened, about = regular(fd)
-        except Exception:
+        except (MoorageError, OSError):
             return  # Gone, a link out, or not to be read.
         info = _info(text, about)
         if opened is None:
