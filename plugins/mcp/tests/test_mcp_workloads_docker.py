@@ -172,3 +172,25 @@ async def test_an_engine_that_goes_away_takes_its_servers_and_comes_back(
         async with asyncio.timeout(WAIT):
             while len(engine.docker("ps", "-aq").stdout.split()) > 1:
                 await asyncio.sleep(0.2)
+
+
+async def test_the_folder_is_made_over_to_the_containers_user(
+    moorage_server: MakeServer, docker_engine: DockerEngine, busybox_image: str
+) -> None:
+    docker = {"enabled": True, "url": docker_engine.url, "user": "1234:1234"}
+    async with (
+        moorage_server(McpPlugin, config={"runtimes": {"docker": docker}}) as server,
+        workloads(server) as all_of_them,
+    ):
+        # The server's folders are for its own user; the engine, which mounts them, is root.
+        program = await all_of_them.exec(workspace(), upstream(*SHELL, "id -u; touch made && cat .git/HEAD; exec cat"))
+        said = b""
+        while said.count(b"\n") < 2:
+            part = await program.read()
+            assert part, (said, await program.why())
+            said += part
+        assert said == b"1234\nref: refs/heads/main\n"
+        folder = await all_of_them.folder(workspace())
+        assert {path.stat().st_uid for path in (folder.parent, folder, folder / "made", folder / ".git/HEAD")} == {1234}
+        await all_of_them.purge(workspace())
+        assert not folder.parent.exists()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from mcp.server.mcpserver.exceptions import ToolError
@@ -27,7 +29,7 @@ _CHANGES: dict[str, Any] = {
 _HEADER = re.compile(rb"# (branch\.(?:oid|head|upstream|ab)) (.*)")
 
 Context = Annotated[int, Field(ge=0, le=1000, description="Lines around each change")]
-Paths = Annotated[list[str], Field(max_length=1000, description="Only these files and folders")]
+Files = Annotated[list[str], Field(max_length=1000, description="Only these files and folders")]
 Revision = Annotated[str, Field(max_length=500, description="A branch, tag, commit or the like")]
 
 
@@ -46,11 +48,11 @@ class GitTools:
             )
         return _status(said.data, said.truncated)
 
-    def git_diff_unstaged(self, context_lines: Context = 3, files: Paths = []) -> shapes.GitText:  # noqa: B006
+    def git_diff_unstaged(self, context_lines: Context = 3, files: Files = []) -> shapes.GitText:  # noqa: B006
         """Changes in the workspace that are not staged."""
         return self._diff(context_lines, files)
 
-    def git_diff_staged(self, context_lines: Context = 3, files: Paths = []) -> shapes.GitText:  # noqa: B006
+    def git_diff_staged(self, context_lines: Context = 3, files: Files = []) -> shapes.GitText:  # noqa: B006
         """Changes that are staged for the next commit."""
         return self._diff(context_lines, files, "--cached")
 
@@ -58,7 +60,7 @@ class GitTools:
         self,
         target: Annotated[str, Field(max_length=500, description="A branch, a commit, or a range such as main..topic")],
         context_lines: Context = 3,
-        files: Paths = [],  # noqa: B006
+        files: Files = [],  # noqa: B006
     ) -> shapes.GitText:
         """Differences between the workspace and a branch or commit, or between two of them."""
         return self._diff(context_lines, files, _no_option(target, "target"))
@@ -67,7 +69,7 @@ class GitTools:
         # mcp-server-git would run a repository's diff program, and hold a difference of any size in memory.
         plain = ("--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=all", f"--unified={context}")
         with self._ready():
-            said = self._git.call("diff", *plain, *what, "--", *files, limit=MAX_TEXT)
+            said = self._git.call("diff", *plain, *what, "--", *map(self._name, files), limit=MAX_TEXT)
         return shapes.GitText(text=said.data.decode("utf-8", "replace"), truncated=said.truncated)
 
     def git_log(
@@ -104,7 +106,7 @@ class GitTools:
     ) -> shapes.Done:
         """Stage files for the next commit, deleted ones too."""
         with self._ready():
-            return shapes.Done(message=self._borrowed("git_add", [_relative(file) for file in files]))
+            return shapes.Done(message=self._borrowed("git_add", [self._name(file) for file in files]))
 
     def git_reset(self) -> shapes.Done:
         """Take everything that is staged out of the next commit; files stay as they are."""
@@ -167,6 +169,13 @@ class GitTools:
             self._git.call("init", "--quiet", "--template=", f"--initial-branch={initial_branch}")
         return shapes.Done(message=f"The workspace is a git repository now, on branch {initial_branch}")
 
+    def _name(self, path: str) -> str:
+        """A path as git takes it: bytes that are no text, which clients write `\\xNN`, as they are. ToolError."""
+        if "\0" in path or not path:
+            raise ToolError("A path cannot be empty or have a NUL in it")
+        other = paths.raw(path.encode("utf-8", "surrogatepass"))
+        return path if other is None or os.path.lexists(Path(self._git.folder, path)) else os.fsdecode(other)
+
     def _check_branch(self, name: str) -> None:
         """ToolError for what git takes for no name of a branch."""
         if self._git.run("check-ref-format", "--branch", _no_option(name, "branch")).code != 0:
@@ -204,12 +213,6 @@ def _no_option(value: str, what: str) -> str:
     if value.startswith("-") or not value or "\0" in value:
         raise ToolError(f"The {what} cannot be empty, begin with -, or have a NUL in it")
     return value
-
-
-def _relative(path: str) -> str:
-    if "\0" in path or not path:
-        raise ToolError("A path cannot be empty or have a NUL in it")
-    return path
 
 
 def _text(text: str) -> shapes.GitText:

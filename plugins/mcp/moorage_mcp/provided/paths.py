@@ -10,7 +10,8 @@ MAX_PATH = 4000
 """Bytes: Linux takes no more than 4095."""
 MAX_DEPTH = 128
 """Folders: `write_file` makes those that are missing, and every one costs."""
-_ESCAPE = re.compile(rb"\\x([0-9a-fA-F]{2})")
+_ESCAPE = re.compile(rb"\\x([89a-fA-F][0-9a-fA-F])")
+"""Only what can be no text: ASCII is never written so, and is not read so."""
 
 
 def parse(path: str) -> bytes:
@@ -32,8 +33,7 @@ def parse(path: str) -> bytes:
 def raw(path: bytes) -> bytes | None:
     """The same path with its `\\xNN` as bytes; None when there are none."""
     found = _ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), path)
-    # What an escape may not bring in: a NUL, or another folder.
-    return found if found != path and found.count(b"/") == path.count(b"/") and b"\0" not in found else None
+    return found if found != path else None
 
 
 def text(path: bytes) -> str:
