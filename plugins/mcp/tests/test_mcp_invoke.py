@@ -230,6 +230,7 @@ def test_a_server_that_cannot_be_started_hides_no_other(ann):
     answer = alone.tools()
     assert answer.status_code == 503, answer.text
     assert "bad" in answer.json()["detail"]
+    assert int(answer.headers["retry-after"]) >= 1
 
 
 def test_rules_and_limits(ann):

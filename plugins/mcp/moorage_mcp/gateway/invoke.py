@@ -132,7 +132,8 @@ def as_error(error: RpcError) -> MoorageError:
     if reason == "bad_params":
         return ValidationFailed(error.message, problems=data.get("problems"))
     kind = _KINDS.get(str(reason), UpstreamError)
-    return kind(error.message, details={"reason": reason})
+    after = data.get("retryAfter")
+    return kind(error.message, details={"reason": reason}, headers={"Retry-After": str(after)} if after else None)
 
 
 _KINDS: Mapping[str, type[MoorageError]] = {

@@ -28,7 +28,8 @@ _ASKED = ("sampling", "elicitation", "roots")
 """Capabilities of a client that can be asked something."""
 
 MAX_PINNED = 1000
-_PROGRAMS = (Kind.PROVIDED, Kind.STDIO)
+_ONE_STREAM = (Kind.PROVIDED, Kind.STDIO, Kind.SSE)
+"""Servers that ask by the same stream whatever request they ask for."""
 
 SeatKey = tuple[int, int, str, Era]
 
@@ -117,7 +118,7 @@ class Reach:
         async with AsyncExitStack() as stack:
             try:
                 era, alone = await self._how(at, upstream)
-                if asking and alone and at.passing and upstream.kind in _PROGRAMS:
+                if asking and alone and at.passing and upstream.kind in _ONE_STREAM:
                     alone = stack.enter_context(self._place(alone, upstream))
                 told: dict[str, Any] = {}
                 if alone:
@@ -152,8 +153,8 @@ class Reach:
     def _place(self, alone: str, upstream: UpstreamInfo) -> Iterator[str]:
         """A connection for this request and no other that is under way.
 
-        A program asks by its only stream, so that two requests at once could not be told apart. One after the other
-        they use the same one.
+        A server asks by its only stream, so that two requests at once could not be told apart. One after the other they
+        use the same one.
         """
         taken = self._busy.setdefault((alone, upstream.pid), set())
         number = next(number for number in itertools.count() if number not in taken)
