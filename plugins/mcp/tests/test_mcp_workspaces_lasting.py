@@ -181,6 +181,10 @@ def test_secrets_that_were_sealed_by_another_secret_of_the_server_are_told(tmp_p
         one = f"{URL}/{made['id']}/upstreams/{id}"
         found = client.get(one).json()["data"]
         assert found["error"].startswith("What is secret of this server cannot be read")
+        first = client.get(f"{URL}/{made['id']}/upstreams").json()["data"]["upstreams"][0]
+        client.patch(f"{URL}/{made['id']}/upstreams/{first['id']}", json={"enabled": False})
+        used = client.get("/api/v1/mcp/tools", params={"workspace_id": made["id"]})
+        assert (used.status_code, "cannot be read" in used.json()["detail"]) == (503, True), used.text
         assert client.patch(one, json={"position": 5}).json()["data"]["error"], "a change of something else keeps that"
         mended = client.patch(one, json={"headers": {"X-Key": "anew"}}).json()["data"]
         assert (mended["error"], mended["headers"]) == (None, {"X-Key": "***"})

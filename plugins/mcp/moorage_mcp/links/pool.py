@@ -405,6 +405,8 @@ class _Lease(AbstractAsyncContextManager[Link]):
 
     async def __aenter__(self) -> Link:
         entry = self._entry
+        if entry.upstream.fault:
+            raise Away(entry.upstream.fault)
         if entry.link is None:
             await self._pool.take(entry)
             entry = self._entry = self._pool._entries.get(entry.key, entry)
