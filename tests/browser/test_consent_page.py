@@ -145,6 +145,16 @@ def test_a_request_that_is_no_good_shows_a_page_and_goes_nowhere(server, program
     expect(page.get_by_label("Password")).to_be_visible()
 
 
+def test_a_wrong_request_is_told_to_the_person_before_they_are_led_anywhere(people, server, sign_in):
+    person = people.make()
+    program = Program(server, redirect_uri="https://evil.example/cb")
+    assert program.register().status_code == 201
+    page = sign_in(person.name, f"/oauth/authorize?{urlencode(program.query(scope='x'))}")
+    expect(page.get_by_role("alert").filter(has_text="did not ask as it should")).to_be_visible()
+    expect(page.get_by_role("button", name="Go back to evil.example")).to_be_visible()
+    assert page.url.startswith(server.url)
+
+
 def test_a_hostile_page_can_neither_frame_it_nor_decide(people, server, program, listener, sign_in):
     person = people.make()
     page = sign_in(person.name)

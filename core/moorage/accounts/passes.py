@@ -60,9 +60,10 @@ class Passes:
     def address(self, actor: Actor, origin: str, path: str = "/") -> str:
         """An address that takes a browser to a host apart, signed in there and nowhere else, once and within a minute.
 
-        origin: scheme and authority. path: where it leads then, with its query. Unauthorized for who has no credential.
+        origin: scheme and authority. path: where it leads then, with its query. Unauthorized for who has no
+        credential, or one that is good at one URL alone.
         """
-        if actor.credential is None or actor.method is Method.SYSTEM:
+        if actor.credential is None or actor.method is Method.SYSTEM or actor.credential.resource is not None:
             raise Unauthorized
         ticket = secrets.token_urlsafe(32)
         now = monotonic()

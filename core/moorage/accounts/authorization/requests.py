@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from moorage.accounts.authorization.clients import Client, Clients
+from moorage.accounts.authorization.clients import Client, Clients, Kind
 from moorage.accounts.grants import GrantRefused
 from moorage.accounts.scopes import MAX_WORDS, words
-from moorage.config.redirects import redirect_matches
+from moorage.config.redirects import is_loopback, redirect_matches
 from moorage.errors import BadRequest
 
 MAX_RESOURCE, MAX_STATE, MAX_SCOPE = 2048, 2048, 1024
@@ -52,7 +52,8 @@ class Asked:
 
     def refuse(self, code: str, description: str) -> AnswerRefused:
         """A refusal that the client is told."""
-        return AnswerRefused(code, description, self.answer(error=code, error_description=description))
+        url = self.answer(error=code, error_description=description)
+        return AnswerRefused(code, description, url, at_once=goes_at_once(self.client, self.redirect_uri))
 
 
 class PageRefused(BadRequest):
@@ -63,11 +64,20 @@ class PageRefused(BadRequest):
 
 
 class AnswerRefused(BadRequest):
-    """A refusal that the client is told: the browser goes to `url` with it."""
+    """A refusal that the client is told: the browser goes to `url` with it.
 
-    def __init__(self, code: str, message: str, url: str) -> None:
-        self.url = url
+    at_once: without asking the person. Elsewhere a link to us could lead anybody anywhere, as anybody can register a
+    program with an address of theirs (RFC 9700, 4.11.2).
+    """
+
+    def __init__(self, code: str, message: str, url: str, *, at_once: bool) -> None:
+        self.url, self.at_once = url, at_once
         super().__init__(message, code=code)
+
+
+def goes_at_once(client: Client, redirect_uri: str) -> bool:
+    """Whether the operator vouches for where the browser goes, or it stays on the person's computer."""
+    return client.kind is Kind.CONFIGURED or is_loopback(redirect_uri)
 
 
 def answer_url(redirect_uri: str, state: str | None, issuer: str, parameters: dict[str, str]) -> str:
@@ -96,7 +106,8 @@ async def check(pairs: Sequence[tuple[str, str]], clients: Clients, find: Find, 
     def refuse(code: str, description: str) -> AnswerRefused:
         told = {"error": code, "error_description": description}
         known_state = state if readable and "state" not in twice else None
-        return AnswerRefused(code, description, answer_url(redirect_uri, known_state, issuer, told))
+        url = answer_url(redirect_uri, known_state, issuer, told)
+        return AnswerRefused(code, description, url, at_once=goes_at_once(client, redirect_uri))
 
     try:
         if "resource" in twice:

@@ -123,7 +123,7 @@ class ConsentScope(TypedDict):
 
 
 class ConsentAnswer(TypedDict):
-    """What the consent page shows; or redirect_to alone, where the browser is to go with a refusal.
+    """What the consent page shows; or where the browser is to go with a refusal (redirect_to), and why (problem).
 
     kind: "configured" by the operator, "registered" by itself, or known by a "document". host: of the document.
     answers_to: the host that is told the answer, or the scheme of a program. loopback: a program on the person's
@@ -131,6 +131,7 @@ class ConsentAnswer(TypedDict):
     """
 
     redirect_to: NotRequired[str]
+    problem: NotRequired[str]
     client_id: NotRequired[str]
     client_name: NotRequired[str]
     client_uri: NotRequired[str | None]
@@ -174,7 +175,9 @@ def _for_browsers(hub: Hub, find: Find) -> Routes:
 
     @found.get("/oauth/authorize", access=PUBLIC, dialect=OAUTH, status=303, answers={400: str})
     async def authorize() -> Response:
-        """Take in a browser that a program sent, to ask its person. Refusals go back to the program.
+        """Take in a browser that a program sent, to ask its person.
+
+        Refusals go back to the program: at once where the operator vouches for its address, else from the page.
 
         A page tells the person instead when it is not certain who asks, or where to answer.
         """
@@ -190,7 +193,7 @@ def _for_browsers(hub: Hub, find: Find) -> Routes:
             page = _PAGE.format(reason=escape(refused.message))
             return Response(page, 400, headers=_NO_REFERRER, content_type="text/html; charset=utf-8")
         except AnswerRefused as refused:
-            return _to(refused.url)
+            return _to(refused.url if refused.at_once else ask)
         return _to(ask)
 
     return found
@@ -206,7 +209,8 @@ def _for_consent(hub: Hub, find: Find) -> Routes:
         try:
             asked = await authorization.check(list(request.args.items(multi=True)), find, current_request().base_url)
         except AnswerRefused as refused:
-            return json_response({"redirect_to": refused.url}, headers=NO_STORE)
+            answer = {"redirect_to": refused.url, "problem": refused.message, "answers_to": _place(refused.url)}
+            return json_response(answer, headers=NO_STORE)
         held = authorization.may_decide(current_actor(), asked)
         known = {permission.name: permission.summary for permission in hub.access.permissions()}
         return json_response(_shown(asked, held, known), headers=NO_STORE)
@@ -386,14 +390,13 @@ def _registered(done: Registered) -> RegisterAnswer:
 
 
 def _shown(asked: Asked, held: tuple[str, ...], summaries: dict[str, str]) -> ConsentAnswer:
-    parts = urlsplit(asked.redirect_uri)
     return {
         "client_id": asked.client.id,
         "client_name": asked.client.name,
         "client_uri": asked.client.uri,
         "kind": asked.client.kind.value,
         "host": _host(asked.client),
-        "answers_to": parts.netloc if parts.scheme in ("http", "https") else f"{parts.scheme}:",
+        "answers_to": _place(asked.redirect_uri),
         "loopback": is_loopback(asked.redirect_uri),
         "resource": asked.resource.uri,
         "plugin": asked.resource.plugin,
@@ -401,6 +404,12 @@ def _shown(asked: Asked, held: tuple[str, ...], summaries: dict[str, str]) -> Co
             {"name": scope, "summary": summaries.get(scope, scope), "held": scope in held} for scope in asked.scope
         ],
     }
+
+
+def _place(url: str) -> str:
+    """The host that is told an answer, or the scheme of a program."""
+    parts = urlsplit(url)
+    return parts.netloc if parts.scheme in ("http", "https") else f"{parts.scheme}:"
 
 
 def _host(client: Client) -> str | None:

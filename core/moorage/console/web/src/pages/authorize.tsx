@@ -32,6 +32,12 @@ interface Sent {
   redirect_to: string;
 }
 
+/** A request that is not in order; the program is told so, if the person goes there. */
+interface Refused extends Sent {
+  problem: string;
+  answers_to: string;
+}
+
 function leave(url: string): void {
   if (RUNS_HERE.test(url)) throw new Error("The program wants to be answered at an address that is not safe.");
   location.assign(url);
@@ -41,19 +47,16 @@ export default function AuthorizePage({ state, refresh }: PageProps): JSX.Elemen
   // As it came: what is decided about is what was asked, to the letter.
   const [query] = useState(location.search);
   const [asked, setAsked] = useState<Asked | null>(null);
+  const [refused, setRefused] = useState<Refused | null>(null);
   const [outcome, setOutcome] = useState<string | null>(null);
   const task = useTask(refresh, reason);
   useTitle("Let a program in");
 
   useEffect(() => {
     void task.run(async () => {
-      const found = await api.get<Asked | Sent>(WHERE + query);
-      if ("redirect_to" in found) {
-        setOutcome("This request was not in order. The program is told so.");
-        leave(found.redirect_to);
-      } else {
-        setAsked(found);
-      }
+      const found = await api.get<Asked | Refused>(WHERE + query);
+      if ("redirect_to" in found) setRefused(found);
+      else setAsked(found);
     });
   }, []);
 
@@ -69,6 +72,8 @@ export default function AuthorizePage({ state, refresh }: PageProps): JSX.Elemen
       <h1>Let a program in</h1>
       {outcome !== null ? (
         <Outcome text={outcome} />
+      ) : refused !== null ? (
+        <NotInOrder refused={refused} />
       ) : asked === null ? (
         task.problem === null ? (
           <p class="loading">Looking who asks…</p>
@@ -170,6 +175,20 @@ function Warning({ asked }: { asked: Asked }): JSX.Element | null {
         ? "The answer goes to a program on this computer: only allow it if you have just started it, and asked it to connect."
         : `Only allow it if you have just asked it to connect, and trust ${asked.answers_to} with what it may do.`}
     </p>
+  );
+}
+
+function NotInOrder({ refused }: { refused: Refused }): JSX.Element {
+  return (
+    <>
+      <Problem text={`The program did not ask as it should: ${refused.problem}.`} />
+      <p class="hint">Nothing was given to it. Whoever made it can mend that.</p>
+      <div class="choice">
+        <button type="button" class="quiet" onClick={() => leave(refused.redirect_to)}>
+          Go back to {refused.answers_to}
+        </button>
+      </div>
+    </>
   );
 }
 
