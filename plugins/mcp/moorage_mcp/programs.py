@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from moorage.api import Limits, Mount, ValidationFailed, WorkloadSpec
@@ -64,8 +65,12 @@ def shown(config: McpConfig) -> list[Path]:
 def command(workspace: WorkspaceInfo, upstream: UpstreamInfo) -> tuple[str, ...]:
     """Program and arguments of an MCP server. ValidationFailed for one that is none."""
     if upstream.kind is Kind.PROVIDED:
+        if workspace.runtime != PROCESS:
+            return ("python3", *PROVIDED)
+        if find_spec("mcp") is None or find_spec("mcp_server_git") is None:
+            raise ValidationFailed("The tools of workspaces are not installed: pip install 'moorage[mcp]'")
         # Of this machine it is the interpreter that runs the server itself: what it needs is installed for it.
-        return (sys.executable if workspace.runtime == PROCESS else "python3", *PROVIDED)
+        return (sys.executable, *PROVIDED)
     if upstream.kind is not Kind.STDIO or not upstream.command:
         raise ValidationFailed(f"The MCP server {upstream.name!r} is no program")
     return upstream.command

@@ -277,6 +277,13 @@ async def test_what_is_missing_is_told_with_what_to_do(server: Server) -> None:
         assert await failing.why() == "it ended with exit code 3: no config, key …"
 
 
+async def test_tools_that_are_not_installed_are_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moorage_mcp.programs.find_spec", lambda name: None)
+    async with workloads(server) as all_of_them:
+        with pytest.raises(ValidationFailed, match=r"moorage\[mcp\]"):
+            await all_of_them.exec(workspace(), PROVIDED)
+
+
 async def test_secrets_are_seen_by_the_program_alone(server: Server, caplog: pytest.LogCaptureFixture) -> None:
     async with workloads(server) as all_of_them:
         secret = "s3cret-of-the-upstream"
