@@ -242,6 +242,22 @@ def test_what_is_off_is_off(tmp_path):
         assert Program(server).register().status_code == 404
 
 
+def test_all_of_it_can_be_off(tmp_path_factory):
+    with resources(tmp_path_factory, accounts={"oauth": {"enabled": False}}) as people:
+        base, program, root = people.server.url, Program(people.server, "known"), people.root.client
+        assert httpx.get(program.url("papers")).headers["www-authenticate"] == "Bearer"
+        assert httpx.get(f"{base}/.well-known/oauth-protected-resource/desks/mine/papers").status_code == 404
+        metadata = httpx.get(f"{base}/.well-known/oauth-authorization-server").json()
+        assert (metadata["response_types_supported"], "authorization_endpoint" in metadata) == ([], False)
+        assert metadata["token_endpoint"] == f"{base}/api/auth/device/token"
+        assert program.ask(root).status_code == 404
+        assert root.post("/api/core/authorize", json={"query": "x", "approve": True}).status_code == 404
+        assert program.register().status_code == 404
+        assert Program(people.server, "known").exchange("mcode_x").json()["error"] == "invalid_client"
+        key = root.post("/api/v1/api-keys", json={"name": "mine"}).json()["data"]["api_key"]
+        assert shown(program.url("papers"), key).status_code == 200
+
+
 # -- documents --------------------------------------------------------------------------------------------------
 
 
