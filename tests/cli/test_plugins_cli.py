@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import fakedist
 import pytest
-
-MOORAGE = str(Path(sys.executable).with_name("moorage"))
+from forks import forker
 
 PLUGIN = """
 from moorage.api import *
@@ -45,15 +43,8 @@ def install(site: Path, name: str, *, before: str = "", manifest: str = "", afte
 
 def plugins(*arguments: str, work: Path, site: Path, **env: str) -> subprocess.CompletedProcess[str]:
     clean = {key: value for key, value in os.environ.items() if not key.startswith("MOORAGE")}
-    done = subprocess.run(
-        [MOORAGE, "plugins", *arguments],
-        cwd=work,
-        env=clean | {"PYTHONPATH": str(site), "WORK": str(work)} | env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    env = clean | {"PYTHONPATH": str(site), "WORK": str(work)} | env
+    done = forker().run([["plugins", *arguments]], cwd=work, env=env, input=None, timeout=60)
     assert "Traceback" not in done.stderr
     return done
 

@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
 LONGEST = 1 << 20
@@ -109,6 +110,7 @@ class Forker:
         stdout: IO[Any] | int,
         stderr: IO[Any] | int,
         reads: IO[str] | None = None,
+        cwd: Path | None = None,
     ) -> Fork:
         """Start a process that runs one or more commands, each a list of arguments, one after the other.
 
@@ -116,21 +118,27 @@ class Forker:
         """
         ours, theirs = socket.socketpair()
         files = [file if isinstance(file, int) else file.fileno() for file in (stdin, stdout, stderr)]
-        order = {"commands": [list(command) for command in commands], "env": dict(env), "cwd": os.getcwd()}
+        order = {"commands": [list(command) for command in commands], "env": dict(env), "cwd": str(cwd or Path.cwd())}
         with theirs:
             socket.send_fds(self._orders, [b"fork"], [theirs.fileno(), *files])
         ours.sendall(json.dumps(order).encode() + b"\n")
         return Fork(ours, ["moorage", *commands[0]], reads)
 
     def run(
-        self, commands: Sequence[Sequence[str]], *, env: Mapping[str, str], input: str | None, timeout: float
+        self,
+        commands: Sequence[Sequence[str]],
+        *,
+        env: Mapping[str, str],
+        input: str | None,
+        timeout: float,
+        cwd: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run commands to their end, as `subprocess.run` does."""
         with contextlib.ExitStack() as stack:
             files = [stack.enter_context(open(os.memfd_create(name), "w+")) for name in ("in", "out", "err")]
             files[0].write(input or "")
             files[0].seek(0)
-            fork = self.start(commands, env=env, stdin=files[0], stdout=files[1], stderr=files[2])
+            fork = self.start(commands, env=env, stdin=files[0], stdout=files[1], stderr=files[2], cwd=cwd)
             try:
                 code = fork.wait(timeout)
             except subprocess.TimeoutExpired:

@@ -74,6 +74,7 @@ class Server:
         self.data_dir = folder / "data"
         self.env = env or {}
         base = {"data_dir": "data", "server": {"listen": [f"127.0.0.1:{self.port}"]}, "log": {"format": "json"}}
+        base["accounts"] = {"argon2_memory_kib": 256, "argon2_time": 1}
         self.config = merged(base, config or {})
         self.write_config()
         self.process: subprocess.Popen[str] | Fork | None = None
