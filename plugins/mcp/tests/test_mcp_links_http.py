@@ -233,6 +233,7 @@ class Scripted:
         self.extra: dict[str, Callable[[Any], Awaitable[bytes]]] = {}
         self.stream: asyncio.Queue[bytes] = asyncio.Queue()
         self.streams = 0
+        self.later: Callable[[bytes], None] = lambda data: None
         self._writers: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Scripted:
@@ -272,6 +273,7 @@ class Scripted:
         elif first.startswith("GET"):
             await self._get(writer)
         else:
+            self.later = writer.write
             writer.write(await self._answer(fields, found))
 
     async def _get(self, writer: asyncio.StreamWriter) -> None:
@@ -430,3 +432,26 @@ async def test_requests_pass_as_they_are(tmp_path: Any) -> None:
     finally:
         await http.close()
         server.stop()
+
+
+async def test_a_stream_may_be_silent_while_the_client_is_asked() -> None:
+    async with Scripted() as server:
+        http = Http(Targets([server.url]))
+        lane = http.server(server.url, {}, LIMIT, 0.2)
+        lane.patience = WAIT
+        silent = b"HTTP/1.1 200 OK\r\nContent-Type: %b\r\nContent-Length: 5\r\n\r\n"
+
+        async def stream(found: Any) -> bytes:
+            asyncio.get_running_loop().call_later(0.5, server.later, b"data:")
+            return silent % b"text/event-stream; charset=utf-8"
+
+        async def single(found: Any) -> bytes:
+            return silent % b"application/json"
+
+        server.extra |= {"stream": stream, "single": single}
+        answer = await lane.send("POST", {}, b'{"method":"stream"}')
+        assert await answer.whole() == b"data:"
+        answer = await lane.send("POST", {}, b'{"method":"single"}')
+        with pytest.raises(LinkClosed, match="silent"):
+            await answer.whole()
+        await http.close()

@@ -74,10 +74,10 @@ class HttpAnswer:
     said.
     """
 
-    __slots__ = ("_answer", "_idle", "_limit", "headers", "length", "status")
+    __slots__ = ("_answer", "_limit", "headers", "idle", "length", "status")
 
     def __init__(self, answer: Answer, limit: int, idle: float | None) -> None:
-        self._answer, self._limit, self._idle = answer, limit, idle
+        self._answer, self._limit, self.idle = answer, limit, idle
         self.status = answer.status
         length = answer.header("content-length") or ""
         self.length = int(length) if length.isdigit() and len(length) < 16 else None
@@ -101,7 +101,7 @@ class HttpAnswer:
             while True:
                 try:
                     # A clock costs more than all else here, and most answers have come whole.
-                    async with asyncio.timeout(self._idle) if not self._answer.ready else _no_clock:
+                    async with asyncio.timeout(self.idle) if not self._answer.ready else _no_clock:
                         chunk = await self._answer.read()
                 except TimeoutError:
                     raise LinkClosed("the server has fallen silent") from None
@@ -128,7 +128,8 @@ class HttpAnswer:
 class HttpServer:
     """An upstream that is reached by HTTP.
 
-    limit: bytes of an answer. idle: seconds in which something must come; None: whoever asks has a clock.
+    limit: bytes of an answer. idle: seconds in which something must come; None: whoever asks has a clock. patience: the
+    same for event streams of POSTs, which are silent while a server waits for what it asked the client.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class HttpServer:
         self._own = {name.lower(): value for name, value in headers.items() if name.lower() not in _NOT_THERE}
         self._own["accept-encoding"] = "identity"
         self._target = where.path + (f"?{where.query}" if where.query else "")
-        self.limit, self.idle = limit, idle
+        self.limit, self.idle, self.patience = limit, idle, idle
 
     async def send(self, method: str, headers: Mapping[str, str], body: bytes, *, target: str = "") -> HttpAnswer:
         """Send a request and wait for the head of its answer. A GET's stream may be silent as long as it likes.
@@ -167,7 +168,9 @@ class HttpServer:
             raise LinkClosed("the server broke off, or answered what is no HTTP") from None
         except (ValueError, UnicodeEncodeError):
             raise LinkClosed("a header for the server cannot be sent") from None
-        answer = HttpAnswer(found, self.limit, None if method == "GET" else self.idle)
+        answer = HttpAnswer(found, self.limit, self.idle)
+        if answer.streamed:
+            answer.idle = None if method == "GET" else self.patience
         if (why := _unusable(answer)) is not None:
             answer.close()
             raise LinkClosed(why)

@@ -140,6 +140,7 @@ class Pool:
         if (known := self._servers.get(key)) is None:
             config = self._config
             known = self._http.server(upstream.url, upstream.headers, config.max_answer_bytes, config.call_timeout)
+            known.patience = max(config.call_timeout, config.ask_timeout)
             if len(self._servers) >= MAX_RECORDS:
                 self._servers.clear()
             self._servers[key] = known
