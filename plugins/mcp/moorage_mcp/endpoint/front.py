@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from moorage.api import Exchange, Hub, LimitClass, Routes, Topic
@@ -37,6 +37,7 @@ class Endpoint:
         )
         self.parking = Parking(hub.tasks, config.ask_timeout)
         self._pulse = Pulse(hub.tasks)
+        self._unsubscribe: list[Callable[[], None]] = []
         self._running: dict[int, set[asyncio.Task[Any]]] = {}
         """What is under way, by workspace."""
         lane = self._lane = Lane(gateway, pool, self.sessions)
@@ -51,7 +52,7 @@ class Endpoint:
         """In the plugin's start."""
         self._hub.tasks.spawn(self.sessions.sweep(), "sessions")
         for topic in (Topic.USER_CHANGED, Topic.USER_DELETED):
-            self._hub.bus.subscribe(topic, self._user_changed)
+            self._unsubscribe.append(self._hub.bus.subscribe(topic, self._user_changed))
 
     def drain(self) -> None:
         """The plugin ends: streams do, in good order."""
@@ -61,6 +62,8 @@ class Endpoint:
 
     def close(self) -> None:
         """All is over."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
         self.sessions.end_all()
         self._pulse.close()
 

@@ -109,7 +109,10 @@ class Outlets:
         self._size += size
         while self._size > MAX_BYTES:
             # Streams that have ended first: what is under way is what somebody waits for.
-            oldest = min((one for one in self._all.values() if one.events), key=lambda one: not one.ended)
+            kept = (one for one in self._all.values() if one.events)
+            if (oldest := min(kept, key=lambda one: not one.ended, default=None)) is None:
+                self._size = 0  # The session has ended meanwhile.
+                return
             self._size -= len(oldest.events.popleft()[1])
 
     def end(self) -> None:

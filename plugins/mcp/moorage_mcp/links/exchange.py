@@ -111,7 +111,8 @@ class Call:
             task.cancel()
 
     def end(self) -> None:
-        """It is over: nobody is asked anything more."""
+        """It is over: nobody is asked anything more, and no clock runs."""
+        self._clock = None
         self._clock = None
         for task in list(self._asks.values()):
             task.cancel()
