@@ -35,11 +35,18 @@ class Upstreams:
 
     async def list(self, actor: Actor, workspace_id: int) -> tuple[UpstreamInfo, ...]:
         """Those of a workspace, in their order."""
-        return (await self._workspaces.kept(actor, workspace_id, VIEW.name)).upstreams
+        return (await self._seen(actor, workspace_id)).upstreams
 
     async def get(self, actor: Actor, workspace_id: int, id: int) -> UpstreamInfo:
         """One of them."""
-        return _one(await self._workspaces.kept(actor, workspace_id, VIEW.name), id)
+        return _one(await self._seen(actor, workspace_id), id)
+
+    async def _seen(self, actor: Actor, workspace_id: int) -> WorkspaceInfo:
+        """A workspace as the actor may see it; that an administrator looks at another's is on record."""
+        found = await self._workspaces.kept(actor, workspace_id, VIEW.name)
+        if actor.user is not None and actor.user.id != found.user_id:
+            await self._hub.audit.note_read("mcp_workspace", actor=actor)
+        return found
 
     async def add(self, actor: Actor, workspace_id: int, kind: Kind, given: Mapping[str, Any]) -> UpstreamInfo:
         """One more. given: fields of the right types.
