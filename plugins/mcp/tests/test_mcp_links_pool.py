@@ -14,6 +14,7 @@ from moorage.api import Unavailable
 from moorage_mcp.config import McpConfig
 from moorage_mcp.links.base import Link, LinkClosed
 from moorage_mcp.links.health import Record, State
+from moorage_mcp.links.turns import AT_ONCE, OF_ONE_USER, Turns
 from moorage_mcp.records import Kind, Status, UpstreamInfo
 from moorage_mcp.wire.eras import Era
 from realparts.mcpservers.parts import faulty, serve_faulty
@@ -72,6 +73,26 @@ async def test_users_clients_and_versions_share_nothing() -> None:
         ]
         assert len({first, *others}) == 7
         assert await used(p, one, **able) == others[3]
+
+
+async def test_starts_wait_for_their_turn() -> None:
+    """So many at once of all users, so many of one; and others go on while one user's hang."""
+    turns, begun, over = Turns(), [0], asyncio.Event()
+
+    async def start(user: int) -> None:
+        async with turns.take(user):
+            begun[0] += 1
+            await over.wait()
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(2 * OF_ONE_USER):
+            group.create_task(start(1))
+        await until(lambda: begun[0] == OF_ONE_USER)
+        for user in range(2, 2 + AT_ONCE):
+            group.create_task(start(user))
+        await until(lambda: begun[0] == AT_ONCE)
+        over.set()
+    assert begun[0] == 2 * OF_ONE_USER + AT_ONCE
 
 
 async def test_who_gives_up_waiting_does_not_stop_the_start() -> None:

@@ -6,7 +6,7 @@ import asyncio
 import importlib.metadata
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +18,7 @@ from moorage_mcp.links.connect import Connector, Wish
 from moorage_mcp.links.health import Away, Record, State, UpstreamState, away
 from moorage_mcp.links.http import Http, HttpServer, Unreachable
 from moorage_mcp.links.targets import Targets
+from moorage_mcp.links.turns import Turns
 from moorage_mcp.records import Kind, Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.wire.eras import Era
 
@@ -77,6 +78,7 @@ class Pool:
         self._records: dict[tuple[str, int], Record] = {}
         self._servers: dict[tuple[str, int], HttpServer] = {}
         self._sweeping: asyncio.Task[None] | None = None
+        self._turns = Turns()
         self._closed = False
 
     # -- what others use -----------------------------------------------------------------------------------------
@@ -256,7 +258,7 @@ class Pool:
         ready = entry.ready
         assert ready is not None
         try:
-            async with asyncio.timeout(self._config.start_timeout):
+            async with self._turn(entry), asyncio.timeout(self._config.start_timeout):
                 link = await self._connect(entry.workspace, entry.upstream, self._wish(entry, record))
         except TimeoutError:
             why = f"it did not answer within {self._config.start_timeout:g} s"
@@ -278,6 +280,9 @@ class Pool:
                 self._hub.tasks.spawn(self._close_link(link), "end a server")
             if not ready.done():
                 ready.set_result(why)
+
+    def _turn(self, entry: _Entry) -> AbstractAsyncContextManager[None]:
+        return self._turns.take(entry.user_id) if entry.program else nullcontext()
 
     def _wish(self, entry: _Entry, record: Record) -> Wish:
         """With the era that was found out before: servers of the older one are not asked for the newer each time."""
