@@ -129,7 +129,9 @@ def _other(
     response: dict[str, Any] = {"description": HTTPStatus(status).phrase, "headers": headers}
     content: dict[str, Any] = {}
     if kind is not None:
-        media_type = "text/html" if kind is str else route.media_type if status < 400 else "application/json"
+        media_type = route.media_type if status < 400 else "application/json"
+        if kind is str and media_type == "application/json":
+            media_type = "text/html"  # A page, where the route has no other text.
         content[media_type] = {"schema": schemas.of(kind, "serialization")}
     if status >= 400:
         for own, media in _refusal(dialect, str(status), headers, shared)["content"].items():

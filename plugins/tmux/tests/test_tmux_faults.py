@@ -283,6 +283,7 @@ async def test_megabytes_of_keys(count, server, tmux, request):
     async with connect(server, "ann") as ann, connect(server, "bob") as bob:
         await subscribed(ann, name)
         await subscribed(bob, other)
+        quiet = sorted([await echo(bob, other, f"[{number}]") for number in range(9)])[4]
         before = rss(server.process.pid), rss(tmux_pid)
         text = json.dumps({"type": "sendKeys", "sessionId": name, "keys": "x" * 10_000})
 
@@ -295,7 +296,7 @@ async def test_megabytes_of_keys(count, server, tmux, request):
             times.append(await echo(bob, other, f"<{len(times)}>"))
         await sending
         assert (await ann.next("error"))["code"] == "RATE_LIMITED"
-        assert sorted(times)[len(times) // 2] < 0.2
+        assert sorted(times)[len(times) // 2] < 0.2 + 3 * quiet, "bob does not notice, as far as the machine goes"
         grown = rss(server.process.pid) - before[0], rss(tmux_pid) - before[1]
         assert grown[0] < 40, "MiB of the server"
         assert grown[1] < 10, "MiB of tmux"
