@@ -73,6 +73,7 @@ async def flood(server: Any, peer: Any, id: Any, n: int, token: Any) -> None:
     line = json.dumps({"jsonrpc": "2.0", "method": "notifications/message", "params": params}).encode()
     for _ in range(n):
         await peer.message(line)
+        await asyncio.sleep(0)
     await peer.result(id, said("flooded"))
 
 
@@ -83,12 +84,14 @@ async def endless(server: Any, peer: Any, id: Any, n: int, token: Any) -> None:
     while True:
         params["progress"] += 1
         await peer.send({"jsonrpc": "2.0", "method": "notifications/progress", "params": params})
+        await asyncio.sleep(0)  # Writing alone lets nothing else run.
 
 
 @fault
 async def huge(server: Any, peer: Any, id: Any, n: int, token: Any) -> None:
     """An answer of n MB."""
-    await peer.message(json.dumps({"jsonrpc": "2.0", "id": id, "result": said("h" * n * 1_000_000)}).encode())
+    start = json.dumps({"jsonrpc": "2.0", "id": id, "result": said("HERE")}).encode()
+    await peer.message(start.replace(b"HERE", b"h" * n * 1_000_000))
 
 
 @fault

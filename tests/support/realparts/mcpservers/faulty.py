@@ -218,7 +218,7 @@ async def on_http(server: Faulty, port: int) -> None:
         method: str, path: str, body: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         if path.startswith("/status/"):
-            place = b"Location: http://127.0.0.1:1/elsewhere\r\n"
+            place = b"Location: http://127.0.0.1:1/leaked-location\r\n"
             page = b"<html>No</html>"
             writer.write(
                 b"HTTP/1.1 %b No\r\nContent-Type: text/html\r\n%bContent-Length: %d\r\n\r\n%b"
@@ -243,8 +243,13 @@ async def on_http(server: Faulty, port: int) -> None:
         gone.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await gone  # Else it still waits for bytes when the next request is read.
-        with contextlib.suppress(asyncio.CancelledError):
-            await work  # A fault that is cancelled by the client's own word has no answer.
+        try:
+            await work
+        except asyncio.CancelledError:
+            pass  # A fault that is cancelled by the client's own word has no answer.
+        except ConnectionError:
+            server.note("left")
+            raise
         await answer.end()
 
     listening = await asyncio.start_server(connection, "127.0.0.1", port, limit=1 << 26)
