@@ -14,9 +14,14 @@ KEPT = 2
 """Seconds for which every server keeps a connection that is not used."""
 _WRK = """
 wrk.method = "POST"
-wrk.body = %s
 %s
+local before, after, number = %s, %s, 100
+request = function()
+  number = number + 1
+  return wrk.format(nil, nil, nil, before .. number .. after)
+end
 """
+"""Each call has an id of its own: a session may not have two of the same under way."""
 
 
 class McpClient:
@@ -114,7 +119,8 @@ class McpClient:
         """The same call as options for wrk."""
         sent = {key: value for key, value in self.headers.items() if key != "Host"}
         lines = "\n".join(f"wrk.headers[{json.dumps(key)}] = {json.dumps(value)}" for key, value in sent.items())
-        file.write_text(_WRK % (_lua(self.body.decode()), lines))
+        before, after = self.body.decode().split('"id": 7')
+        file.write_text(_WRK % (lines, _lua(before + '"id": '), _lua(after)))
         return ["-s", str(file), self.url]
 
 

@@ -76,13 +76,14 @@ class Ways:
         for engine in engines():
             config = {
                 "server": {"engine": engine, "access_log": True},
-                "limits": {"enabled": True, "general": "1000000/second"},
+                "limits": {"enabled": True, "general": "1000000/second", "proxied": "1000000/second"},
                 "plugins": {
                     "mcp": {
                         "enabled": True,
                         "targets": [server.url + "/" for server in self.upstreams.values()],
                         "calls_per_minute": 0,
                         "provided": False,
+                        "programs": [str(Path(EVERYTHING).parent)],
                     }
                 },
             }

@@ -6,7 +6,7 @@ import concurrent.futures
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,18 +110,25 @@ def works(behind: Behind) -> None:
         time.sleep(0.1)
 
 
+def at_once(work: Callable[[Any], None], cases: Sequence[Any]) -> None:
+    """What mostly waits, for all cases together."""
+    with concurrent.futures.ThreadPoolExecutor(len(cases)) as pool:
+        list(pool.map(work, cases))
+
+
 NEVER = ["hang", "garbage", "no_rpc", "wrong_id"]
 """Faults after which nothing comes that could be an answer."""
 
 
-@pytest.mark.parametrize("tool", NEVER)
-def test_what_is_never_answered_ends_in_time(behind: Behind, tool: str) -> None:
-    with Rpc(behind.workspace) as one:
-        began = time.monotonic()
-        error = failure(one.call(tool))
-        assert time.monotonic() - began < CALL + 8
-        assert error["message"]
-        assert one.call("ok")["result"]["content"][0]["text"] == "ok", "the connection is of no use any more"
+def test_what_is_never_answered_ends_in_time(behind: Behind) -> None:
+    def ask(tool: str) -> None:
+        with Rpc(behind.workspace) as one:
+            began = time.monotonic()
+            failure(one.call(tool))
+            assert time.monotonic() - began < CALL + 8
+            assert one.call("ok")["result"]["content"][0]["text"] == "ok", "the connection is of no use any more"
+
+    at_once(ask, NEVER)
 
 
 WRONG = ["no_result", "list_result", "odd_error"]
@@ -251,27 +258,29 @@ def test_a_server_by_address_that_breaks_off_fails_this_call_alone(here: Here) -
     works(behind)
 
 
-BROKEN_STARTS = ["crash", "silent", "leave", "garbage", "version"]
+BROKEN_STARTS = [
+    *(("stdio", start) for start in ("crash", "silent", "leave", "garbage", "version")),
+    *(("http", start) for start in ("silent", "garbage", "version")),
+]
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("start", BROKEN_STARTS)
-def test_a_server_that_cannot_start_is_told_in_time(here: Here, kind: str, start: str) -> None:
-    if kind == "http" and start in ("crash", "leave"):
-        pytest.skip("a server by address is not ours to start")
-    behind = here.behind(kind, "--start", start)
-    began = time.monotonic()
-    with Rpc(behind.workspace) as one:
-        answer = one.welcome if "error" in one.welcome else one.call("ok")
-    failure(answer)
-    assert time.monotonic() - began < 4 * START + 8
-    with here.site.api() as api:
-        tools = api.get("/api/v1/mcp/tools", params={"workspace_id": behind.workspace.id})
-        assert tools.status_code in (502, 503, 504), tools.text
-        detail = api.get(f"/api/v1/workspaces/{behind.workspace.id}")
-        assert detail.status_code == 200
-        assert detail.json()["data"]["upstreams"][0]["error"]
-    assert behind.noted("start") < 6, "it was started again and again, without a pause"
+def test_servers_that_cannot_start_are_told_in_time(here: Here) -> None:
+    def ask(case: tuple[Behind, str]) -> None:
+        behind, start = case
+        began = time.monotonic()
+        with Rpc(behind.workspace) as one:
+            answer = one.welcome if "error" in one.welcome else one.call("ok")
+        failure(answer)
+        assert time.monotonic() - began < 4 * START + 8, start
+        with here.site.api() as api:
+            tools = api.get("/api/v1/mcp/tools", params={"workspace_id": behind.workspace.id})
+            assert tools.status_code in (502, 503, 504), tools.text
+            detail = api.get(f"/api/v1/workspaces/{behind.workspace.id}")
+            assert detail.status_code == 200
+            assert detail.json()["data"]["upstreams"][0]["error"], start
+        assert behind.noted("start") < 6, "it was started again and again, without a pause"
+
+    at_once(ask, [(here.behind(kind, "--start", start), start) for kind, start in BROKEN_STARTS])
 
 
 def test_servers_that_are_slow_or_loud_or_fail_at_first_are_used_in_the_end(here: Here) -> None:

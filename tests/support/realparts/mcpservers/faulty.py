@@ -241,7 +241,7 @@ async def on_http(server: Faulty, port: int) -> None:
             server.note("left")
             work.cancel()
         gone.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError, ConnectionError):
             await gone  # Else it still waits for bytes when the next request is read.
         try:
             await work
