@@ -4,6 +4,7 @@ Names are added with a version note and leave only with a new `API_VERSION`.
 """
 
 from moorage.access import ANONYMOUS, Actor, Credential, Method, Permission, UserInfo
+from moorage.addresses import is_public
 from moorage.context import RequestInfo, bind_request, current_actor, current_request
 from moorage.dialects import CHAT, CHROTE, OCTO, OCTOPROX, ORBITAL, PROBLEM, Dialect
 from moorage.errors import (
@@ -141,6 +142,7 @@ __all__ = [
     "current_request",
     "hookimpl",
     "hookspec",
+    "is_public",
     "json_response",
     "parse_json",
     "read_json",

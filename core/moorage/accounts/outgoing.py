@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import httpx2
 
 Allowed = Callable[[str, IPv4Address | IPv6Address], bool]
 """(host as the URL names it, one of its addresses) -> whether that may be connected to."""
-_TRANSLATED = tuple(map(ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32")))
-"""IPv6 addresses that stand for IPv4 ones, which may be anything."""
 
 
 class Guarded(httpx2.AsyncBaseTransport):
@@ -67,12 +65,6 @@ class _Bounded(httpx2.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def is_public(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is an address of the internet at large: nothing local, private, reserved, or that may become so."""
-    translated = any(address in network for network in _TRANSLATED)
-    return address.is_global and not address.is_multicast and not translated
 
 
 def _plain(text: str) -> IPv4Address | IPv6Address:

@@ -6,10 +6,10 @@ import ipaddress
 import socket
 
 import pytest
-from moorage.api import Forbidden, HttpClient, Unavailable, ValidationFailed
+from moorage.api import Forbidden, HttpClient, Unavailable, ValidationFailed, is_public
 from moorage_mcp.links.base import LinkClosed
 from moorage_mcp.links.http import Http
-from moorage_mcp.links.targets import NotPublic, Targets, is_public, public_socket
+from moorage_mcp.links.targets import NotPublic, Targets, public_socket
 
 TARGETS = Targets(["https://mcp.example.org/tools", "http://127.0.0.1:9000/mcp/", "http://[::1]:8080"])
 
@@ -114,6 +114,7 @@ PRIVATE = [
     "2002:a00:1::",
     "64:ff9b::7f00:1",
     "64:ff9b:1::a00:1",
+    "64:ff9b:1:a00:0:100:808:808",
     "2001:0:53aa:64c::1",
 ]
 PUBLIC = ["1.1.1.1", "8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "2002:808:808::", "64:ff9b::808:808"]

@@ -22,7 +22,8 @@ import httpx2
 
 from moorage.accounts.authorization.metadata import ClientMetadata, read_metadata
 from moorage.accounts.grants import GrantRefused
-from moorage.accounts.outgoing import Guarded, is_public
+from moorage.accounts.outgoing import Guarded
+from moorage.addresses import is_public
 
 MAX_URL = 240
 MAX_DOCUMENT = 16 * 1024

@@ -12,17 +12,14 @@ import re
 import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from moorage.api import Forbidden, ValidationFailed
+from moorage.api import AddressInfo, Forbidden, ValidationFailed, is_public
 
 MAX_URL = 2048
 _PORTS = {"http": 80, "https": 443}
 _NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?:\.(?!-)[a-z0-9_-]{1,63})*\.?")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)", re.ASCII)
-_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
-_Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class NotPublic(OSError):
@@ -135,24 +132,7 @@ def _within(wanted: Place, target: Place) -> bool:
     return wanted.path == target.path or wanted.path == base or wanted.path.startswith(base + "/")
 
 
-def is_public(address: _Address) -> bool:
-    """Whether an address is somebody's on the internet; what is hidden in an IPv6 address counts."""
-    if isinstance(address, ipaddress.IPv6Address):
-        hidden = address.ipv4_mapped or address.sixtofour
-        if address.teredo is not None:
-            return False
-        if any(address in net for net in _NAT64) or address in ipaddress.ip_network("::/96"):
-            hidden = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-        if hidden is not None and not is_public(hidden):
-            return False
-        if address.is_site_local:
-            return False
-        if hidden is not None:
-            return True
-    return address.is_global and not address.is_multicast and not address.is_reserved
-
-
-def public_socket(info: Any) -> socket.socket:
+def public_socket(info: AddressInfo) -> socket.socket:
     """A socket for an address (as of `getaddrinfo`) that is about to be connected to. NotPublic."""
     family, kind, protocol, _, address = info
     host = str(address[0]).partition("%")[0]
