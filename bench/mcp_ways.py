@@ -82,6 +82,7 @@ class Ways:
                         "enabled": True,
                         "targets": [server.url + "/" for server in self.upstreams.values()],
                         "calls_per_minute": 0,
+                        "max_workspaces_per_user": 1000,
                         "provided": False,
                         "programs": [str(Path(EVERYTHING).parent)],
                     }
@@ -136,6 +137,8 @@ class Ways:
             "BASIC_AUTH_PASSWORD": secrets.token_urlsafe(24) + "!1aA",
             "MCPGATEWAY_UI_ENABLED": "false",
             "LOG_LEVEL": "ERROR",
+            "RATE_LIMITING_ENABLED": "false",
+            "TOOL_RATE_LIMIT": "100000000",
             "SSRF_ALLOW_LOCALHOST": "true",
             "SSRF_ALLOW_PRIVATE_NETWORKS": "true",
         }
