@@ -70,6 +70,25 @@ async def until(reading: AsyncIterator[tuple[str | None, Any]], method: str) -> 
 # -- what is refused ---------------------------------------------------------------------------------------------
 
 
+async def test_what_a_server_could_read_as_another_request_is_refused(server: Server, ann: Client) -> None:
+    await workspace(ann, "lab")
+    raw = Raw(server, ann, "lab")
+    await raw.hello()
+    ping, call = raw.message("ping"), b'"id":1,"method":"tools/call","params":{"name":"a","name":"b"}'
+    for message, why in (
+        (b'{"jsonrpc":"2.0",%b}' % call, "'name' is there twice"),
+        (b'{"jsonrpc":"2.0","id":1,"method":"ping","method":"tools/call"}', "'method' is there twice"),
+        ({**ping, "Method": "tools/call"}, "'Method' is written 'method'"),
+        ({**ping, "param\u017f": {}}, "'param\u017f' is written 'params'"),
+        ({**ping, "params": {"Name": "b"}}, "'Name' is written 'name'"),
+        ({"jsonrpc": "2.0", "id": 1, "result": {}, "METHOD": "tools/call"}, "'METHOD' is written 'method'"),
+    ):
+        answer = await raw.post(message)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, -32600), message
+        assert why in answer.json()["error"]["message"]
+    assert (await raw.post({**ping, "params": {"other": {"Name": 1, "name": 2}}})).status_code == 200
+
+
 async def test_what_is_no_request_is_refused(server: Server, ann: Client) -> None:
     number = await workspace(ann, "lab")
     raw = Raw(server, ann, "lab")

@@ -90,11 +90,14 @@ async def test_nothing_of_the_client_but_mcp_reaches_the_server(
     await raw.hello() if era == "legacy" else None
     params = modern_params({"name": "client", "arguments": {}}) if era == "modern" else {"name": "client"}
     more = {"Cookie": "a=b", "X-Forwarded-For": "1.2.3.4", "X-Real-IP": "1.2.3.4", "X-CSRF-Token": "x", "Foo": "bar"}
-    shown = raw.modern("tools/call", params) if era == "modern" else {}
+    more["Content-Type"] = "application/json; charset=utf-7"
+    shown = raw.modern("tools/call", params) if era == "modern" else {"Mcp-Name": "echo", "Mcp-Param-X": "1"}
     answer = await raw.post(raw.message("tools/call", params), **shown, **more)
     seen = said(answer)["result"]["structuredContent"]["headers"]
     assert not SECRETS & {name.lower() for name in seen}
     assert "foo" not in seen
+    assert seen["content-type"] == "application/json", "another charset may be another message"
+    assert era == "modern" or not {"mcp-name", "mcp-param-x"} & set(seen), "nobody has looked at them"
     assert raw.session.get("Mcp-Session-Id", "none") not in seen.values()
     assert seen["host"] == upstreams[era].split("/")[2]
 

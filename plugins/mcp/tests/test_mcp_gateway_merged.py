@@ -162,6 +162,8 @@ async def test_fixed_arguments_are_hidden_and_filled_in_and_annotations_put_over
     assert tool["annotations"] == {"title": "Log", "readOnlyHint": True}
     found = await bench.call(LEGACY, "log", {"n": 1, "repo": "/etc"})
     assert found["structuredContent"] == {"n": 1, "repo": "/workspace"}
+    found = await bench.call(LEGACY, "log", {"repo": "/etc", "Repo": "/etc"})
+    assert list(found["structuredContent"].items()) == [("repo", "/workspace")], "servers may not look at case"
     assert bench.calls.found[0].arguments == {"n": 1, "repo": "/etc"}
 
 

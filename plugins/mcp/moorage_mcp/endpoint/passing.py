@@ -33,7 +33,9 @@ WHOLE = 256 * 1024
 """Bytes of an answer that is handed on in one piece."""
 LOOKED_AT = 64 * 1024
 """Bytes of an answer that are read for its outcome."""
-_HANDED_ON = ("accept", "content-type", names.VERSION, names.METHOD, names.NAME, names.LAST_EVENT_ID)
+_HANDED_ON = ("accept", names.VERSION, names.LAST_EVENT_ID)
+_MODERN = (names.METHOD, names.NAME)
+"""Of the newer era: looked at before, whether they say what the body does."""
 _TRACES = ("traceparent", "tracestate")
 _SAYS = re.compile(rb'"(isError|error|resultType)"\s*:')
 _OURS = (401, 403, 407)
@@ -73,7 +75,7 @@ class Lane:
         upstream = self._gateway.passage(workspace, who, Era.LEGACY, message.method)
         if upstream is None:
             return False
-        answer = await self._asked(upstream, "POST", _headers(exchange), body, message.id)
+        answer = await self._asked(upstream, "POST", _headers(exchange, Era.LEGACY), body, message.id)
         try:
             own = answer.headers.get(names.SESSION_ID)
             if answer.status == 200 and own is None:
@@ -105,7 +107,7 @@ class Lane:
     ) -> None:
         """Hand a notification or an answer through."""
         upstream = self._still(workspace, session, who)
-        answer = await self._asked(upstream, "POST", _headers(exchange) | _own(session), body, None)
+        answer = await self._asked(upstream, "POST", _headers(exchange, Era.LEGACY) | _own(session), body, None)
         try:
             self._look_gone(session, answer)
             await _handed(exchange, answer, None)
@@ -115,7 +117,7 @@ class Lane:
     async def session_stream(self, exchange: Exchange, workspace: WorkspaceInfo, session: Session, who: Caller) -> None:
         """Hand a stream through that the client asks for."""
         upstream = self._still(workspace, session, who)
-        answer = await self._asked(upstream, "GET", _headers(exchange) | _own(session), b"", None)
+        answer = await self._asked(upstream, "GET", _headers(exchange, Era.LEGACY) | _own(session), b"", None)
         session.streams += 1
         try:
             self._look_gone(session, answer)
@@ -170,7 +172,7 @@ class Lane:
             raise Refused(status, problem, message.id) from None
         admitted.upstream = upstream.name
         try:
-            answer = await self._asked(upstream, "POST", _headers(exchange) | more, body, message.id)
+            answer = await self._asked(upstream, "POST", _headers(exchange, era) | more, body, message.id)
         except Refused as refusal:
             admitted.failed(refusal.problem)
             raise
@@ -236,7 +238,7 @@ class Glance:
             return
         try:
             found = json.loads(self._body)
-        except ValueError:
+        except (ValueError, RecursionError):
             admitted.finish(Outcome.ERROR, "The server's answer is no JSON")
             return
         error = found.get("error") if isinstance(found, dict) else None
@@ -272,11 +274,18 @@ async def _handed(
         await exchange.write(chunk)
 
 
-def _headers(exchange: Exchange) -> dict[str, str]:
-    """What a client says that is MCP's: no credentials, nothing of its network."""
+def _headers(exchange: Exchange, era: Era) -> dict[str, str]:
+    """What a client says that is MCP's: no credentials, nothing of its network.
+
+    The type is ours: with a `charset` of the client's (UTF-7) the server might read another message than we did.
+    """
     given = exchange.headers
     shown = {name: given[name] for name in (*_HANDED_ON, *_TRACES) if name in given}
-    return shown | {name: value for name, value in given.items() if name.startswith(names.PARAM)}
+    if exchange.method == "POST":
+        shown["content-type"] = names.JSON_TYPE
+    if era is Era.MODERN:
+        shown |= {name: value for name, value in given.items() if name in _MODERN or name.startswith(names.PARAM)}
+    return shown
 
 
 def _own(session: Session) -> dict[str, str]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
 from moorage.api import Exchange
 
@@ -16,6 +19,10 @@ JSON = (b"content-type", names.JSON_TYPE.encode())
 STREAM = ((b"content-type", names.STREAM_TYPE.encode()), (b"x-accel-buffering", b"no"))
 _TAKES_JSON = ("*/*", "application/*", names.JSON_TYPE)
 _TAKES_STREAM = ("*/*", "text/*", names.STREAM_TYPE)
+_ENVELOPE = frozenset({"jsonrpc", "id", "method", "params", "result", "error"})
+_DECIDING = ("name", "uri", "ref", "arguments", "_meta", "requestState", "inputResponses", "task")
+"""Members of params by which is decided who may have it, and what of it is written down."""
+_FOLDED = {name.casefold(): name for name in (*_ENVELOPE, *_DECIDING)}
 
 
 class Refused(Exception):
@@ -67,13 +74,46 @@ def takes(headers: Mapping[str, str], kinds: tuple[str, ...]) -> bool:
 
 
 def read(body: bytes) -> Message:
-    """The message of a POST. Refused."""
+    """The message of a POST. Refused.
+
+    One that could be read in two ways is none: its bytes may go to a server as they are, and what is allowed must be
+    what that one reads. Of a member that is there twice parsers take the first or the last, and some do not look at
+    case (Go's).
+    """
     try:
-        return jsonrpc.read(body)
+        found = json.loads(body, object_pairs_hook=_object)
+    except _Twice as twice:
+        raise refuse(400, f"Invalid request: {str(twice)[:64]!r} is there twice in one object") from None
+    except (ValueError, RecursionError):
+        raise refuse(400, "Parse error: this is no JSON", code=jsonrpc.PARSE_ERROR) from None
+    try:
+        message = jsonrpc.message(found)
     except RpcError as problem:
-        if body.lstrip()[:1] == b"[":
+        if isinstance(found, list):
             problem.message = "Invalid request: batches are not part of MCP any more; send one message at a time"
         raise Refused(400, problem) from None
+    _check_case(found, _ENVELOPE)
+    if not isinstance(message, Response):
+        _check_case(message.params, _DECIDING)
+    return message
+
+
+class _Twice(Exception):
+    """A name that is there twice."""
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
+    return found
+
+
+def _check_case(found: Iterable[str], meant: Collection[str]) -> None:
+    """Refused for a name that is one of these but for case."""
+    for name in found:
+        if name not in meant and (known := _FOLDED.get(name.casefold(), "")) in meant:
+            raise refuse(400, f"Invalid request: {name!r} is written {known!r}")
 
 
 def era(message: Message, headers: Mapping[str, str]) -> Era:

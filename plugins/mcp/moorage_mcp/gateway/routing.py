@@ -73,7 +73,10 @@ class Routing:
         made = {**params, "name": entry.name}
         if fixed := rules.fixed_of(entry.upstream, entry.item):
             given = params.get("arguments")
-            made["arguments"] = {**(given if isinstance(given, dict) else {}), **fixed}
+            # For servers that do not look at case, of which the last one written counts.
+            taken = {key.casefold() for key in fixed}
+            others = given.items() if isinstance(given, dict) else ()
+            made["arguments"] = {key: value for key, value in others if key.casefold() not in taken} | fixed
         return (Routed(entry.upstream, name),), made
 
     async def _prompt(self, at: Seat, params: Params) -> tuple[tuple[Routed, ...], Params]:
