@@ -10,7 +10,7 @@ from moorage.api import Exchange, Hub, LimitClass, Routes, Topic
 
 from moorage_mcp.config import McpConfig
 from moorage_mcp.endpoint.legacy import Legacy
-from moorage_mcp.endpoint.modern import ASKED, Modern
+from moorage_mcp.endpoint.modern import Modern
 from moorage_mcp.endpoint.parked import Parking
 from moorage_mcp.endpoint.passing import Lane
 from moorage_mcp.endpoint.reading import Refused, check_kind, era, read, refuse, wrong_method
@@ -22,6 +22,7 @@ from moorage_mcp.records import Status, WorkspaceInfo
 from moorage_mcp.rights import USE, VIEW
 from moorage_mcp.wire import headers as names
 from moorage_mcp.wire.eras import MODERN_VERSIONS, Era
+from moorage_mcp.wire.methods import ASKED
 from moorage_mcp.workspaces import Workspaces
 
 PATH = "/ws/{workspace}/mcp"

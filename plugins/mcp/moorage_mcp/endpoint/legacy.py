@@ -20,18 +20,18 @@ from moorage_mcp.endpoint.troubles import in_words
 from moorage_mcp.gateway.caller import Caller, refused
 from moorage_mcp.gateway.service import Gateway
 from moorage_mcp.links.base import Need, ServerInfo
-from moorage_mcp.links.exchange import LEVELS
+from moorage_mcp.links.exchange import grave_enough
 from moorage_mcp.records import WorkspaceInfo
 from moorage_mcp.wire import headers as names
 from moorage_mcp.wire import jsonrpc, sse
 from moorage_mcp.wire.eras import ASSUMED_VERSION, LATEST_LEGACY, LEGACY_VERSIONS, Era
 from moorage_mcp.wire.jsonrpc import Message, Notification, Params, Request, Response, RpcError
+from moorage_mcp.wire.methods import LIST_CHANGED, QUESTIONS
 
 MAX_CALLS = 128
 """Requests of one session that are under way at once."""
 MAX_SUBSCRIPTIONS = 1000
-LISTS = {"toolsListChanged": True, "promptsListChanged": True, "resourcesListChanged": True}
-_CAPABILITY = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
+_LISTS = dict.fromkeys(LIST_CHANGED.values(), True)
 _log = structlog.get_logger("moorage.mcp")
 
 
@@ -47,7 +47,7 @@ class Call:
 
     async def notify(self, method: str, params: Params) -> None:
         """Send it on the request's stream."""
-        if method == "notifications/message" and _below(params.get("level"), self.session.log_level):
+        if method == "notifications/message" and not grave_enough(params.get("level"), self.session.log_level):
             return
         try:
             await self.reply.say(jsonrpc.notification(method, params))
@@ -57,7 +57,7 @@ class Call:
     async def ask(self, needs: Mapping[str, Need]) -> Mapping[str, Params]:
         """Ask the client on the request's stream, and wait for what it posts."""
         for need in needs.values():
-            if _CAPABILITY.get(need.method, "") not in self.capabilities:
+            if QUESTIONS.get(need.method, "") not in self.capabilities:
                 raise refused(jsonrpc.METHOD_NOT_FOUND, "not_supported", f"The client does not support {need.method}")
         waiting: dict[str, tuple[str, asyncio.Future[Response]]] = {}
         try:
@@ -246,7 +246,7 @@ class Legacy:
     async def _listen(self, workspace: WorkspaceInfo, session: Session, who: Caller) -> None:
         session.stops[""] = _nothing
         try:
-            stop = await self._hear(workspace, session, who, LISTS)
+            stop = await self._hear(workspace, session, who, _LISTS)
         except Exception as error:
             session.stops.pop("", None)
             _log.warning("a client does not hear of changes", reason=str(error))
@@ -258,7 +258,7 @@ class Legacy:
 
     async def _hear(self, workspace: WorkspaceInfo, session: Session, who: Caller, wanted: Mapping[str, Any]) -> Any:
         def hear(method: str, params: Params) -> None:
-            if method != "notifications/message" or not _below(params.get("level"), session.log_level):
+            if method != "notifications/message" or grave_enough(params.get("level"), session.log_level):
                 session.outlets.tell(jsonrpc.encode(jsonrpc.notification(method, params)))
 
         return await self._gateway.listen(workspace, who, Era.LEGACY, wanted, hear, Background(session))
@@ -343,10 +343,6 @@ def _cancel(session: Session, id: Any) -> None:
     task = session.calls.pop(id, None)
     if task is not None:
         task.cancel()
-
-
-def _below(level: Any, least: str | None) -> bool:
-    return least is not None and level in LEVELS and LEVELS.index(level) < LEVELS.index(least)
 
 
 def _result(answer: Response) -> Params:

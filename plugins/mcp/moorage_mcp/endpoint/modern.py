@@ -31,16 +31,14 @@ from moorage_mcp.wire.eras import (
     Era,
 )
 from moorage_mcp.wire.jsonrpc import Message, Notification, Params, Request, RpcError
+from moorage_mcp.wire.methods import ASKED, LIST_CHANGED
 
 GONE = frozenset({"initialize", "ping", "logging/setLevel", "resources/subscribe", "resources/unsubscribe"})
 """Methods of the older era alone."""
-ASKED = ("sampling", "elicitation", "roots")
-"""Capabilities of a client that can be asked something."""
 MAX_WAITING = 1000
 """Notifications that wait for a client that listens; one that reads too slowly is ended."""
 MAX_URIS = 1000
 MAX_MARKED = 1024
-FLAGS = ("toolsListChanged", "promptsListChanged", "resourcesListChanged")
 
 
 class Single:
@@ -265,7 +263,7 @@ def _wanted(params: Params) -> dict[str, Any]:
     asked = params.get("notifications")
     if not isinstance(asked, dict):
         raise refused(jsonrpc.INVALID_PARAMS, "bad_params", "Invalid params: `notifications` is an object")
-    wanted: dict[str, Any] = {flag: True for flag in FLAGS if asked.get(flag) is True}
+    wanted: dict[str, Any] = {flag: True for flag in LIST_CHANGED.values() if asked.get(flag) is True}
     if uris := asked.get("resourceSubscriptions"):
         if not isinstance(uris, list) or len(uris) > MAX_URIS or not all(isinstance(uri, str) for uri in uris):
             raise refused(

@@ -15,11 +15,12 @@ from typing import Any
 from moorage.api import TaskSupervisor
 
 from moorage_mcp.gateway.caller import Caller, refused
-from moorage_mcp.gateway.retries import NAMES, bad_state
+from moorage_mcp.gateway.retries import bad_state
 from moorage_mcp.links.base import Asker, Need
 from moorage_mcp.records import WorkspaceInfo
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.jsonrpc import Params
+from moorage_mcp.wire.methods import NAMED
 
 PREFIX = "mp1."
 MAX_PER_USER = 32
@@ -183,4 +184,4 @@ def _said(task: asyncio.Task[dict[str, Any] | Exception]) -> dict[str, Any]:
 
 
 def _bound(workspace: WorkspaceInfo, who: Caller, method: str, params: Params) -> Bound:
-    return workspace.id, who.user_id, who.api_key_id, method, params.get(NAMES.get(method, ""))
+    return workspace.id, who.user_id, who.api_key_id, method, params.get(NAMED.get(method, ""))

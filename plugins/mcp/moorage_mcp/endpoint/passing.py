@@ -14,6 +14,7 @@ from typing import Any
 from moorage.api import Exchange, UpstreamError
 
 from moorage_mcp.calls import Outcome
+from moorage_mcp.endpoint.parked import PREFIX
 from moorage_mcp.endpoint.reading import Refused, refuse
 from moorage_mcp.endpoint.sessions import Session, Sessions, session_headers
 from moorage_mcp.endpoint.troubles import in_words
@@ -296,4 +297,4 @@ def _own(session: Session) -> dict[str, str]:
 def _is_ours(message: Request) -> bool:
     """Whether it takes up a call that waits here."""
     state = message.params.get("requestState")
-    return isinstance(state, str) and state.startswith("mp1.")
+    return isinstance(state, str) and state.startswith(PREFIX)

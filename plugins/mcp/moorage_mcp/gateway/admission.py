@@ -12,12 +12,12 @@ from moorage_mcp.calls import CallRecord, Calls, Outcome
 from moorage_mcp.config import McpConfig
 from moorage_mcp.gateway import rules
 from moorage_mcp.gateway.caller import Caller, denied, refused
-from moorage_mcp.gateway.retries import NAMES
 from moorage_mcp.gateway.windows import Check, Windows
 from moorage_mcp.records import Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.rights import USE
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.jsonrpc import Params, RpcError
+from moorage_mcp.wire.methods import NAMED
 
 LIMITED = -32000
 """Of the codes that JSON-RPC leaves to servers."""
@@ -31,7 +31,7 @@ class Admitted:
     def __init__(
         self, calls: Calls, workspace: WorkspaceInfo, caller: Caller, method: str, params: Params, *, texts: bool
     ) -> None:
-        self._calls: Calls | None = calls if method in NAMES else None
+        self._calls: Calls | None = calls if method in NAMED else None
         self._workspace, self._caller, self._method, self._params = workspace, caller, method, params
         self._texts = texts
         self._began = perf_counter()
@@ -43,7 +43,7 @@ class Admitted:
         calls, self._calls = self._calls, None
         if calls is None:
             return
-        name = self._params.get(NAMES[self._method])
+        name = self._params.get(NAMED[self._method])
         arguments = self._params.get("arguments")
         calls.record(
             CallRecord(

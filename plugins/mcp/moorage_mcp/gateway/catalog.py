@@ -21,7 +21,7 @@ from moorage_mcp.config import McpConfig
 from moorage_mcp.gateway import names
 from moorage_mcp.gateway.asking import Nobody
 from moorage_mcp.gateway.caller import refused
-from moorage_mcp.gateway.listening import LIST_CHANGED, Watches
+from moorage_mcp.gateway.listening import Watches
 from moorage_mcp.gateway.names import Entry
 from moorage_mcp.gateway.reach import Reach, Seat, SeatKey, gone
 from moorage_mcp.gateway.translate import LISTS
@@ -30,6 +30,7 @@ from moorage_mcp.records import UpstreamInfo
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import Era
 from moorage_mcp.wire.jsonrpc import RpcError
+from moorage_mcp.wire.methods import LIST_CHANGED
 
 MAX_PAGES = 100
 MAX_ITEMS = 5000

@@ -23,14 +23,8 @@ from moorage_mcp.links.base import Link, LinkClosed, Listener
 from moorage_mcp.records import Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.wire.eras import Era
 from moorage_mcp.wire.jsonrpc import Params, RpcError
+from moorage_mcp.wire.methods import LIST_CHANGED, UPDATED
 
-LIST_CHANGED: Mapping[str, str] = {
-    "notifications/tools/list_changed": "toolsListChanged",
-    "notifications/prompts/list_changed": "promptsListChanged",
-    "notifications/resources/list_changed": "resourcesListChanged",
-}
-"""Notifications, and the wish in `subscriptions/listen` that they answer."""
-UPDATED = "notifications/resources/updated"
 ATTACH_SECONDS = 10.0
 MAX_SEATS = 1000
 AGAIN = (1.0, 60.0)

@@ -20,13 +20,11 @@ from moorage_mcp.links.base import Asker, Link, LinkClosed, ServerInfo
 from moorage_mcp.records import Kind, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import Era
+from moorage_mcp.wire.methods import ASKED
 
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 MAX_ERAS = 10_000
-_ASKED = ("sampling", "elicitation", "roots")
-"""Capabilities of a client that can be asked something."""
-
 MAX_PINNED = 1000
 _ONE_STREAM = (Kind.PROVIDED, Kind.STDIO, Kind.SSE)
 """Servers that ask by the same stream whatever request they ask for."""
@@ -65,7 +63,7 @@ class Seat:
 def seat(workspace: WorkspaceInfo, caller: Caller, asker: Asker, era: Era = Era.MODERN) -> Seat:
     """The seat of a request."""
     able = translate.client_capabilities(asker.capabilities)
-    asked = {key: able[key] for key in _ASKED if key in able}
+    asked = {key: able[key] for key in ASKED if key in able}
     if not asked:
         return Seat(workspace, caller.user_id, era=era)
     if caller.session:

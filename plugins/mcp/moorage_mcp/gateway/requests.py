@@ -11,12 +11,13 @@ from moorage_mcp.gateway import translate
 from moorage_mcp.gateway.asking import Bridged
 from moorage_mcp.gateway.caller import Caller, refused
 from moorage_mcp.gateway.reach import Reach, Seat, gone
-from moorage_mcp.gateway.retries import NAMES, Retries
+from moorage_mcp.gateway.retries import Retries, bad_state
 from moorage_mcp.gateway.routing import Routed
 from moorage_mcp.links.base import Asker, LinkClosed, ServerInfo
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import Era
 from moorage_mcp.wire.jsonrpc import Params, RpcError
+from moorage_mcp.wire.methods import NAMED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class Asking:
         async with self._reach.lease(asked.at, place.upstream, asking=True) as link:
             server = link.server.era
             if server is Era.LEGACY and "requestState" in params:
-                raise _bad_state("it is not of this server, or too old")
+                raise bad_state("it is not of this server, or too old")
             own = translate.params(method, params, client=era, server=server)
             bridged = Bridged(asked.asker, client=era, server=server)
             try:
@@ -74,10 +75,10 @@ class Asking:
         retry = self._retries.open(at.workspace, asked.caller, asked.method, asked.params)
         if retry is None:
             if "requestState" in params and len(at.upstreams) > 1:
-                raise _bad_state("it is not of this workspace")
+                raise bad_state("it is not of this workspace")
             return params
         if retry.upstream != place.upstream.pid:
-            raise _bad_state("it is of another server")
+            raise bad_state("it is of another server")
         made = {key: value for key, value in params.items() if key != "requestState"}
         if retry.visit:
             _check_visited(made.pop("inputResponses", None))
@@ -91,7 +92,7 @@ class Asking:
         if asked.era is Era.LEGACY or not asked.asker.keeps_state or not isinstance(able, Mapping) or "url" not in able:
             return None
         needs = translate.url_needs(error)
-        if not needs or asked.method not in NAMES:
+        if not needs or asked.method not in NAMED:
             return None
         shown = {key: translate.need(need, server=Era.LEGACY, client=Era.MODERN) for key, need in needs.items()}
         return {
@@ -104,10 +105,6 @@ class Asking:
         return self._retries.close(
             asked.at.workspace, asked.caller, place.upstream, asked.method, asked.params, state=state, visit=visit
         )
-
-
-def _bad_state(why: str) -> RpcError:
-    return refused(jsonrpc.INVALID_PARAMS, "bad_state", f"Invalid requestState: {why}")
 
 
 def _check_visited(answers: Any) -> None:

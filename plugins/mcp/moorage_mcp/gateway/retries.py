@@ -16,12 +16,11 @@ from moorage_mcp.gateway.caller import Caller, refused
 from moorage_mcp.records import UpstreamInfo, WorkspaceInfo
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.jsonrpc import Params, RpcError
+from moorage_mcp.wire.methods import NAMED
 
 PREFIX = "mg1."
 MAX_STATE = 512 * 1024
 SECONDS = 24 * 3600.0
-NAMES = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""Methods that may be answered by a question, and the param that names what was asked for."""
 
 
 class Sealing(Protocol):
@@ -88,14 +87,10 @@ class Retries:
         return retry
 
 
-def bad_state() -> RpcError:
-    """One answer to whatever is wrong with it: forged, another's, too old."""
-    return refused(
-        jsonrpc.INVALID_PARAMS,
-        "bad_state",
-        "Invalid requestState: it is not of this request, or too old. Make the request again without it",
-    )
+def bad_state(why: str = "it is not of this request, or too old. Make the request again without it") -> RpcError:
+    """What was brought does not hold. One that is forged, another's or too old is told nothing more."""
+    return refused(jsonrpc.INVALID_PARAMS, "bad_state", f"Invalid requestState: {why}")
 
 
 def _bound(workspace: WorkspaceInfo, caller: Caller, method: str, params: Params) -> list[Any]:
-    return [workspace.id, caller.user_id, caller.api_key_id, method, params.get(NAMES.get(method, ""))]
+    return [workspace.id, caller.user_id, caller.api_key_id, method, params.get(NAMED.get(method, ""))]

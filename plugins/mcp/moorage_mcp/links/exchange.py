@@ -11,14 +11,13 @@ from moorage_mcp.links.base import Asker, LinkClosed, Need, refusal
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import PROGRESS_TOKEN
 from moorage_mcp.wire.jsonrpc import METHOD_NOT_FOUND, Id, Message, Notification, Params, Request, RpcError
+from moorage_mcp.wire.methods import QUESTIONS
 
 MAX_WAITING = 256
 """Notifications of one request that wait for its client; more are dropped, and the request goes on."""
 MAX_ASKS = 16
 """Questions of a server that one request may have open at once."""
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
-NEEDS = {"sampling/createMessage": "sampling", "elicitation/create": "elicitation", "roots/list": "roots"}
-"""What servers may ask clients, and the capability without which they may not."""
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 Handle = Callable[[Message], Coroutine[Any, Any, None]]
 Reply = Callable[[Mapping[str, Any]], Coroutine[Any, Any, None]]
@@ -113,7 +112,6 @@ class Call:
     def end(self) -> None:
         """It is over: nobody is asked anything more, and no clock runs."""
         self._clock = None
-        self._clock = None
         for task in list(self._asks.values()):
             task.cancel()
 
@@ -184,7 +182,7 @@ async def answer(asker: Asker | None, asked: Request, reply: Reply) -> None:
 async def _answered(asker: Asker | None, asked: Request) -> Mapping[str, Any]:
     if asked.method == "ping":
         return {}
-    capability = NEEDS.get(asked.method)
+    capability = QUESTIONS.get(asked.method)
     if capability is None:
         raise refusal("unknown_method", f"Method not found: {asked.method}", METHOD_NOT_FOUND)
     if asker is None:
@@ -210,7 +208,7 @@ async def hand_on(call: Call, message: Notification) -> None:
         if call.token is None:
             return
         params = {**params, PROGRESS_TOKEN: call.token}
-    elif message.method == "notifications/message" and not wanted(params.get("level"), call.asker.log_level):
+    elif message.method == "notifications/message" and not grave_enough(params.get("level"), call.asker.log_level):
         return
     await call.asker.notify(message.method, params)
 
@@ -220,6 +218,6 @@ def rank(level: Any) -> int:
     return LEVELS.index(level) if level in LEVELS else 0
 
 
-def wanted(level: Any, least: str | None) -> bool:
+def grave_enough(level: Any, least: str | None) -> bool:
     """Whether a log message is grave enough. least: None wants what the server chose to send."""
     return least is None or rank(level) >= rank(least)

@@ -13,16 +13,12 @@ from moorage_mcp.links.tasks import Tasks
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import LATEST_LEGACY, LEGACY_VERSIONS, Era
 from moorage_mcp.wire.jsonrpc import Message, Notification, Params, Request, RpcError
+from moorage_mcp.wire.methods import LIST_CHANGED, UPDATED
 
 MAX_UNDER_WAY = 1024
 TELL_SECONDS = 10.0
 SUBSCRIBE_SECONDS = 10.0
 RENEW_SECONDS = 30.0
-_LISTS = {
-    "notifications/tools/list_changed": "toolsListChanged",
-    "notifications/prompts/list_changed": "promptsListChanged",
-    "notifications/resources/list_changed": "resourcesListChanged",
-}
 
 
 class SessionLost(Exception):
@@ -238,10 +234,10 @@ class LegacyLink:
 
     def _announce(self, message: Notification) -> None:
         for wanted, listener in list(self._listeners.values()):
-            if message.method == "notifications/resources/updated":
+            if message.method == UPDATED:
                 if not _covers(wanted.get("resourceSubscriptions"), message.params.get("uri")):
                     continue
-            elif (key := _LISTS.get(message.method)) is not None and not wanted.get(key):
+            elif (key := LIST_CHANGED.get(message.method)) is not None and not wanted.get(key):
                 continue
             listener(message.method, message.params)
 

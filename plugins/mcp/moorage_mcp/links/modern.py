@@ -16,6 +16,7 @@ from moorage_mcp.links.tasks import Tasks
 from moorage_mcp.wire import eras, headers, jsonrpc
 from moorage_mcp.wire.eras import Era
 from moorage_mcp.wire.jsonrpc import HEADER_MISMATCH, Message, Notification, Params, RpcError
+from moorage_mcp.wire.methods import LIST_CHANGED, UPDATED
 
 MAX_UNDER_WAY = 1024
 MAX_ROUNDS = 10
@@ -28,11 +29,6 @@ TELL_SECONDS = 10.0
 ACKNOWLEDGE_SECONDS = 10.0
 LISTEN_PAUSES = (1.0, 30.0)
 """Seconds before a stream of changes that broke is opened again, the first time and at most."""
-_CHANGES = {
-    "toolsListChanged": "notifications/tools/list_changed",
-    "promptsListChanged": "notifications/prompts/list_changed",
-    "resourcesListChanged": "notifications/resources/list_changed",
-}
 _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _log = structlog.get_logger("moorage.mcp.links")
 
@@ -309,8 +305,8 @@ def _unmarked(params: Params) -> Params:
 
 
 def _missed(wanted: Params, listener: Listener) -> None:
-    for key, method in _CHANGES.items():
+    for method, key in LIST_CHANGED.items():
         if wanted.get(key):
             listener(method, {})
     for uri in wanted.get("resourceSubscriptions") or ():
-        listener("notifications/resources/updated", {"uri": uri})
+        listener(UPDATED, {"uri": uri})

@@ -23,18 +23,18 @@ from moorage_mcp.wire.jsonrpc import (
     Params,
     RpcError,
 )
+from moorage_mcp.wire.methods import NAMED
 
 VERSION = "mcp-protocol-version"
 METHOD = "mcp-method"
 NAME = "mcp-name"
+"""It repeats the parameter that `NAMED` says."""
 PARAM = "mcp-param-"
 SESSION_ID = "mcp-session-id"
 LAST_EVENT_ID = "last-event-id"
 JSON_TYPE, STREAM_TYPE = "application/json", "text/event-stream"
 ACCEPT = f"{JSON_TYPE}, {STREAM_TYPE}"
 
-NAMED = {"tools/call": "name", "prompts/get": "name", "resources/read": "uri"}
-"""By method: the parameter that `Mcp-Name` repeats."""
 STATUS = {
     PARSE_ERROR: 400,
     INVALID_REQUEST: 400,
