@@ -303,8 +303,8 @@ def metadata(people):
 def test_the_metadata_is_valid_and_names_endpoints_that_are_there(people):
     found = AuthorizationServerMetadata(metadata(people))
     assert found["issuer"] == people.server.url
-    assert found["token_endpoint_auth_methods_supported"] == ["none"]
-    assert set(found["grant_types_supported"]) == {DEVICE_GRANT, "refresh_token"}
+    assert "none" in found["token_endpoint_auth_methods_supported"]
+    assert {DEVICE_GRANT, "refresh_token"} <= set(found["grant_types_supported"])
     for name in ("device_authorization", "token", "revocation"):
         answer = httpx.post(found[f"{name}_endpoint"])
         check_oauth_error(answer, "invalid_request")

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 from moorage.api import PUBLIC, Manifest, Plugin, Routes, hookimpl
 from quart import request
+from waits import WAIT
 
 MB = 1 << 20
 SIZE = 64 * MB
@@ -114,6 +115,16 @@ async def test_a_view_that_takes_nothing_answers(server):
     async with connected(server) as (reader, writer), asyncio.timeout(20):
         writer.write(b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % SIZE + b"x" * MB)
         assert await answer(reader) == (b"200", b"said")
+
+
+async def test_a_body_that_a_view_does_not_read_costs_no_connection(server):
+    """It may come after the view has answered: the next request on the connection is answered all the same."""
+    async with connected(server) as (reader, writer), asyncio.timeout(WAIT):
+        for _ in range(2):
+            writer.write(b"POST /unread HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n")
+            await asyncio.sleep(0.1)  # So long no answer may come; a slow machine only makes this easier.
+            writer.write(b"{}")
+            assert await answer(reader) == (b"200", b"said")
 
 
 async def test_a_client_that_goes_away_in_the_middle_ends_the_view(server):

@@ -32,6 +32,7 @@ from moorage.errors import (
     ValidationFailed,
 )
 from moorage.events.tasks import Exited, together
+from moorage.server.body import DISCARD_BYTES, DISCARD_SECONDS
 
 _BY_STATUS: dict[int, type[MoorageError]] = {
     400: BadRequest,
@@ -68,6 +69,8 @@ class _Body(Body):
     def __init__(self, expected_content_length: int | None, max_content_length: int | None) -> None:
         super().__init__(expected_content_length, max_content_length)
         self._whole = False
+        self._far = (expected_content_length or 0) > DISCARD_BYTES
+        self._left: int | None = None
         self._taken = asyncio.Event()
 
     async def __anext__(self) -> bytes:
@@ -85,6 +88,31 @@ class _Body(Body):
         while len(self._data) >= _AHEAD and not self._whole and self._must_raise is None:
             self._taken.clear()
             await self._taken.wait()
+
+    def append(self, data: bytes) -> None:
+        """What came; nothing is kept any more once the view has answered."""
+        if self._left is None:
+            super().append(data)
+            return
+        self._left -= len(data)
+        if self._left < 0:
+            self.set_complete()
+
+    async def rest(self) -> None:
+        """Let what the view left unread come in, a little way and a short time.
+
+        Engines close the connection of a body that was not read, and the client's next request would meet that.
+        """
+        if self._complete.is_set() or self._far:
+            return
+        self._left, self._whole = DISCARD_BYTES, True
+        self._data.clear()
+        self._taken.set()
+        try:
+            async with asyncio.timeout(DISCARD_SECONDS):
+                await self._complete.wait()
+        except TimeoutError:
+            return
 
 
 class _Request(Request):
@@ -170,6 +198,8 @@ class Views(Quart):
         response = await self.make_response(result)
         for function in context._after_request_functions:
             response = await self.ensure_async(function)(response)  # type: ignore[assignment]
+        if isinstance(response, Response) and isinstance(response.response, DataBody):
+            await cast(_Body, context.request.body).rest()
         return response
 
     async def handle_exception(self, error: Exception) -> ResponseTypes:
