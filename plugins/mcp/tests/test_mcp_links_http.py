@@ -455,3 +455,25 @@ async def test_a_stream_may_be_silent_while_the_client_is_asked() -> None:
         with pytest.raises(LinkClosed, match="silent"):
             await answer.whole()
         await http.close()
+
+
+async def test_a_stream_has_no_bound_and_its_events_have() -> None:
+    async with Scripted() as server:
+        http = Http(Targets([server.url]))
+        lane = http.server(server.url, {}, 2000, WAIT)
+        event = b"data: " + b"x" * 600
+
+        async def many(found: Any) -> bytes:
+            return page(
+                b"".join(event + end for end in (b"\n\n", b"\r\n\r\n", b"\r\r") * 500), kind="text/event-stream"
+            )
+
+        async def one(found: Any) -> bytes:
+            return page((event + b"\n") * 500, kind="text/event-stream")
+
+        server.extra |= {"many": many, "one": one}
+        assert len(await (await lane.send("POST", {}, b'{"method":"many"}')).whole()) > 1500 * len(event)
+        with pytest.raises(RpcError) as error:
+            await (await lane.send("POST", {}, b'{"method":"one"}')).whole()
+        assert error.value.data["reason"] == "too_large"
+        await http.close()

@@ -24,7 +24,7 @@ _NOT_THERE = _HOP | {"proxy-authorization", "proxy-connection", "cookie", "accep
 _NOT_CLIENTS = _NOT_THERE | {"authorization"}
 _NOT_BACK = _HOP | {"set-cookie", "alt-svc", "strict-transport-security"}
 
-
+_EMPTY_LINES = (b"\n\n", b"\n\r\n", b"\r\r")
 _no_clock = nullcontext()
 
 
@@ -92,11 +92,11 @@ class HttpAnswer:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower() == STREAM_TYPE
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes. LinkClosed when it is cut, too large or falls silent.
+        """The body as it comes. LinkClosed when it is cut or falls silent, RpcError when it is too large.
 
-        An event stream has no bound in all: its events do, for who reads them.
+        An event stream has no bound in all: each of its events has.
         """
-        size = 0
+        size, edge = 0, b""
         try:
             while True:
                 try:
@@ -110,7 +110,9 @@ class HttpAnswer:
                 if not chunk:
                     return
                 size += len(chunk)
-                if size > self._limit and not self.streamed:
+                if self.streamed:
+                    size, edge = _of_event(size, edge, chunk), chunk[-2:]
+                if size > self._limit:
                     raise refusal("too_large", f"The server's answer is larger than {self._limit} bytes")
                 yield chunk
         finally:
@@ -123,6 +125,14 @@ class HttpAnswer:
     def close(self) -> None:
         """Nothing more of it is wanted. Safe to repeat."""
         self._answer.close()
+
+
+def _of_event(size: int, edge: bytes, chunk: bytes) -> int:
+    """Bytes of a stream's last event so far. An event ends with an empty line, which may be cut in two."""
+    ends = max(map(chunk.rfind, _EMPTY_LINES))
+    if ends < 0 and any(line in edge + chunk[:2] for line in _EMPTY_LINES):
+        ends = 0
+    return size if ends < 0 else len(chunk) - ends
 
 
 class HttpServer:
