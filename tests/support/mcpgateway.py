@@ -292,7 +292,7 @@ def caller(user_id: int = 7, *, role: str = "viewer", key: int | None = None, se
     user = UserInfo(user_id, f"user_{user_id}", f"u{user_id}", "", None, role, None, True, NOW)
     method = Method.SESSION if key is None else Method.API_KEY
     shown = Credential(method, key or 1, "cred_1")
-    return Caller(actor=Actor(user, shown), user_id=user_id, api_key_id=key, client="test 1", session=session)
+    return Caller(actor=Actor(user, shown), user_id=user_id, client="test 1", session=session)
 
 
 async def until(there: Callable[[], Any]) -> None:

@@ -64,7 +64,7 @@ class McpPlugin(Plugin):
         self.endpoint = Endpoint(hub, config, self.workspaces, self.gateway, self.pool)
         self.upstreams = Upstreams(hub, config, self.workspaces, self.pool.targets)
         self.services = Services(
-            hub, self.workspaces, self.upstreams, self.calls, tools=Tools(self.gateway), states=self.pool
+            hub, self.workspaces, self.upstreams, self.calls, tools=Tools(self.gateway), pool=self.pool
         )
         return [*views.routes(self.services), *front.routes(self.endpoint, config)]
 

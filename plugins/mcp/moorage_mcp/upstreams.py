@@ -18,7 +18,7 @@ from moorage_mcp.links.targets import Targets
 from moorage_mcp.models import McpUpstream
 from moorage_mcp.names import new_pid, wrong
 from moorage_mcp.records import Kind, UpstreamInfo, WorkspaceInfo
-from moorage_mcp.rights import COMMAND, MANAGE, REMOTE, VIEW
+from moorage_mcp.rights import COMMAND, MANAGE, REMOTE
 from moorage_mcp.workspaces import NOT_FOUND as WORKSPACE_NOT_FOUND
 from moorage_mcp.workspaces import Workspaces
 
@@ -35,18 +35,11 @@ class Upstreams:
 
     async def list(self, actor: Actor, workspace_id: int) -> tuple[UpstreamInfo, ...]:
         """Those of a workspace, in their order."""
-        return (await self._seen(actor, workspace_id)).upstreams
+        return (await self._workspaces.seen(actor, workspace_id)).upstreams
 
     async def get(self, actor: Actor, workspace_id: int, id: int) -> UpstreamInfo:
         """One of them."""
-        return _one(await self._seen(actor, workspace_id), id)
-
-    async def _seen(self, actor: Actor, workspace_id: int) -> WorkspaceInfo:
-        """A workspace as the actor may see it; that an administrator looks at another's is on record."""
-        found = await self._workspaces.kept(actor, workspace_id, VIEW.name)
-        if actor.user is not None and actor.user.id != found.user_id:
-            await self._hub.audit.note_read("mcp_workspace", actor=actor)
-        return found
+        return _one(await self._workspaces.seen(actor, workspace_id), id)
 
     async def add(self, actor: Actor, workspace_id: int, kind: Kind, given: Mapping[str, Any]) -> UpstreamInfo:
         """One more. given: fields of the right types.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -67,7 +67,10 @@ class Wanted:
 
 
 class Workspaces:
-    """All workspaces of all users. One object; used from the event loop."""
+    """All workspaces of all users. One object; used from the event loop.
+
+    running: what stops and removes what runs of them; None in a command, where nothing does.
+    """
 
     def __init__(self, hub: Hub, config: McpConfig, running: Running | None = None) -> None:
         self.hub, self.config = hub, config
@@ -77,10 +80,8 @@ class Workspaces:
 
     # -- the plugin's life ---------------------------------------------------------------------------------------
 
-    async def start(self, running: Running | None = None) -> None:
-        """Read the table, and hear of what others change. running: what stops and removes what runs."""
-        if running is not None:
-            self._upkeep.running = running
+    async def start(self) -> None:
+        """Read the table, and hear of what others change."""
         await self._upkeep.start()
 
     async def prepare(self, server: str) -> None:
@@ -154,6 +155,23 @@ class Workspaces:
             raise NotFound(NOT_FOUND)
         self.require(actor, permission, found.user_id)
         return found
+
+    async def seen(self, actor: Actor, id: int) -> WorkspaceInfo:
+        """As `kept`, for who looks at it; that an administrator looks at another's is on record."""
+        found = await self.kept(actor, id)
+        if actor.user is not None and actor.user.id != found.user_id:
+            await self.hub.audit.note_read("mcp_workspace", actor=actor)
+        return found
+
+    async def visible(self, actor: Actor, wanted: Wanted) -> tuple[list[WorkspaceInfo], int]:
+        """As `page`, of those that the actor may see. Forbidden; that an administrator looks at others' is on record."""
+        own = self.hub.access.list_filter(actor, VIEW.name)
+        if own is None or (own and wanted.user_id not in (None, own["user_id"])):
+            raise Forbidden(NOT_YOURS, details={"required": VIEW.name})
+        wanted = replace(wanted, user_id=wanted.user_id or own.get("user_id"))
+        if actor.user is not None and actor.user.id != wanted.user_id:
+            await self.hub.audit.note_read("mcp_workspace", actor=actor)
+        return await self.page(wanted)
 
     async def page(self, wanted: Wanted) -> tuple[list[WorkspaceInfo], int]:
         """Workspaces by their numbers, and how many there are in all. Whose, the caller has checked."""

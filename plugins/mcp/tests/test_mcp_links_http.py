@@ -349,13 +349,13 @@ async def test_a_session_that_is_lost_while_somebody_listens() -> None:
 
 
 async def test_the_stream_for_what_belongs_to_no_request() -> None:
-    person, heard = Person(**ANSWERS), asyncio.Queue[str]()
-    async with Scripted() as server, linked(server.url, asker=person, **able()) as link:
+    heard = asyncio.Queue[str]()
+    async with Scripted() as server, linked(server.url, **able()) as link:
         asked = {"jsonrpc": "2.0", "id": "q", "method": "roots/list"}
         server.stream.put_nowait(b"id: 7\nretry: 10\ndata: %b\n\n" % json.dumps(asked).encode())
         while not any(body and body.get("id") == "q" for _, _, body in server.requests):
             await asyncio.sleep(0.01)
-        assert server.requests[-1][2]["result"] == ANSWERS["roots__list"]
+        assert server.requests[-1][2]["error"]["data"]["reason"] == "no_client", "nobody has a request under way"
         await link.listen({"toolsListChanged": True}, lambda method, _: heard.put_nowait(method))
         server.stream.put_nowait(b"")  # It breaks, and is opened again where it was.
         changed = {"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}

@@ -180,7 +180,6 @@ class Legacy:
         except BaseException:
             reply.drop()
             raise
-        session.server_capabilities = info.capabilities
         await reply.finish(jsonrpc.result(message.id, welcome(info, session.version)))
 
     async def _request(

@@ -157,16 +157,6 @@ def modern_caller(exchange: Exchange, message: Request | Notification | Response
 
 def caller(exchange: Exchange, client: str, session: str = "") -> Caller:
     """Who asks."""
-    actor, info = exchange.actor, exchange.info
+    actor = exchange.actor
     assert actor.user is not None, "the route asks for a permission"
-    shown = actor.credential
-    key = shown.id if shown is not None and shown.method == "api_key" else None
-    return Caller(
-        actor=actor,
-        user_id=actor.user.id,
-        api_key_id=key,
-        client=client,
-        request_id=info.id,
-        address=info.address,
-        session=session,
-    )
+    return Caller(actor=actor, user_id=actor.user.id, client=client, request_id=exchange.info.id, session=session)

@@ -38,7 +38,6 @@ class Session:
         self.capabilities: Mapping[str, Any] = _object(params, "capabilities")
         self.client_info: Mapping[str, Any] = _object(params, "clientInfo")
         self.log_level: str | None = None
-        self.server_capabilities: Mapping[str, Any] = {}
         self.outlets = Outlets(primed=version >= PRIMED_SINCE)
         self.calls: dict[Id, asyncio.Task[Any] | None] = {}
         self.asked: dict[Id, asyncio.Future[Response]] = {}

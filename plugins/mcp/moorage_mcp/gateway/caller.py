@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from moorage.api import Actor
+from moorage.api import Actor, Method
 
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.jsonrpc import RpcError
@@ -15,17 +15,20 @@ from moorage_mcp.wire.jsonrpc import RpcError
 class Caller:
     """One client that asks, as the endpoint or the REST view knows it.
 
-    api_key_id: of the key that it showed, None for a session, a JWT or a token. client: its name and version as it
-    says of itself, "" if it says nothing. address: the network's. session: of a legacy client, "" for none.
+    client: its name and version as it says of itself, "" if it says nothing. session: of a legacy client, "" for none.
     """
 
     actor: Actor
     user_id: int
-    api_key_id: int | None = None
     client: str = ""
     request_id: str = ""
-    address: str = ""
     session: str = ""
+
+    @property
+    def api_key_id(self) -> int | None:
+        """Of the key that it showed; None for a session, a JWT or a token."""
+        shown = self.actor.credential
+        return shown.id if shown is not None and shown.method is Method.API_KEY else None
 
     @property
     def credential(self) -> str:

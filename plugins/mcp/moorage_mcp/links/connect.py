@@ -13,7 +13,7 @@ from typing import Any
 
 from moorage.api import Exec
 
-from moorage_mcp.links.base import Asker, Link, LinkClosed, ServerInfo
+from moorage_mcp.links.base import Link, LinkClosed, ServerInfo
 from moorage_mcp.links.exchange import Call, Nobody, Spawn, Transport
 from moorage_mcp.links.http import Http, HttpRefused, HttpServer, Unreachable
 from moorage_mcp.links.legacy import LegacyLink, LegacyTransport, SessionLost
@@ -39,11 +39,10 @@ _MODERN_ERRORS = (HEADER_MISMATCH, MISSING_CAPABILITY, UNSUPPORTED_VERSION)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a link is for. era: None finds it out. alone, asker, capabilities, client_info: as `Pool.lease` says."""
+    """What a link is for. era: None finds it out. alone, capabilities, client_info: as `Pool.lease` says."""
 
     era: Era | None = None
     alone: bool = False
-    asker: Asker | None = None
     capabilities: Mapping[str, Any] = field(default_factory=dict)
     client_info: Mapping[str, Any] = field(default_factory=dict)
 
@@ -121,7 +120,7 @@ class Connector:
         if wish.era is Era.MODERN:
             raise LinkClosed("the server does not speak the newer era of MCP")
         identity = {"capabilities": dict(wish.capabilities), "clientInfo": wish.client_info}
-        link = LegacyLink(transport, identity, self._spawn, alone=wish.alone, asker=wish.asker)
+        link = LegacyLink(transport, identity, self._spawn, alone=wish.alone)
         await link.open(timeout)
         return link
 

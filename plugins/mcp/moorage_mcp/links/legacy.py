@@ -47,8 +47,8 @@ class LegacyTransport(Transport, Protocol):
 class LegacyLink:
     """As `Link`. Begin with `open`.
 
-    identity: what `initialize` says of us: capabilities and clientInfo. alone: it serves one client, whose questions
-    come to it; asker: who is asked what belongs to no request, with `alone`.
+    identity: what `initialize` says of us: capabilities and clientInfo. alone: it serves one client, which is asked
+    whatever the server asks while any of its requests is under way.
     """
 
     server: ServerInfo
@@ -60,10 +60,9 @@ class LegacyLink:
         spawn: Spawn,
         *,
         alone: bool = False,
-        asker: Asker | None = None,
     ) -> None:
         self._transport, self._identity = transport, identity
-        self._alone, self._asker = alone, asker
+        self._alone = alone
         self._tasks = Tasks(spawn)
         self._ids = itertools.count(1)
         self._calls: dict[int, Call] = {}
@@ -217,8 +216,7 @@ class LegacyLink:
             if call is not None and not self._ended.is_set():
                 call.ask(message, self._reply, self._tasks)
             else:
-                asker = self._asker if self._alone else None
-                self._tasks(answer(asker, message, self._reply), "ask the client")
+                self._tasks(answer(None, message, self._reply), "refuse")
         elif isinstance(message, Notification):
             if message.method == "notifications/cancelled":
                 for one in self._calls.values():

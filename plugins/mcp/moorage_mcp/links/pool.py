@@ -7,13 +7,14 @@ import importlib.metadata
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import replace
 from types import TracebackType
 from typing import Any
 
 from moorage.api import Exec, Hub, MoorageError
 
 from moorage_mcp.config import McpConfig
-from moorage_mcp.links.base import Asker, Link, LinkClosed, ServerInfo
+from moorage_mcp.links.base import Link, LinkClosed, ServerInfo
 from moorage_mcp.links.connect import Connector, Wish
 from moorage_mcp.links.health import Away, Record, State, UpstreamState, away
 from moorage_mcp.links.http import Http, HttpServer, Unreachable
@@ -92,12 +93,11 @@ class Pool:
         capabilities: Mapping[str, Any] = {},
         client_info: Mapping[str, Any] = {},
         alone: str = "",
-        asker: Asker | None = None,
         era: Era | None = None,
     ) -> AbstractAsyncContextManager[Link]:
         """A connection for as long as it is held; requests of one user share it.
 
-        alone: of one client's session, and no other request's; then `asker` answers what belongs to no request.
+        alone: of one client's session, and no other request's.
         capabilities, client_info: what a server of the older era is told of the client. Without `alone`, requests
         whose clients have the same share a connection, so a question that a server does not ask on the stream of a
         request reaches somebody only while no other request is under way.
@@ -111,7 +111,6 @@ class Pool:
             wish = Wish(
                 era=era or (Era(upstream.era) if upstream.era else None),
                 alone=bool(alone),
-                asker=asker,
                 capabilities=capabilities,
                 client_info=dict(client_info) if alone and client_info else self._identity,
             )
@@ -288,13 +287,7 @@ class Pool:
         """With the era that was found out before: servers of the older one are not asked for the newer each time."""
         wish = entry.wish
         if wish.era is None and record.server is not None and record.server.era is Era.LEGACY:
-            return Wish(
-                era=Era.LEGACY,
-                alone=wish.alone,
-                asker=wish.asker,
-                capabilities=wish.capabilities,
-                client_info=wish.client_info,
-            )
+            return replace(wish, era=Era.LEGACY)
         return wish
 
     async def _connect(self, workspace: WorkspaceInfo, upstream: UpstreamInfo, wish: Wish) -> Link:

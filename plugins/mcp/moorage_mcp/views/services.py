@@ -1,17 +1,17 @@
-"""What the views call: one of each service, and what of them may not be there yet."""
+"""What the views call: one of each service, and who asks."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
 
-from moorage.api import Actor, Credential, Hub, Method, Unauthorized, current_actor, current_request
+from moorage.api import Actor, Hub, Unauthorized, current_actor, current_request
 
 from moorage_mcp.calls import Calls
 from moorage_mcp.gateway.caller import Caller
+from moorage_mcp.gateway.invoke import Tools
 from moorage_mcp.links.health import UpstreamState
-from moorage_mcp.records import UpstreamInfo, WorkspaceInfo
+from moorage_mcp.links.pool import Pool
+from moorage_mcp.records import UpstreamInfo
 from moorage_mcp.upstreams import Upstreams
 from moorage_mcp.workspaces import Workspaces
 
@@ -19,42 +19,20 @@ CLIENT = "REST"
 """What the list of calls says of who came over the HTTP API."""
 
 
-class Tools(Protocol):
-    """Tools by HTTP: `gateway.invoke`."""
-
-    async def tools(self, workspace: WorkspaceInfo, caller: Caller) -> list[dict[str, Any]]:
-        """What the caller may use, as `tools/list` has it. Errors are MoorageErrors."""
-        ...
-
-    async def invoke(
-        self, workspace: WorkspaceInfo, caller: Caller, tool: str, parameters: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Call one: {"result", "is_error", …}. Errors are MoorageErrors."""
-        ...
-
-
-class States(Protocol):
-    """How servers are: `links.pool`."""
-
-    def state(self, upstream: UpstreamInfo, workspace_id: int) -> UpstreamState:
-        """How one is now."""
-        ...
-
-
 @dataclass(slots=True)
 class Services:
-    """tools, states: None where nothing can be called (yet)."""
+    """pool: tells how servers are."""
 
     hub: Hub
     workspaces: Workspaces
     upstreams: Upstreams
     calls: Calls
-    tools: Tools | None = None
-    states: States | None = None
+    tools: Tools
+    pool: Pool
 
-    def state_of(self, upstream: UpstreamInfo) -> UpstreamState | None:
+    def state_of(self, upstream: UpstreamInfo) -> UpstreamState:
         """How a server is."""
-        return self.states.state(upstream, upstream.workspace_id) if self.states is not None else None
+        return self.pool.state(upstream, upstream.workspace_id)
 
 
 def current_caller() -> Caller:
@@ -62,14 +40,7 @@ def current_caller() -> Caller:
     actor, request = current_actor(), current_request()
     if actor.user is None:
         raise Unauthorized
-    return Caller(
-        actor=actor,
-        user_id=actor.user.id,
-        api_key_id=_key_id(actor.credential),
-        client=CLIENT,
-        request_id=request.id,
-        address=request.address,
-    )
+    return Caller(actor=actor, user_id=actor.user.id, client=CLIENT, request_id=request.id)
 
 
 def user_id(actor: Actor) -> int:
@@ -77,7 +48,3 @@ def user_id(actor: Actor) -> int:
     if actor.user is None:
         raise Unauthorized
     return actor.user.id
-
-
-def _key_id(credential: Credential | None) -> int | None:
-    return credential.id if credential is not None and credential.method is Method.API_KEY else None

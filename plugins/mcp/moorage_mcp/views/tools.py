@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage.api import Route, Routes, Unavailable, current_actor, json_response, read_json, read_query
+from moorage.api import Route, Routes, current_actor, json_response, read_json, read_query
 from quart import Response
 from typing_extensions import TypedDict
 
 from moorage_mcp.rights import USE
 from moorage_mcp.views.reading import InvokeBody, ToolsQuery
-from moorage_mcp.views.services import Services, Tools, current_caller
+from moorage_mcp.views.services import Services, current_caller
 
 SPARE = 30.0
 """Seconds beyond the time-outs of a start and of a call until the request is given up."""
@@ -54,17 +54,12 @@ def routes(services: Services) -> list[Route]:
     config = services.workspaces.config
     start, call = config.start_timeout + SPARE, config.start_timeout + config.call_timeout + SPARE
 
-    def there() -> Tools:
-        if services.tools is None:
-            raise Unavailable("Tools cannot be used now")
-        return services.tools
-
     @table.get("/api/v1/mcp/tools", access=USE.name, query=ToolsQuery, answer=ToolsAnswer, timeout=start)
     async def list_tools() -> Response:
         """List the tools of a workspace that the caller may use; its servers are started for that."""
         number = read_query(ToolsQuery).workspace_id
         workspace = await services.workspaces.get(current_actor(), number, USE.name)
-        tools = await there().tools(workspace, current_caller())
+        tools = await services.tools.tools(workspace, current_caller())
         answer: ToolsAnswer = {"data": {"tools": tools, "count": len(tools)}}
         return json_response(answer)
 
@@ -83,7 +78,7 @@ def routes(services: Services) -> list[Route]:
         """
         body = await read_json(InvokeBody)
         workspace = await services.workspaces.get(current_actor(), body.workspace_id, USE.name)
-        found = await there().invoke(workspace, current_caller(), body.tool, body.parameters)
+        found = await services.tools.invoke(workspace, current_caller(), body.tool, body.parameters)
         return json_response({"data": {"tool": body.tool, "workspace_id": body.workspace_id, **found}})
 
     return list(table)

@@ -7,11 +7,9 @@ import json
 
 from moorage.api import (
     Actor,
-    Forbidden,
     MoorageError,
     Route,
     Routes,
-    Unavailable,
     UserInfo,
     current_actor,
     current_request,
@@ -33,7 +31,7 @@ from moorage_mcp.views.reading import (
     WorkspacesQuery,
     path_id,
 )
-from moorage_mcp.views.services import Services, current_caller, user_id
+from moorage_mcp.views.services import Services, current_caller
 from moorage_mcp.views.shapes import (
     DetailsAnswer,
     WorkspaceAnswer,
@@ -45,12 +43,11 @@ from moorage_mcp.views.shapes import (
     workspace_details,
     workspace_shape,
 )
-from moorage_mcp.workspaces import NOT_YOURS, Wanted
+from moorage_mcp.workspaces import Wanted
 
 ONE = "/api/v1/workspaces/{workspace_id}"
 TOOLS_SECONDS = 15.0
 """In which a workspace's tools must have been told; else it is shown without them."""
-READ = "mcp_workspace"
 MAX_OF_USER = 500
 """Workspaces in a user's details; the list has pages."""
 
@@ -62,7 +59,7 @@ def routes(services: Services) -> list[Route]:
 
 def _many(services: Services) -> Routes:
     table = Routes()
-    workspaces, hub = services.workspaces, services.hub
+    workspaces = services.workspaces
 
     @table.get("/api/v1/workspaces", access=VIEW.name, query=WorkspacesQuery, answer=WorkspacesAnswer)
     async def list_workspaces() -> Response:
@@ -70,16 +67,9 @@ def _many(services: Services) -> Routes:
 
         Deleted ones are listed only with `status=deleted`, until they are purged.
         """
-        query, actor = read_query(WorkspacesQuery), current_actor()
-        own = hub.access.list_filter(actor, VIEW.name)
-        if own is None or (own and query.user_id not in (None, own["user_id"])):
-            raise Forbidden(NOT_YOURS, details={"required": VIEW.name})
-        wanted = query.user_id or own.get("user_id")
-        if wanted != user_id(actor):
-            await hub.audit.note_read(READ, actor=actor)
-        found, total = await workspaces.page(
-            Wanted(user_id=wanted, status=query.status, offset=query.offset, limit=query.per_page)
-        )
+        query = read_query(WorkspacesQuery)
+        wanted = Wanted(user_id=query.user_id, status=query.status, offset=query.offset, limit=query.per_page)
+        found, total = await workspaces.visible(current_actor(), wanted)
         answer: WorkspacesAnswer = {
             "data": {"workspaces": [shown(services, one) for one in found]},
             "meta": meta(query, total),
@@ -105,7 +95,7 @@ def _many(services: Services) -> Routes:
 
 def _one(services: Services) -> Routes:
     table = Routes()
-    workspaces, hub = services.workspaces, services.hub
+    workspaces = services.workspaces
 
     @table.get(ONE, access=VIEW.name, answer=DetailsAnswer, timeout=TOOLS_SECONDS + 15)
     async def get(workspace_id: str) -> Response:
@@ -113,9 +103,7 @@ def _one(services: Services) -> Routes:
 
         Its servers are started for that. Where they cannot be, `tools_error` says why.
         """
-        found = await workspaces.kept(current_actor(), path_id(workspace_id, "workspace_id"))
-        if found.user_id != user_id(current_actor()):
-            await hub.audit.note_read(READ, actor=current_actor())
+        found = await workspaces.seen(current_actor(), path_id(workspace_id, "workspace_id"))
         return json_response({"data": await _with_tools(services, found)})
 
     @table.patch(ONE, access=MANAGE.name, max_body=MAX_BODY, body=ChangeBody, answer=DetailsAnswer)
@@ -191,8 +179,6 @@ async def _with_tools(services: Services, info: WorkspaceInfo) -> WorkspaceDetai
     usable = services.hub.access.can(current_actor(), USE.name, owner_id=info.user_id)
     if info.status is Status.ACTIVE and usable and any(one.enabled for one in info.upstreams):
         try:
-            if services.tools is None:
-                raise Unavailable("Tools cannot be asked for now")
             async with asyncio.timeout(TOOLS_SECONDS):
                 tools = await services.tools.tools(info, current_caller())
         except TimeoutError:
