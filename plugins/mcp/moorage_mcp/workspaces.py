@@ -164,7 +164,7 @@ class Workspaces:
         return found
 
     async def visible(self, actor: Actor, wanted: Wanted) -> tuple[list[WorkspaceInfo], int]:
-        """As `page`, of those that the actor may see. Forbidden; that an administrator looks at others' is on record."""
+        """As `page`, of those that the actor may see. Forbidden. That one looks at others' is on record."""
         own = self.hub.access.list_filter(actor, VIEW.name)
         if own is None or (own and wanted.user_id not in (None, own["user_id"])):
             raise Forbidden(NOT_YOURS, details={"required": VIEW.name})
