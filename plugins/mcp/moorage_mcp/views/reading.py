@@ -46,6 +46,12 @@ class CallsQuery(PageQuery):
     tool: Annotated[str, Field(min_length=1, max_length=256, pattern="^[^\0]*$")] | None = None
 
 
+class WorkspaceQuery(BaseModel):
+    """GET /api/v1/workspaces/{workspace_id}."""
+
+    tools: bool = Field(True, description="false: leave its tools out, so that no server is started for them.")
+
+
 class SnippetQuery(BaseModel):
     """GET /api/v1/workspaces/{workspace_id}/mcp.json."""
 

@@ -28,6 +28,7 @@ from moorage_mcp.views.reading import (
     RestoreBody,
     SnippetQuery,
     WorkspaceBody,
+    WorkspaceQuery,
     WorkspacesQuery,
     path_id,
 )
@@ -97,14 +98,15 @@ def _one(services: Services) -> Routes:
     table = Routes()
     workspaces = services.workspaces
 
-    @table.get(ONE, access=VIEW.name, answer=DetailsAnswer, timeout=TOOLS_SECONDS + 15)
+    @table.get(ONE, access=VIEW.name, query=WorkspaceQuery, answer=DetailsAnswer, timeout=TOOLS_SECONDS + 15)
     async def get(workspace_id: str) -> Response:
         """Show a workspace with its servers and the tools that the caller may use.
 
         Its servers are started for that. Where they cannot be, `tools_error` says why.
         """
+        query = read_query(WorkspaceQuery)
         found = await workspaces.seen(current_actor(), path_id(workspace_id, "workspace_id"))
-        return json_response({"data": await _with_tools(services, found)})
+        return json_response({"data": await _with_tools(services, found) if query.tools else details(services, found)})
 
     @table.patch(ONE, access=MANAGE.name, max_body=MAX_BODY, body=ChangeBody, answer=DetailsAnswer)
     async def change(workspace_id: str) -> Response:

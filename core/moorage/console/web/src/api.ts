@@ -94,11 +94,23 @@ export async function refused(response: Response): Promise<ApiError> {
   return new ApiError(response.status, code ?? "", words(response.status, object, response.headers.get("Retry-After")), object);
 }
 
-/** Ask for anything; an answer that is no good one is thrown as an `ApiError`. `wait`: milliseconds for all of it. */
+interface Asked {
+  headers?: Record<string, string>;
+  body?: BodyInit;
+  wait?: number;
+  cancel?: AbortSignal;
+}
+
+export const CANCELLED = "CANCELLED";
+
+/**
+ * Ask for anything; an answer that is no good one is thrown as an `ApiError`. `wait`: milliseconds for all of it, 0: as
+ * long as it takes. `cancel` gives it up.
+ */
 export async function ask(
   method: string,
   path: string,
-  { headers = {}, body, wait = 30_000 }: { headers?: Record<string, string>; body?: BodyInit; wait?: number } = {},
+  { headers = {}, body, wait = 30_000, cancel }: Asked = {},
 ): Promise<Response> {
   const all: Record<string, string> = { Accept: "application/json", ...headers };
   if (method !== "GET") all["X-CSRF-Token"] = await csrf(path);
@@ -108,16 +120,29 @@ export async function ask(
       method,
       headers: all,
       credentials: "same-origin",
-      signal: AbortSignal.timeout(wait),
+      ...signalOf(wait, cancel),
       ...(body === undefined ? {} : { body }),
     });
   } catch {
+    if (cancel?.aborted) throw new ApiError(0, CANCELLED, "Cancelled.", {});
     throw new ApiError(0, "OFFLINE", "The server does not answer. Check the connection and try again.", {});
   }
   const sent = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(sent)) ahead = sent - Date.now();
   if (!response.ok) throw await refused(response);
   return response;
+}
+
+/** Browsers that do not know `AbortSignal.any` are among those that the page is for. */
+function signalOf(wait: number, cancel: AbortSignal | undefined): { signal?: AbortSignal } {
+  if (cancel === undefined) return wait > 0 ? { signal: AbortSignal.timeout(wait) } : {};
+  if (wait <= 0) return { signal: cancel };
+  const both = new AbortController();
+  const end = () => both.abort();
+  if (cancel.aborted) end();
+  cancel.addEventListener("abort", end);
+  AbortSignal.timeout(wait).addEventListener("abort", end);
+  return { signal: both.signal };
 }
 
 async function call<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {

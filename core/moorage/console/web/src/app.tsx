@@ -10,6 +10,7 @@ import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
 import * as sessions from "./sessions/sessions";
 import { MAY, mountOf } from "./tmux";
+import * as workspaces from "./workspaces/workspaces";
 
 // The terminal emulator is most of the code: it is fetched when a terminal is opened.
 const TerminalPage = lazy(() => import("./pages/terminal"));
@@ -20,6 +21,8 @@ const RecordingsPage = lazy(() => import("./recordings/page"));
 const ReplayPage = lazy(() => import("./replay/page"));
 const SessionsPage = lazy(() => import("./sessions/page"));
 const SessionPage = lazy(() => import("./sessions/one"));
+const WorkspacesPage = lazy(() => import("./workspaces/page"));
+const WorkspacePage = lazy(() => import("./workspaces/one"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -123,11 +126,19 @@ function page(path: string, props: PageProps): JSX.Element {
     const [id = "", tab = ""] = agent.split("/");
     return <SessionPage key={id} id={id} tab={tab} {...props} />;
   }
+  if (path === workspaces.LIST) return <WorkspacesPage {...props} />;
+  const workspace = after(`${workspaces.LIST}/`, path);
+  if (workspace !== null) {
+    const [id = "", tab = ""] = workspace.split("/");
+    return <WorkspacePage key={id} id={id} tab={tab} {...props} />;
+  }
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
   if (path === "/" || path === "/console" || path === "/console/") {
-    return mountOf(props.state) === null && sessions.mountOf(props.state) !== null ? <SessionsPage {...props} /> : <Home {...props} />;
+    if (mountOf(props.state) !== null) return <Home {...props} />;
+    if (sessions.mountOf(props.state) !== null) return <SessionsPage {...props} />;
+    return workspaces.mountOf(props.state) !== null ? <WorkspacesPage {...props} /> : <Home {...props} />;
   }
   return (
     <main class="narrow">
@@ -188,7 +199,13 @@ function Navigation({ state }: { state: api.State }): JSX.Element | null {
     const here = path.startsWith(sessions.LIST) || (path === "/" && places.length === 0);
     places.push([sessions.LIST, "Sessions", here]);
   }
-  if (places.length < 2 && (places[0]?.[2] ?? true)) return null;
+  if (workspaces.mountOf(state) !== null && may(workspaces.MAY.view)) {
+    const here = path.startsWith(workspaces.LIST) || (path === "/" && places.length === 0);
+    places.push([workspaces.LIST, "Workspaces", here]);
+  }
+  // A lone place is named only where one is not at it: a workspace's pages have no other way back to all.
+  const [only] = places;
+  if (places.length < 2 && (only === undefined || (only[2] && !path.startsWith(`${workspaces.LIST}/`)))) return null;
   return (
     <nav class="places" aria-label="Places">
       {places.map(([address, name, here]) => (

@@ -134,7 +134,7 @@ function Facts({ of: key }: { of: Key }): JSX.Element {
   );
 }
 
-function Secret({ name, secret, hide }: { name: string; secret: string; hide: () => void }): JSX.Element {
+export function Secret({ name, secret, hide }: { name: string; secret: string; hide: () => void }): JSX.Element {
   const box = useRef<HTMLInputElement>(null);
   const [copied, setCopied] = useState<string | null>(null);
   useEffect(() => box.current?.select(), []);
