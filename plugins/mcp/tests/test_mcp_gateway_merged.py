@@ -89,6 +89,17 @@ async def test_a_server_that_is_away_does_not_hide_the_others_and_keeps_its_name
     assert away.value.data["reason"] == "unavailable"
 
 
+async def test_a_tool_of_a_server_that_never_came_up_is_not_called_unknown(bench: Bench) -> None:
+    bench.make(bench.upstream("a", LEGACY, lambda: small("x")), bench.upstream("b", LEGACY, lambda: small("y"), "b__"))
+    bench.pool.away["b"] = "it burns"
+    with pytest.raises(RpcError, match="it burns") as found:
+        await bench.call(LEGACY, "b__y")
+    assert found.value.data["reason"] == "unavailable"
+    with pytest.raises(RpcError, match="Unknown tool: y"):
+        await bench.call(LEGACY, "y")
+    assert [call.outcome.value for call in bench.calls.found] == ["error", "denied"]
+
+
 async def test_nobody_waits_for_a_server_that_hangs_to_use_another(bench: Bench) -> None:
     bench.make(bench.upstream("a", LEGACY, lambda: small("x")), bench.upstream("b", LEGACY, lambda: small("y"), "b__"))
     await bench.ask(LEGACY, "tools/list")

@@ -226,6 +226,9 @@ def test_a_server_that_cannot_be_started_hides_no_other(ann):
     assert tools.status_code == 200, tools.text
     assert {tool["upstream"] for tool in tools.json()["data"]["tools"]} == {"good"}
     assert where.invoke("test_simple_text").status_code == 200
+    answer = where.invoke("bad__anything")
+    assert (answer.status_code, "exit code 1" in answer.text) == (503, True), answer.text
+    assert where.invoke("anything").status_code == 404
     alone = Workspace(ann, bad={"command": ["/bin/false"]})
     answer = alone.tools()
     assert answer.status_code == 503, answer.text

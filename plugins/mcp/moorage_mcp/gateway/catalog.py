@@ -138,6 +138,17 @@ class Catalog:
             found = await self.listed(at, method, fresh=True)
         return found.entries.get(name)
 
+    def away(self, at: Seat, method: str, name: str) -> RpcError | None:
+        """Why a name that `find` did not find may be there all the same: the server that it would be of is away.
+
+        That is the one whose prefix the name begins with, the longest where several fit.
+        """
+        fitting = [upstream for upstream in at.upstreams if name.startswith(upstream.prefix)]
+        if not fitting:
+            return None
+        part = self._shelf(at).parts.get((method, max(fitting, key=lambda one: len(one.prefix)).pid))
+        return part.problem if part is not None else None
+
     def part(self, at: Seat, method: str, upstream: UpstreamInfo) -> Part:
         """What is known of an upstream that `find` named."""
         return self._shelf(at).parts[method, upstream.pid]

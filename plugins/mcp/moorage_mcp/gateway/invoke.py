@@ -101,7 +101,7 @@ class Tools:
         at = seat(workspace, caller, Nobody())
         entry = await self._gateway.catalog.find(at, "tools/list", tool) if at.upstreams else None
         if entry is None:
-            raise unknown("tool", tool)
+            raise self._gateway.catalog.away(at, "tools/list", tool) or unknown("tool", tool)
         admitted.upstream = entry.upstream.name
         shown = self._gateway.lists.tool(at, caller, tool, entry)
         if shown is None:

@@ -104,7 +104,7 @@ class Routing:
     async def _named(self, at: Seat, method: str, name: str, what: str) -> Entry:
         entry = await self._catalog.find(at, method, name)
         if entry is None:
-            raise unknown(what, name)
+            raise self._catalog.away(at, method, name) or unknown(what, name)
         return entry
 
 

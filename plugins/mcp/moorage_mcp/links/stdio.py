@@ -97,7 +97,8 @@ class Stdio(Duplex):
                     self.broke("the server does not read what it is sent")
                     return
                 except (OSError, ValueError):
-                    self.broke("the server has ended")
+                    # It may be noticed here before its output ends, and the reason is wanted all the same.
+                    self.broke(await self._ended())
                     return
                 self._outbox.popleft()
                 self._room.set()
