@@ -17,6 +17,8 @@ HOLD = ("sleep", "2147483647")
 """The workload's own program: the smallest there is in any image. Busybox knows no `infinity`; this is 68 years."""
 PROVIDED = ("-I", "-m", "moorage_mcp.provided")
 """After Python. `-I`: nothing that lies in the workspace is imported in place of a module."""
+LOST = 255
+"""The exit code of a program of which nobody can tell how it ended, its workload having gone with it."""
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt")
 """What every workload sees of this machine."""
@@ -99,6 +101,8 @@ def ending(code: int, stderr: bytes, missing: str, secrets: tuple[str, ...]) -> 
     if code in (126, 127):
         # A container's engine says so in the place of the program; a shell of what it should have run.
         how = missing
+    elif code == LOST:
+        how = "it was ended, maybe with all that runs in the workspace (exit code 255)"
     elif code > 128:
         how = f"it was ended by signal {code - 128}"
     else:

@@ -29,7 +29,7 @@ from moorage.api import (
 
 from moorage_mcp import folders, programs
 from moorage_mcp.config import McpConfig
-from moorage_mcp.executed import Program
+from moorage_mcp.executed import LOG_LINES, Program
 from moorage_mcp.records import Status, UpstreamInfo, WorkspaceInfo
 
 LIFE = "life"
@@ -142,6 +142,8 @@ class Workloads:
             assert entry.view is not None
             name = entry.name
             try:
+                # In a container an exec's stderr comes with its output.
+                logged = b"" if workspace.runtime == programs.DOCKER else await entry.view.logs(name, lines=LOG_LINES)
                 begun = await entry.view.exec(
                     name,
                     command,
@@ -158,8 +160,9 @@ class Workloads:
                 raise ValidationFailed(programs.missing(workspace, command, error.message)) from error
             finally:
                 self._arm(entry)
-            hidden = tuple(upstream.secrets.values())
-            program = Program(begun, entry.view, name, programs.missing(workspace, command), hidden)
+            # All servers of a workspace write to one log.
+            hidden = tuple(secret for one in (upstream, *workspace.upstreams) for secret in one.secrets.values())
+            program = Program(begun, entry.view, name, programs.missing(workspace, command), hidden, logged)
             return self._register(entry, program, upstream)
         raise AssertionError("unreachable")
 

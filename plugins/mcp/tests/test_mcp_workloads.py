@@ -18,6 +18,7 @@ from moorage.testing.pytest_plugin import MakeServer
 from moorage.testing.server import Server
 from moorage_mcp import McpPlugin, folders
 from moorage_mcp.config import McpConfig
+from moorage_mcp.executed import LOG_LINES, since
 from moorage_mcp.records import Kind, Status, UpstreamInfo, WorkspaceInfo
 from moorage_mcp.workloads import Workloads
 from realparts.lines import Lines
@@ -219,6 +220,7 @@ async def test_a_keeper_that_is_killed_leaves_nothing_and_it_is_made_again(serve
         os.kill(keeper, signal.SIGKILL)
         assert inner
         assert await lines(program, lambda _: False) == b""
+        assert (await program.why()).startswith("it was ended, maybe with all that runs")
         again = await all_of_them.exec(here, upstream(*SHELL, "echo again"))
         assert await again.read() == b"again\n"
         await until(lambda: not Path(f"/proc/{state.unit}").exists())
@@ -275,6 +277,29 @@ async def test_what_is_missing_is_told_with_what_to_do(server: Server) -> None:
         )
         assert await failing.read() == b""
         assert await failing.why() == "it ended with exit code 3: no config, key …"
+
+
+async def test_the_reason_of_an_end_is_not_what_another_program_said(server: Server) -> None:
+    async with workloads(server) as all_of_them:
+        other = upstream("cat", secrets={"KEY": "abcdef"})
+        here = workspace(upstreams=(upstream("cat"), other))
+        script = "echo no config, key abcdef >&2; exit 3"
+        for _ in range(2):
+            failing = await all_of_them.exec(here, upstream(*SHELL, script))
+            assert await failing.read() == b""
+            assert await failing.why() == "it ended with exit code 3: no config, key …"
+        killed = await all_of_them.exec(here, upstream(*SHELL, "kill -9 $$"))
+        assert await killed.read() == b""
+        assert await killed.why() == "it was ended by signal 9"
+
+
+def test_what_is_new_in_a_log() -> None:
+    assert since(b"a\nb\n", b"") == b"a\nb\n"
+    assert since(b"a\na\n", b"a\n") == b"a\n"
+    assert since(b"b\nc\n", b"a\nb\n") == b"c\n"
+    assert since(b"a\n", b"a\n") == b""
+    assert since(b"c\n", b"a\nb\n") == b"c\n"
+    assert since(b"a\n" * LOG_LINES, b"a\n" * LOG_LINES) == b"a\n" * LOG_LINES
 
 
 async def test_tools_that_are_not_installed_are_told(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
