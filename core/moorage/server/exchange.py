@@ -203,17 +203,3 @@ class Exchange:
                 watching.cancel()
                 if isinstance(watching, asyncio.Task) and not watching.done():
                     await asyncio.wait((watching,))
-
-
-async def serve(
-    route: ExchangeRoute,
-    info: RequestInfo,
-    params: dict[str, str],
-    running: Running,
-    hold: Callable[[], None],
-    scope: Message,
-    receive: Receive,
-    send: Send,
-) -> None:
-    """One exchange."""
-    await Exchange(info, params, running, hold, scope, receive, send).run(route)

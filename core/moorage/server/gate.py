@@ -28,9 +28,10 @@ from moorage.errors import (
 )
 from moorage.proxy import Proxy
 from moorage.routes import AUTHENTICATED, PUBLIC, Access, ExchangeRoute, HttpRoute, LimitClass, ProxyRoute, SocketRoute
-from moorage.server import exchange, proxied, resources
+from moorage.server import proxied, resources
 from moorage.server.body import Body
 from moorage.server.credentials import challenged
+from moorage.server.exchange import Exchange
 from moorage.server.handshake import refuse
 from moorage.server.head import Head, TrustedProxies, raw_path, read_head, request_id
 from moorage.server.identify import Authenticator, Identifier, Limiter
@@ -235,7 +236,7 @@ class Gate:
                 scope["moorage.view"] = (route.view, params)
                 await self._views(scope, receive, reply.send)
             elif isinstance(route, ExchangeRoute):
-                await exchange.serve(route, info, params, running, hold, scope, receive, reply.send)
+                await Exchange(info, params, running, hold, scope, receive, reply.send).run(route)
             else:
                 scope["moorage.info"] = info
                 await proxied.serve(self._proxy, entry, route, params, scope, receive, reply.send)
