@@ -17,29 +17,12 @@ from typing import Any
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcptools import Refused, Tools
 from moorage_mcp.provided import files, kernel, paths
 from moorage_mcp.provided.server import make
 from moorage_mcp.provided.tree import Tree
 
 COMMAND = ("-I", "-m", "moorage_mcp.provided")
-
-
-class Tools:
-    """Calls tools; an error of a tool is raised as `Refused`."""
-
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    async def __call__(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
-        result = await self.client.call_tool(tool, arguments)
-        if result.is_error:
-            raise Refused(result.content[0].text)
-        assert result.structured_content is not None
-        return result.structured_content
-
-
-class Refused(Exception):
-    pass
 
 
 @asynccontextmanager

@@ -8,27 +8,11 @@ import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp import Client
+from mcptools import Refused, Tools
 from moorage_mcp.provided.server import make
-
-
-class Refused(Exception):
-    pass
-
-
-class Tools:
-    def __init__(self, client: Client) -> None:
-        self.client = client
-
-    async def __call__(self, tool: str, /, **arguments: Any) -> dict[str, Any]:
-        result = await self.client.call_tool(tool, arguments)
-        if result.is_error:
-            raise Refused(result.content[0].text)
-        assert result.structured_content is not None
-        return result.structured_content
 
 
 @asynccontextmanager
