@@ -169,6 +169,21 @@ async def test_a_full_table_makes_room_by_what_nobody_let_in(make_desk):
         assert known == {first.id, fresh.id, *(other.id for other in others[1:])}
 
 
+async def test_nobody_fills_the_table_by_letting_all_of_them_in(make_desk):
+    desk = await make_desk(oauth={"max_clients": 10})
+    with desk.db.activate():
+        await desk.user()
+        used = [await registered(desk) for _ in range(10)]
+        codes = [(await allowed(desk, one))[0] for one in used]
+        await redeemed(desk, codes[0], used[0])
+        with pytest.raises(Unavailable):
+            await registered(desk, "203.0.113.1")
+        desk.clock.turn(3601)
+        fresh = await registered(desk, "203.0.113.1")
+        known = {row.pid for row in await OAuthClient.all()}
+        assert known == {used[0].id, fresh.id, *(one.id for one in used[2:])}, "one that has a login stays"
+
+
 async def test_a_configured_client_is_found_before_any_other(make_desk):
     desk = await make_desk(oauth={"clients": {"app": {"redirect_uris": [CALLBACK]}}, "register_clients": False})
     with desk.db.activate():

@@ -169,7 +169,10 @@ class Calls:
     def _kept(self, arguments: Mapping[str, Any] | None) -> str | None:
         if arguments is None or self._config.keep_arguments == "none":
             return None
-        text = json.dumps(arguments, sort_keys=True, separators=(",", ":"))
+        try:
+            text = json.dumps(arguments, sort_keys=True, separators=(",", ":"))
+        except RecursionError:  # It could be read, from a little less deep in the stack.
+            return "nested too deeply"
         if self._config.keep_arguments == "full" and len(text) <= MAX_ARGUMENTS:
             return text
         return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

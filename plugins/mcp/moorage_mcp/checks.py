@@ -68,6 +68,11 @@ def applied(info: UpstreamInfo, given: Mapping[str, Any]) -> UpstreamInfo:
         raise wrong("command", "is needed: the program and its arguments")
     if changed.kind in (Kind.HTTP, Kind.SSE) and not changed.url:
         raise wrong("url", "is needed: the address of the server")
+    if info.headers and info.url and _origin(changed.url) != _origin(info.url):
+        # Else whoever may name an address, but not see what is secret, would have it sent to them.
+        sent = given.get("headers")
+        if sent is None or KEPT in sent.values():
+            raise wrong("headers", "must be given again with the address of another server")
     both = sorted(changed.env.keys() & changed.secrets.keys())
     if both:
         raise wrong("secrets", f"{both[0]} is in env too")
@@ -172,6 +177,11 @@ def _url(info: UpstreamInfo, value: str) -> str:
     except ValueError as error:
         raise wrong("url", str(error)) from None
     return value
+
+
+def _origin(url: str) -> tuple[str, str, int]:
+    found = place(url)
+    return found.scheme, found.host, found.port
 
 
 def _annotations(info: UpstreamInfo, given: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

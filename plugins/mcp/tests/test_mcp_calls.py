@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import pytest
 from moorage_mcp import calls as module
@@ -142,6 +143,7 @@ async def test_a_call_that_is_used_is_kept(moorage_server):
         ("full", {"a": "x" * 20_000}, "sha256:"),
         ("full", {"a": "sha256:x"}, '{"a":"sha256:x"}'),
         ("none", {"a": 1}, None),
+        ("hash", reduce(lambda inner, _: {"a": inner}, range(5000), {}), "nested too deeply"),
     ],
 )
 async def test_what_is_kept_of_arguments_is_the_operators_choice(moorage_server, policy, arguments, kept):

@@ -11,6 +11,7 @@ import pytest
 from mcpendpoint import HELLO, META, PREFIX, Raw, following, modern_params, said, workspace
 from moorage.testing.client import Client
 from moorage.testing.server import Server
+from moorage_mcp.endpoint import legacy
 from realparts.mcpservers import parts
 from waits import WAIT
 
@@ -319,6 +320,25 @@ async def test_sessions_are_bounded_and_end_when_they_are_not_used(server: Serve
             await asyncio.sleep(0.05)
     assert (await found[0].post(found[0].message("ping"))).status_code == 404
     assert (await found[2].hello()).status_code == 200
+
+
+async def test_what_a_session_keeps_is_bounded(
+    server: Server, ann: Client, upstreams: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(legacy, "MAX_OF_USER", 3)
+    raw = await two(server, ann, upstreams)
+    other = Raw(server, ann, "both")
+    answer = await raw.hello(clientInfo={"name": "x" * legacy.MAX_HELLO, "version": "1"})
+    assert (answer.status_code, len(server.plugin("mcp").endpoint.sessions)) == (413, 0)  # type: ignore[attr-defined]
+    await raw.hello()
+    await other.hello()
+    uris = [f"test://template/{n}/data" for n in range(3)]
+    for one, uri in zip((raw, raw, other), uris, strict=True):
+        assert "result" in await one.ask("resources/subscribe", {"uri": uri})
+    refused = await other.ask("resources/subscribe", {"uri": "test://template/4/data"})
+    assert refused["error"]["data"]["reason"] == "limited"
+    assert "result" in await raw.ask("resources/unsubscribe", {"uri": uris[0]})
+    assert "result" in await other.ask("resources/subscribe", {"uri": "test://template/4/data"})
 
 
 # -- the newer era -----------------------------------------------------------------------------------------------

@@ -138,6 +138,51 @@ async def test_a_list_that_never_ends_is_refused(bench: Bench) -> None:
         await bench.ask(LEGACY, "tools/list")
 
 
+def nested(depth: int) -> Any:
+    found: Any = {}
+    for _ in range(depth):
+        found = {"x": found}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("page", "there"),
+    [
+        ({"tools": [{"name": "x", "inputSchema": {}}], "ttlMs": 10**400}, True),
+        ({"tools": [{"name": "x", "inputSchema": {}, "outputSchema": {"type": ["string", {}]}}]}, True),
+        ({"tools": [{"name": "x", "inputSchema": {"properties": {"f": {}}, "required": [{}, "f"]}}]}, True),
+        ({"tools": [{"name": "x", "inputSchema": nested(5000)}]}, False),
+        ({"tools": [], "other": "x" * 20_000}, False),
+        ({"tools": [{"name": "x", "inputSchema": {"description": "x" * 5000}}], "nextCursor": True}, False),
+    ],
+    ids=["time", "kind", "required", "deep", "beside", "pages"],
+)
+async def test_what_is_wrong_with_one_servers_list_hides_no_others(page: dict[str, Any], there: bool) -> None:
+    bench = Bench(McpConfig(max_answer_bytes=16 * 1024))
+    bench.make(
+        bench.upstream("a", MODERN, lambda: small("x"), fixed={"f": 1}),
+        bench.upstream("b", MODERN, lambda: small("y"), "b__"),
+    )
+    await bench.ask(LEGACY, "tools/list")
+    asked = 0
+
+    async def listed(method: str, params: Any, asker: Any, *, timeout: float) -> dict[str, Any]:
+        nonlocal asked
+        asked += 1
+        return {**page, "resultType": "complete"} | ({"nextCursor": str(asked)} if "nextCursor" in page else {})
+
+    (link,) = [link for key, link in bench.pool.links.items() if key[1] == "up_a"]
+    link.request = listed  # type: ignore[method-assign]
+    bench.make(*bench.workspace.upstreams)
+    try:
+        found = await bench.ask(LEGACY, "tools/list")
+        assert names(found) == (["x", "b__y"] if there else ["b__y"])
+        assert [one["upstream"] for one in found.get("_meta", {}).get(UNAVAILABLE, [])] == ([] if there else ["a"])
+        assert 1 <= asked <= 4, "no more is gathered than may be kept"
+    finally:
+        await bench.close()
+
+
 @pytest.mark.parametrize("several", [False, True])
 async def test_rules_hide_and_refuse(bench: Bench, several: bool) -> None:
     upstreams = [bench.upstream("a", LEGACY, lambda: small("read", "write", "drop"), tools=ToolRules(deny=("dr*",)))]

@@ -54,6 +54,7 @@ def test_what_only_looks_like_it_is_not(url: str) -> None:
         "https://mcp.example.org/tools/../admin",
         "https://mcp.example.org/tools/%2e%2E/admin",
         "https://mcp.example.org/tools/..%5cadmin",
+        "https://mcp.example.org/tools/..;a=b/admin",
         "https://mcp.example.org@evil.org/tools",
         "https://user:password@mcp.example.org/tools",
         "https://mcp.example.org/tools#there",

@@ -129,6 +129,15 @@ def test_an_address_is_added_with_its_headers(mine):
     assert (data["headers"], data["era"], data["prefix"]) == ({"Authorization": "***"}, "modern", "r_")
     assert SECRET not in added.text
     assert mine.change(data["id"], era=None).json()["data"]["era"] is None
+    path = mine.change(data["id"], url="https://mcp.example.org/team/others")
+    assert (path.status_code, path.json()["data"]["headers"]) == (200, {"Authorization": "***"})
+    for given in ({}, {"headers": {"Authorization": "***"}}):
+        sent = mine.change(data["id"], url="http://127.0.0.1:9/mcp", **given)
+        assert (sent.status_code, "given again" in sent.json()["detail"]) == (422, True), (
+            "secrets go to no other server"
+        )
+    fresh = mine.change(data["id"], url="http://127.0.0.1:9/mcp", headers={"Authorization": "new"})
+    assert fresh.status_code == 200
     kept = mine.change(data["id"], headers={"authorization": "***"})
     assert (kept.status_code, "there is none" in kept.json()["detail"]) == (422, True)
     assert mine.change(data["id"], headers={}).json()["data"]["headers"] == {}

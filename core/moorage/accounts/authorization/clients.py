@@ -154,8 +154,15 @@ class Clients:
         await OAuthClient.filter(used_at__isnull=True, created_at__lt=now - UNUSED).delete()
         old = await OAuthClient.filter(used_at__lt=now - FORGOTTEN).order_by("used_at").limit(BATCH)
         for row in old:
-            if not await Session.filter(client_id=row.pid, revoked_at__isnull=True, expires_at__gt=now).exists():
+            if not await _has_login(row, now):
                 await row.delete()
+
+    async def _left(self, now: datetime) -> OAuthClient | None:
+        """One without a login that was let in a while ago: else a user who lets in many shuts others out."""
+        for row in await OAuthClient.filter(used_at__lt=now - RECENT).order_by("used_at").limit(BATCH):
+            if not await _has_login(row, now):
+                return row
+        return None
 
     async def _make_room(self, address: str) -> None:
         now = self._shared.now()
@@ -166,8 +173,14 @@ class Clients:
             return
         oldest = await OAuthClient.filter(used_at__isnull=True).order_by("created_at").first()
         if oldest is None or oldest.created_at > now - HURRY:
+            oldest = await self._left(now)
+        if oldest is None:
             raise Unavailable("No more programs can register now", headers={"Retry-After": "600"})
         await oldest.delete()
+
+
+async def _has_login(row: OAuthClient, now: datetime) -> bool:
+    return await Session.filter(client_id=row.pid, revoked_at__isnull=True, expires_at__gt=now).exists()
 
 
 def _client(row: OAuthClient) -> Client:

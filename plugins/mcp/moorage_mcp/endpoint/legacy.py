@@ -31,6 +31,10 @@ from moorage_mcp.wire.methods import LIST_CHANGED, QUESTIONS
 MAX_CALLS = 128
 """Requests of one session that are under way at once."""
 MAX_SUBSCRIPTIONS = 1000
+MAX_OF_USER = 5000
+"""Subscriptions of one user's sessions together."""
+MAX_HELLO = 64 * 1024
+"""Bytes of `initialize`: what a client says of itself is kept as long as its session."""
 _LISTS = dict.fromkeys(LIST_CHANGED.values(), True)
 _log = structlog.get_logger("moorage.mcp")
 
@@ -152,6 +156,8 @@ class Legacy:
         return self.sessions.find(id, workspace, who.user_id, who.api_key_id)
 
     async def _initialize(self, exchange: Exchange, workspace: WorkspaceInfo, message: Request, body: bytes) -> None:
+        if len(body) > MAX_HELLO:
+            raise refuse(413, f"`initialize` may have {MAX_HELLO} bytes", id=message.id)
         wanted = message.params.get("protocolVersion")
         if not isinstance(wanted, str):
             raise refuse(400, "Invalid params: `protocolVersion` is text", code=jsonrpc.INVALID_PARAMS, id=message.id)
@@ -236,6 +242,8 @@ class Legacy:
             return
         if len(session.stops) > MAX_SUBSCRIPTIONS:
             raise refused(jsonrpc.INVALID_REQUEST, "limited", f"No more than {MAX_SUBSCRIPTIONS} subscriptions")
+        if sum(len(one.stops) for one in self.sessions.of_user(session.user_id)) >= MAX_OF_USER:
+            raise refused(jsonrpc.INVALID_REQUEST, "limited", f"No more than {MAX_OF_USER} subscriptions of one user")
         stop = await self._hear(workspace, session, who, {"resourceSubscriptions": [uri]})
         if session.ended or uri in session.stops:
             stop()

@@ -15,6 +15,7 @@ from math import inf
 from time import monotonic
 from typing import Any
 
+import structlog
 from moorage.api import TaskSupervisor
 
 from moorage_mcp.config import McpConfig
@@ -44,6 +45,7 @@ AGAIN_SECONDS = 1.0
 """A name that is not there, or a server that was away, is not asked about more often."""
 _KEPT_AT_MOST = 600.0
 
+_log = structlog.get_logger("moorage.mcp")
 _Flight = tuple[SeatKey, int, str, str]
 
 
@@ -212,23 +214,27 @@ class Catalog:
                     now = self._clock()
                     return Part(upstream, era=link.server.era, at=now, until=now + _KEPT_AT_MOST, lacks=True)
                 tells = await self.watches.attach(at, upstream, link)
-                items, extra = await self._pages(at, link, method)
-                return self._part(upstream, link, tells, items, extra)
+                return self._part(upstream, link, tells, *await self._pages(at, link, method))
         except RpcError as error:
             problem = error
             if several and problem.code == jsonrpc.METHOD_NOT_FOUND:
                 return Part(upstream, at=self._clock(), lacks=True)
         except (LinkClosed, TimeoutError) as error:
             problem = gone(upstream, error)
+        except Exception as error:  # A stranger's list: whatever is wrong with it, the others are shown.
+            _log.warning("a server's list cannot be read", upstream=upstream.pid, reason=type(error).__name__)
+            problem = refused(jsonrpc.INTERNAL_ERROR, "broken", f"{upstream.name}: the server's list cannot be read")
         return Part(upstream, problem=problem, at=self._clock())
 
-    async def _pages(self, at: Seat, link: Link, method: str) -> tuple[list[Mapping[str, Any]], dict[str, Any]]:
+    async def _pages(self, at: Seat, link: Link, method: str) -> tuple[list[Mapping[str, Any]], dict[str, Any], int]:
+        """What it lists, what else was in the first page, and the bytes of both. RpcError when it is too much."""
         asker = Nobody(at.capabilities, at.client_info)
         member = LISTS[method]
         items: list[Mapping[str, Any]] = []
         extra: dict[str, Any] | None = None
         seen: set[str] = set()
         cursor: Any = None
+        size = 0
         for _ in range(MAX_PAGES):
             page = await link.request(
                 method, {} if cursor is None else {"cursor": cursor}, asker, timeout=self._config.call_timeout
@@ -237,27 +243,34 @@ class Catalog:
             if not isinstance(found, list):
                 raise refused(jsonrpc.INTERNAL_ERROR, "broken", f"The server's answer to {method} has no `{member}`")
             items += [item for item in found if isinstance(item, dict)]
+            size += len(json.dumps(found))
             if extra is None:
                 extra = {key: value for key, value in page.items() if key not in (member, "nextCursor")}
+                size += len(json.dumps(extra))
+            if size > self._config.max_answer_bytes:
+                raise refused(jsonrpc.INTERNAL_ERROR, "too_large", "The server's list is too long")
             cursor = page.get("nextCursor")
             if not isinstance(cursor, str) or cursor in seen or len(items) > MAX_ITEMS:
                 break
             seen.add(cursor)
         if len(items) > MAX_ITEMS:
             raise refused(jsonrpc.INTERNAL_ERROR, "too_large", f"The server lists more than {MAX_ITEMS} {member}")
-        return items, extra or {}
+        return items, extra or {}, size
 
     def _part(
-        self, upstream: UpstreamInfo, link: Link, tells: bool, items: list[Mapping[str, Any]], extra: dict[str, Any]
+        self,
+        upstream: UpstreamInfo,
+        link: Link,
+        tells: bool,
+        items: list[Mapping[str, Any]],
+        extra: dict[str, Any],
+        size: int,
     ) -> Part:
         now = self._clock()
         ttl = extra.get("ttlMs")
-        kept = min(ttl / 1000, _KEPT_AT_MOST) if isinstance(ttl, int | float) and ttl > 0 else 0.0
+        kept = min(ttl, _KEPT_AT_MOST * 1000) / 1000 if isinstance(ttl, int | float) and ttl > 0 else 0.0
         if tells and link.server.era is Era.LEGACY:
             kept = _KEPT_AT_MOST
-        size = len(json.dumps(items))
-        if size > self._config.max_answer_bytes:
-            raise refused(jsonrpc.INTERNAL_ERROR, "too_large", "The server's list is too long")
         return Part(upstream, tuple(items), extra, link.server.era, None, now, now + kept, size, link.server.info)
 
     # -- what is kept -------------------------------------------------------------------------------------------

@@ -53,7 +53,10 @@ class Checker:
             return [Wrong("", "is not JSON")]
 
     def _read(self, schema: dict[str, Any]) -> _Schema | None:
-        text = json.dumps(schema, sort_keys=True)
+        try:
+            text = json.dumps(schema, sort_keys=True)
+        except RecursionError:
+            return None
         if text in self._known:
             self._known.move_to_end(text)
             return self._known[text]

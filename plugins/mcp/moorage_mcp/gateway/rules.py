@@ -63,7 +63,7 @@ def hide_fixed(upstream: UpstreamInfo, tool: dict[str, Any]) -> None:
     shown = {**schema, "properties": {key: value for key, value in schema["properties"].items() if key not in taken}}
     required = schema.get("required")
     if isinstance(required, list):
-        shown["required"] = [key for key in required if key not in taken]
+        shown["required"] = [key for key in required if not isinstance(key, str) or key not in taken]
         if not shown["required"]:
             del shown["required"]
     tool["inputSchema"] = shown

@@ -29,7 +29,8 @@ def of_object(schema: Any) -> dict[str, Any]:
         return dict(schema)
     top = {"$schema": schema["$schema"]} if isinstance(schema.get("$schema"), str) else {}
     inner = {key: value for key, value in schema.items() if key != "$schema"}
-    kinds = {kind} if isinstance(kind, str) else set(kind) if isinstance(kind, list) else {"object", "other"}
+    named = kind if isinstance(kind, list) else [kind] if isinstance(kind, str) else ["object", "other"]
+    kinds = {one for one in named if isinstance(one, str)}
     if "object" not in kinds:
         return {**top, **_wrapped(inner, f"#/properties/{RESULT}")}
     ways: list[dict[str, Any]] = [_moved(inner, "#/anyOf/0"), _wrapped(inner, f"#/anyOf/1/properties/{RESULT}")]

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from moorage_mcp.links.base import LinkClosed, refusal
+from moorage_mcp.links.duplex import BURST, PAUSE
 from moorage_mcp.links.exchange import Call, Handle, Spawn, Strays
 from moorage_mcp.links.http import Breakable, HttpAnswer, HttpRefused, HttpServer
 from moorage_mcp.links.legacy import SessionLost
@@ -36,7 +37,7 @@ class _Stream:
     def __init__(self) -> None:
         self.last_id: str | None = None
         self.retry = RETRY_SECONDS[0]
-        self.junk = 0
+        self.junk = self._stretch = 0
 
     async def read(self, answer: HttpAnswer, limit: int, handle: Handle, call: Call | None) -> Response | None:
         """Hand on its messages until the call's answer comes; None when it ends before. LinkClosed."""
@@ -44,6 +45,7 @@ class _Stream:
         try:
             async for chunk in answer.chunks():
                 for event in decoder.feed(chunk):
+                    self._stretch += 1
                     if (found := self._message(event)) is None:
                         continue
                     if call is not None and isinstance(found, Response):
@@ -51,6 +53,9 @@ class _Stream:
                             return found
                         continue
                     await handle(found)
+                if self._stretch > BURST:  # A flood takes no more than a part of a core.
+                    self._stretch = BURST // 2
+                    await asyncio.sleep(PAUSE)
         except sse.EventTooLarge:
             raise refusal("too_large", f"The server's answer is larger than {limit} bytes") from None
         finally:

@@ -83,7 +83,8 @@ def _host(host: str, *, bracketed: bool) -> str:
 
 def _check_path(path: str) -> None:
     decoded = unquote_to_bytes(path)
-    if any(part in (b".", b"..") for part in re.split(rb"[/\\]", decoded)):
+    # Servers of Java drop what follows a `;` before they look at the dots.
+    if any(part.partition(b";")[0] in (b".", b"..") for part in re.split(rb"[/\\]", decoded)):
         raise ValueError("a path has no . and .. in it")
 
 
