@@ -102,6 +102,21 @@ async def test_nothing_of_the_client_but_mcp_reaches_the_server(
     assert seen["host"] == upstreams[era].split("/")[2]
 
 
+async def test_a_call_without_room_for_its_stream_is_written_down(moorage_server: Any, upstreams: Any) -> None:
+    own = {"enabled": True, "provided": False, "targets": list(upstreams.values())}
+    config = {"plugins": {"mcp": own}, "server": {"max_sockets_per_user": 1}}
+    async with moorage_server("mcp", config=config) as server:
+        ann = await server.as_user("operator")
+        raw = await passing(server, ann, upstreams, "modern")
+        listen = modern_params({"notifications": {"toolsListChanged": True}})
+        shown = raw.modern("subscriptions/listen", listen)
+        async with raw.stream(raw.message("subscriptions/listen", listen), **shown) as stream:
+            await anext(following(stream))
+            params = modern_params({"name": "test_tool_with_progress", "arguments": {}}, progressToken=1)
+            assert (await raw.request("tools/call", params)).status_code == 429
+            assert await calls(ann) == [("test_tool_with_progress", "error")]
+
+
 async def test_a_session_passes_with_another_name(server: Server, ann: Client, upstreams: Any) -> None:
     raw = await passing(server, ann, upstreams, "legacy")
     await raw.hello(capabilities={"sampling": {}})

@@ -192,6 +192,9 @@ class Lane:
         except asyncio.CancelledError:
             admitted.finish(Outcome.CANCELLED)
             raise
+        except Exception as error:  # Too many streams of the user's: the server has done it all the same.
+            admitted.failed(in_words(error))
+            raise
         finally:
             answer.close()
 
