@@ -14,9 +14,9 @@ from typing import Any
 from moorage.api import Exec
 
 from moorage_mcp.links.base import Link, LinkClosed, ServerInfo
-from moorage_mcp.links.exchange import Call, Nobody, Spawn, Transport
+from moorage_mcp.links.exchange import Call, Nobody, SessionLost, Spawn, Transport
 from moorage_mcp.links.http import Http, HttpRefused, HttpServer, Unreachable
-from moorage_mcp.links.legacy import LegacyLink, LegacyTransport, SessionLost
+from moorage_mcp.links.legacy import LegacyLink, LegacyTransport
 from moorage_mcp.links.modern import ModernLink, discovered
 from moorage_mcp.links.sse import Sse
 from moorage_mcp.links.stdio import Stdio

@@ -20,6 +20,8 @@ MAX_ASKS = 16
 LEVELS = ("debug", "info", "notice", "warning", "error", "critical", "alert", "emergency")
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 Handle = Callable[[Message], Coroutine[Any, Any, None]]
+Strays = Callable[[Message], None]
+"""Told what belongs to no request. Must not block."""
 Reply = Callable[[Mapping[str, Any]], Coroutine[Any, Any, None]]
 
 
@@ -124,13 +126,26 @@ def _nothing() -> None:
     """For who need not be told."""
 
 
+class SessionLost(Exception):
+    """The server does not know the session any more; nothing of the request was carried out."""
+
+
 class Transport(Protocol):
-    """Carries JSON-RPC to a server and back."""
+    """Carries JSON-RPC to a server and back.
+
+    cancels: whether a request whose `exchange` is cancelled is so for the server too. closed: set once it has ended;
+    why: for what reason. strays: told what belongs to no request, as far as it knows.
+    """
+
+    cancels: bool
+    closed: asyncio.Event
+    why: str
+    strays: Strays
 
     async def exchange(self, call: Call, message: Mapping[str, Any], handle: Handle) -> jsonrpc.Response:
         """Send a request, hand what belongs to it to `handle`, return its answer. LinkClosed.
 
-        Cancelled: nothing more of it is read. Where that tells the server too, `cancels` is true.
+        Cancelled: nothing more of it is read.
         """
         ...
 
@@ -141,12 +156,6 @@ class Transport(Protocol):
     async def close(self) -> None:
         """End it. Safe to repeat."""
         ...
-
-    cancels: bool
-
-
-Strays = Callable[[Message], None]
-"""Told what belongs to no request, as far as a transport knows. Must not block."""
 
 
 class Nobody:

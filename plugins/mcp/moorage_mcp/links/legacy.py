@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from moorage_mcp.links.base import Asker, LinkClosed, Listener, ServerInfo, refusal
-from moorage_mcp.links.exchange import Call, Nobody, Spawn, Strays, Transport, answer, hand_on, own_token, rank
-from moorage_mcp.links.tasks import Tasks
+from moorage_mcp.links.base import Asker, LinkClosed, Listener, ServerInfo
+from moorage_mcp.links.calling import Calling
+from moorage_mcp.links.exchange import Call, Nobody, SessionLost, Spawn, Transport, answer, hand_on, rank
 from moorage_mcp.wire import jsonrpc
 from moorage_mcp.wire.eras import LATEST_LEGACY, LEGACY_VERSIONS, Era
 from moorage_mcp.wire.jsonrpc import Message, Notification, Params, Request, RpcError
 from moorage_mcp.wire.methods import LIST_CHANGED, UPDATED
 
-MAX_UNDER_WAY = 1024
-TELL_SECONDS = 10.0
 SUBSCRIBE_SECONDS = 10.0
 RENEW_SECONDS = 30.0
-
-
-class SessionLost(Exception):
-    """The server does not know the session any more; nothing of the request was carried out."""
 
 
 class LegacyTransport(Transport, Protocol):
     """A transport with what the older era alone has. lost: told that the session was lost, between requests."""
 
-    strays: Strays
     lost: Callable[[], None]
 
     def begun(self, version: str) -> None:
@@ -44,14 +36,12 @@ class LegacyTransport(Transport, Protocol):
         ...
 
 
-class LegacyLink:
+class LegacyLink(Calling[LegacyTransport]):
     """As `Link`. Begin with `open`.
 
     identity: what `initialize` says of us: capabilities and clientInfo. alone: it serves one client, which is asked
     whatever the server asks while any of its requests is under way.
     """
-
-    server: ServerInfo
 
     def __init__(
         self,
@@ -61,17 +51,14 @@ class LegacyLink:
         *,
         alone: bool = False,
     ) -> None:
-        self._transport, self._identity = transport, identity
+        super().__init__(transport, spawn, 1)
+        self._identity = identity
         self._alone = alone
-        self._tasks = Tasks(spawn)
-        self._ids = itertools.count(1)
-        self._calls: dict[int, Call] = {}
         self._listeners: dict[object, tuple[Mapping[str, Any], Listener]] = {}
         self._subscribed: dict[str, int] = {}
         self._level: int | None = None
         self._age = 0
         self._renewing, self._subscribing, self._leveling = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
-        self._ended = asyncio.Event()
         transport.strays, transport.lost = self._stray, self._lost
 
     async def open(self, timeout: float) -> None:
@@ -102,8 +89,7 @@ class LegacyLink:
 
     async def request(self, method: str, params: Params, asker: Asker, *, timeout: float) -> dict[str, Any]:
         """As `Link`. A session that was lost is begun anew, once."""
-        if len(self._calls) >= MAX_UNDER_WAY:
-            raise refusal("too_many", "Too much is asked of this server at once")
+        self._check_room()
         await self._set_level(asker.log_level, timeout)
         if self._renewing.locked():
             async with self._renewing:
@@ -119,42 +105,9 @@ class LegacyLink:
         except SessionLost:
             raise LinkClosed("the server forgets its sessions at once") from None
 
-    async def _exchange(self, method: str, params: Params, asker: Asker, timeout: float) -> dict[str, Any]:
-        id = next(self._ids)
-        params, token = own_token(params, id)
-        call = self._calls[id] = Call(id, asker, token, timeout)
-        try:
-            async with call.begin():
-                found = await self._transport.exchange(
-                    call, jsonrpc.request(id, method, params), lambda message: self._handle(call, message)
-                )
-        except (TimeoutError, asyncio.CancelledError):
-            if method != "initialize":  # Which may not be cancelled.
-                self._cancel(id)
-            raise
-        finally:
-            del self._calls[id]
-            call.end()
-        if found.error is not None:
-            raise found.error
-        return found.result or {}
-
-    def _cancel(self, id: int) -> None:
-        """Tell the server that nobody waits any more."""
-        if not self._ended.is_set():
-            said = jsonrpc.notification("notifications/cancelled", {"requestId": id, "reason": "the client has left"})
-            self._tasks(self._tell(said), "cancel a request")
-
     async def tell(self, method: str, params: Params) -> None:
         """As `Link`."""
         await self._tell(jsonrpc.notification(method, params or None))
-
-    async def _tell(self, message: Mapping[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(TELL_SECONDS):
-                await self._transport.tell(message)
-        except (TimeoutError, LinkClosed, SessionLost):
-            pass  # Nobody waits for it.
 
     async def _renew(self, age: int, timeout: float) -> None:
         """Begin another session, once however many requests found the last one lost."""
@@ -284,26 +237,6 @@ class LegacyLink:
 
     async def _patiently(self, method: str, uri: str) -> None:
         await self.request(method, {"uri": uri}, Nobody(), timeout=SUBSCRIBE_SECONDS)
-
-    # -- the end -------------------------------------------------------------------------------------------------
-
-    async def wait_closed(self) -> None:
-        """As `Link`."""
-        closed: asyncio.Event = getattr(self._transport, "closed", self._ended)
-        await closed.wait()
-
-    @property
-    def why(self) -> str:
-        """Why it has ended by itself, for people."""
-        return getattr(self._transport, "why", "")
-
-    async def close(self) -> None:
-        """As `Link`."""
-        self._ended.set()
-        for call in list(self._calls.values()):
-            call.fail(LinkClosed("the connection was closed"))
-        self._tasks.cancel()
-        await self._transport.close()
 
 
 def _covers(subscribed: Any, uri: Any) -> bool:

@@ -11,21 +11,19 @@ from typing import Any
 import structlog
 
 from moorage_mcp.links.base import Asker, LinkClosed, Listener, Need, ServerInfo, refusal
-from moorage_mcp.links.exchange import Call, Nobody, Spawn, Transport, hand_on, own_token
-from moorage_mcp.links.tasks import Tasks
+from moorage_mcp.links.calling import Calling
+from moorage_mcp.links.exchange import Call, Nobody, Spawn, Transport, hand_on
 from moorage_mcp.wire import eras, headers, jsonrpc
 from moorage_mcp.wire.eras import Era
 from moorage_mcp.wire.jsonrpc import HEADER_MISMATCH, Message, Notification, Params, RpcError
 from moorage_mcp.wire.methods import LIST_CHANGED, UPDATED
 
-MAX_UNDER_WAY = 1024
 MAX_ROUNDS = 10
 """How often a server may ask again before it does what it was asked."""
 ROUND_PAUSES = (0.05, 0.1, 0.25)
 """Seconds before a request is repeated for which the server only wants time."""
 MAX_PAGES = 50
 MAX_MARKED = 10_000
-TELL_SECONDS = 10.0
 ACKNOWLEDGE_SECONDS = 10.0
 LISTEN_PAUSES = (1.0, 30.0)
 """Seconds before a stream of changes that broke is opened again, the first time and at most."""
@@ -33,7 +31,7 @@ _ACKNOWLEDGED = "notifications/subscriptions/acknowledged"
 _log = structlog.get_logger("moorage.mcp.links")
 
 
-class ModernLink:
+class ModernLink(Calling[Transport]):
     """As `Link`. Nothing need be done to begin.
 
     identity: clientInfo, for who has none. marks: by tool, filled in here and read by the transport that sends them
@@ -48,21 +46,15 @@ class ModernLink:
         spawn: Spawn,
         marks: dict[str, headers.Marks] | None = None,
     ) -> None:
-        self._transport, self.server, self._identity, self._marks = transport, server, identity, marks
-        self._tasks = Tasks(spawn)
-        self._ids = itertools.count(1_000_000)  # The era was found out with others.
-        self._calls: dict[int, Call] = {}
-        self._ended = asyncio.Event()
-        self._closed: asyncio.Event = getattr(transport, "closed", self._ended)
-        if hasattr(transport, "strays"):
-            transport.strays = self._stray
+        super().__init__(transport, spawn, 1_000_000)  # The era was found out with other ids.
+        self.server, self._identity, self._marks = server, identity, marks
+        transport.strays = self._stray
 
     # -- requests ------------------------------------------------------------------------------------------------
 
     async def request(self, method: str, params: Params, asker: Asker, *, timeout: float) -> dict[str, Any]:
         """As `Link`. What the server wants to know first is asked of who does not keep states itself."""
-        if len(self._calls) >= MAX_UNDER_WAY:
-            raise refusal("too_many", "Too much is asked of this server at once")
+        self._check_room()
         pauses = itertools.chain(ROUND_PAUSES, itertools.repeat(ROUND_PAUSES[-1]))
         for _ in range(MAX_ROUNDS):
             found = await self._marked(method, params, asker, timeout)
@@ -93,25 +85,6 @@ class ModernLink:
             cursor = {"cursor": following}
         return await self._exchange(method, params, asker, timeout)
 
-    async def _exchange(self, method: str, params: Params, asker: Asker, timeout: float) -> dict[str, Any]:
-        id = next(self._ids)
-        params, token = own_token(params, id)
-        call = self._calls[id] = Call(id, asker, token, timeout)
-        try:
-            async with call.begin():
-                found = await self._transport.exchange(
-                    call, self._message(id, method, params, asker), lambda message: self._handle(call, message)
-                )
-        except (TimeoutError, asyncio.CancelledError):
-            self._cancel(id)
-            raise
-        finally:
-            del self._calls[id]
-            call.end()
-        if found.error is not None:
-            raise found.error
-        return found.result or {}
-
     def _message(self, id: int, method: str, params: Params, asker: Asker) -> dict[str, Any]:
         own = {
             eras.PROTOCOL_VERSION: self.server.version,
@@ -122,18 +95,6 @@ class ModernLink:
             own[eras.LOG_LEVEL] = asker.log_level
         meta = params.get("_meta")
         return jsonrpc.request(id, method, {**params, "_meta": {**meta, **own} if isinstance(meta, dict) else own})
-
-    def _cancel(self, id: int) -> None:
-        if not self._transport.cancels and not self._ended.is_set():
-            said = jsonrpc.notification("notifications/cancelled", {"requestId": id, "reason": "the client has left"})
-            self._tasks(self._tell(said), "cancel a request")
-
-    async def _tell(self, message: Mapping[str, Any]) -> None:
-        try:
-            async with asyncio.timeout(TELL_SECONDS):
-                await self._transport.tell(message)
-        except (TimeoutError, LinkClosed):
-            pass  # Nobody waits for it.
 
     async def tell(self, method: str, params: Params) -> None:
         """As `Link`: nothing that clients announce is left in this era."""
@@ -205,7 +166,7 @@ class ModernLink:
         """Open the stream, and again when it breaks; what changed in between is taken to have changed."""
         pause, longest = LISTEN_PAUSES
         again = False
-        while not self._closed.is_set():
+        while not self._transport.closed.is_set():
             try:
                 await self._subscription(wanted, listener, begun, again)
                 pause = LISTEN_PAUSES[0]
@@ -246,25 +207,6 @@ class ModernLink:
             raise found.error
         if not begun.done():
             raise LinkClosed("the server does not begin the subscription")
-
-    # -- the end -------------------------------------------------------------------------------------------------
-
-    async def wait_closed(self) -> None:
-        """As `Link`."""
-        await self._closed.wait()
-
-    @property
-    def why(self) -> str:
-        """Why it has ended by itself, for people."""
-        return getattr(self._transport, "why", "")
-
-    async def close(self) -> None:
-        """As `Link`."""
-        self._ended.set()
-        for call in list(self._calls.values()):
-            call.fail(LinkClosed("the connection was closed"))
-        self._tasks.cancel()
-        await self._transport.close()
 
 
 def discovered(found: Mapping[str, Any], version: str) -> ServerInfo:

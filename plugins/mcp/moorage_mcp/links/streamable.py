@@ -12,9 +12,8 @@ import structlog
 
 from moorage_mcp.links.base import LinkClosed, refusal
 from moorage_mcp.links.duplex import BURST, PAUSE
-from moorage_mcp.links.exchange import Call, Handle, Spawn, Strays
+from moorage_mcp.links.exchange import Call, Handle, SessionLost, Spawn, Strays
 from moorage_mcp.links.http import Breakable, HttpAnswer, HttpRefused, HttpServer
-from moorage_mcp.links.legacy import SessionLost
 from moorage_mcp.links.tasks import Tasks
 from moorage_mcp.wire import headers, jsonrpc, sse
 from moorage_mcp.wire.eras import PROTOCOL_VERSION
@@ -89,6 +88,8 @@ class ModernHttp:
     def __init__(self, server: HttpServer, marks: Mapping[str, headers.Marks]) -> None:
         self._server, self._marks = server, marks
         self._running = Breakable()
+        self.strays: Strays = lambda message: None
+        self.closed, self.why = asyncio.Event(), ""
 
     async def exchange(self, call: Call, message: Mapping[str, Any], handle: Handle) -> Response:
         """As `Transport`."""
@@ -110,6 +111,7 @@ class ModernHttp:
 
     async def close(self) -> None:
         """As `Transport`."""
+        self.closed.set()
         self._running.close()
 
 
@@ -122,6 +124,7 @@ class LegacyHttp:
         self._server = server
         self._tasks = Tasks(spawn)
         self.strays: Strays = lambda message: None
+        self.closed, self.why = asyncio.Event(), ""
         self.lost: Callable[[], None] = lambda: None
         self._running = Breakable()
         self._session: str | None = None
@@ -228,6 +231,7 @@ class LegacyHttp:
         """As `Transport`, with the session."""
         if self._running.closed:
             return
+        self.closed.set()
         self._tasks.cancel()
         self._running.close()
         if self._session is not None:
