@@ -144,7 +144,7 @@ def calls_of_a_workspace(page: Page) -> None:
     page.get_by_role("link", name="Calls", exact=True).click()
     rows = page.locator("table.calls tbody tr")
     expect(rows).to_have_count(5)
-    expect(rows.first).to_contain_text("Not allowed")
+    expect(rows.first).to_contain_text("Not let through")
     expect(rows.nth(1)).to_contain_text("Tool failed")
     expect(rows.nth(3)).to_contain_text("write_file")
     expect(rows.nth(3)).to_contain_text("You")

@@ -49,7 +49,7 @@ const Missing = (): JSX.Element => (
 );
 
 function One({ mount, number: id, tab, state, refresh }: OneProps & { mount: string; number: number }): JSX.Element {
-  const { found, problem, missing, again } = useAsked(() => workspaces.read(mount, id), refresh, `${mount} ${id}`);
+  const { found, problem, missing, again } = useAsked(() => workspaces.read(mount, id), refresh, `${mount} ${id} ${tab}`);
   const [said, setSaid] = useState<string | null>(null);
   useTitle(found?.name ?? "Workspace");
   if (missing || found?.status === "deleted") return <Missing />;

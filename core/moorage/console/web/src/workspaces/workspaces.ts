@@ -230,7 +230,7 @@ export const OUTCOMES: Record<string, string> = {
   ok: "Done",
   tool_error: "Tool failed",
   error: "Error",
-  denied: "Not allowed",
+  denied: "Not let through",
   timeout: "No sign of life",
   cancelled: "Cancelled",
   input_required: "Asked back",
