@@ -100,6 +100,9 @@ def test_one_workspace_has_its_tools(people):
     answer = ann.client.post(f"{URL}/{made['id']}/restart")
     assert answer.status_code == 200
     assert answer.json()["data"]["container_status"] == "stopped"
+    assert "tools" not in answer.json()["data"], "nobody was asked, so it is not said that there are none"
+    answer = ann.client.patch(f"{URL}/{made['id']}", json={"metadata": {}})
+    assert not {"tools", "tools_error"} & answer.json()["data"].keys()
     assert ann.client.delete(f"{URL}/{made['id']}").status_code == 204
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired
 
 from moorage.api import OCTOPROX, Actor, RequestInfo
 from typing_extensions import TypedDict
@@ -90,15 +90,20 @@ class WorkspaceShape(TypedDict):
 
 
 class WorkspaceDetails(WorkspaceShape):
-    """One workspace with all that is set. tools: what can be used now. tools_error: why they are not known, if so."""
+    """One workspace with all that is set."""
 
-    tools: list[dict[str, Any]]
-    tools_error: str | None
     tool_rules: RulesShape
     key_tool_rules: dict[str, RulesShape]
     call_limits: dict[str, int]
     runtime: str
     upstreams: list[UpstreamShape]
+
+
+class WorkspaceWithTools(WorkspaceDetails):
+    """The same once its servers were asked. tools: what can be used now. tools_error: why they are not known, if so."""
+
+    tools: NotRequired[list[dict[str, Any]]]
+    tools_error: NotRequired[str | None]
 
 
 class CallShape(TypedDict):
@@ -132,6 +137,12 @@ class DetailsAnswer(TypedDict):
     """One workspace with all."""
 
     data: WorkspaceDetails
+
+
+class WithToolsAnswer(TypedDict):
+    """One workspace with all, and its tools unless they were not wanted."""
+
+    data: WorkspaceWithTools
 
 
 class WorkspacesData(TypedDict):
@@ -215,11 +226,9 @@ def workspace_shape(info: WorkspaceInfo, url: str, figures: Figures) -> Workspac
 
 
 def workspace_details(shape: WorkspaceShape, info: WorkspaceInfo, state_of: StateOf) -> WorkspaceDetails:
-    """The same with all that is set; tools are the caller's to fill in."""
+    """The same with all that is set; not with its tools, for which its servers would have to be asked."""
     return {
         **shape,
-        "tools": [],
-        "tools_error": None,
         "tool_rules": _rules(info.tools),
         "key_tool_rules": {str(key): _rules(kept) for key, kept in info.key_tools.items()},
         "call_limits": dict(info.call_limits),

@@ -35,10 +35,12 @@ from moorage_mcp.views.reading import (
 from moorage_mcp.views.services import Services, current_caller
 from moorage_mcp.views.shapes import (
     DetailsAnswer,
+    WithToolsAnswer,
     WorkspaceAnswer,
     WorkspaceDetails,
     WorkspacesAnswer,
     WorkspaceShape,
+    WorkspaceWithTools,
     endpoint_url,
     meta,
     workspace_details,
@@ -98,7 +100,7 @@ def _one(services: Services) -> Routes:
     table = Routes()
     workspaces = services.workspaces
 
-    @table.get(ONE, access=VIEW.name, query=WorkspaceQuery, answer=DetailsAnswer, timeout=TOOLS_SECONDS + 15)
+    @table.get(ONE, access=VIEW.name, query=WorkspaceQuery, answer=WithToolsAnswer, timeout=TOOLS_SECONDS + 15)
     async def get(workspace_id: str) -> Response:
         """Show a workspace with its servers and the tools that the caller may use.
 
@@ -174,7 +176,7 @@ def details(services: Services, info: WorkspaceInfo) -> WorkspaceDetails:
     return workspace_details(shown(services, info), info, services.state_of)
 
 
-async def _with_tools(services: Services, info: WorkspaceInfo) -> WorkspaceDetails:
+async def _with_tools(services: Services, info: WorkspaceInfo) -> WorkspaceWithTools:
     """What is shown of its state is as it is after its servers were asked."""
     tools: list[dict[str, object]] = []
     problem = None
@@ -187,6 +189,4 @@ async def _with_tools(services: Services, info: WorkspaceInfo) -> WorkspaceDetai
             problem = f"Its servers did not tell their tools within {TOOLS_SECONDS:g} seconds"
         except MoorageError as error:
             problem = error.message
-    answer = details(services, info)
-    answer["tools"], answer["tools_error"] = tools, problem
-    return answer
+    return {**details(services, info), "tools": tools, "tools_error": problem}
