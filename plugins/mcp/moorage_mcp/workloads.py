@@ -75,6 +75,8 @@ class Workloads:
         self._hub, self._config = hub, config
         self._life = secrets.token_hex(4)
         self._entries: dict[int, _Entry] = {}
+        self._purged: set[str] = set()
+        """Of workspaces that are gone: a request that began before must not make their folder and programs anew."""
         self._server = ""
         self._closed = False
         self._context = Context()
@@ -174,6 +176,7 @@ class Workloads:
 
     async def purge(self, workspace: WorkspaceInfo) -> None:
         """End it, and remove its folder. Unavailable when the folder cannot be removed as a whole."""
+        self._purged.add(workspace.pid)
         if (entry := self._entries.get(workspace.id)) is not None:
             await self._end(entry, sure=True)
             self._entries.pop(workspace.id, None)
@@ -219,8 +222,8 @@ class Workloads:
     def _admit(self, workspace: WorkspaceInfo) -> None:
         if self._closed:
             raise Unavailable("The server is stopping, or reads its configuration again")
-        if workspace.status is not Status.ACTIVE:
-            raise Conflict(f"The workspace is {workspace.status.value}")
+        if workspace.status is not Status.ACTIVE or workspace.pid in self._purged:
+            raise Conflict(f"The workspace is {'deleted' if workspace.pid in self._purged else workspace.status.value}")
         if workspace.server and workspace.server != self._server:
             raise Conflict("The workspace's folder is on another server of the same database")
 

@@ -385,6 +385,9 @@ async def test_purge_removes_the_folder_whatever_is_in_it(server: Server) -> Non
         assert not folder.parent.exists()
         assert not list(folder.parent.parent.iterdir())
         await all_of_them.purge(here)
+        with pytest.raises(Conflict, match="deleted"):  # A request that began before.
+            await all_of_them.exec(here, upstream(*SHELL, "exec cat"))
+        assert not list(folder.parent.parent.iterdir())
         assert (await all_of_them.folder(here)).is_dir()
 
 
