@@ -112,14 +112,15 @@ def tools_of_a_workspace(page: Page) -> None:
     expect(page.get_by_text("Fill this in.")).to_be_visible()
     expect(page.get_by_label("path (needed)")).to_be_focused()
     page.keyboard.type("beds/roses.txt")
-    page.get_by_label("content (needed)").fill("red\nwhite\n")
+    page.get_by_label("content (needed)").focus()
+    page.keyboard.type("red/\nwhite\n")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_label("Result", exact=True)).to_contain_text('"created": true')
 
     use(page, "read_file")
     page.get_by_label("path (needed)").fill("beds/roses.txt")
     page.keyboard.press("Enter")
-    expect(page.get_by_label("Result", exact=True)).to_contain_text("red\\nwhite\\n")
+    expect(page.get_by_label("Result", exact=True)).to_contain_text("red/\\nwhite\\n")
 
     # A tool that fails has answered; parameters that do not fit never reached it.
     page.get_by_label("path (needed)").fill("nowhere.txt")

@@ -10,6 +10,7 @@ export function useListKeys(list: RefObject<HTMLElement | null>, keys: Record<st
     const pressed = (event: KeyboardEvent) => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
       if (document.querySelector("dialog[open]") !== null) return;
+      if (event.target instanceof HTMLTextAreaElement || event.target instanceof HTMLSelectElement) return;
       const typing = event.target instanceof HTMLInputElement;
       if (DIRECTIONS.has(event.key) && (!typing || event.key === "ArrowDown")) {
         const next = neighbour(event.key, list.current);
