@@ -217,6 +217,7 @@ def test_redirect_uris_are_https_this_machine_or_a_programs_own(people):
         ({"response_types": ["token"]}, "invalid_client_metadata"),
         ({"client_name": "x" * 500}, "invalid_client_metadata"),
         ({"client_name": "Writer\u202eretirW"}, "invalid_client_metadata"),
+        ({"client_name": "Cla\u0443de Code"}, "invalid_client_metadata"),
         ({"client_name": 5}, "invalid_client_metadata"),
         ({"client_uri": "javascript:alert(1)"}, "invalid_client_metadata"),
     ],
@@ -225,6 +226,11 @@ def test_redirect_uris_are_https_this_machine_or_a_programs_own(people):
 def test_what_a_program_says_of_itself_is_checked(people, changed, error):
     refused = Program(people.server).register(**changed)
     assert (refused.status_code, refused.json()["error"]) == (400, error)
+
+
+def test_a_name_may_be_in_two_languages(people):
+    named = Program(people.server).register(client_name="MCP \u043a\u043b\u0438\u0435\u043d\u0442")
+    assert named.status_code == 201
 
 
 @pytest.mark.parametrize("body", ["", "[]", "x", "null", '"x"'])

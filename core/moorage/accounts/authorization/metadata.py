@@ -3,18 +3,20 @@ on Client ID Metadata Documents."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from moorage.accounts.grants import GrantRefused
-from moorage.accounts.names import MAX_NAME, check_name
+from moorage.accounts.names import MAX_NAME, check_name, mixed
 from moorage.config.redirects import MAX_URI, redirect_problem
 from moorage.errors import ValidationFailed
 
 MAX_REDIRECTS = 10
 CODE, REFRESH = "authorization_code", "refresh_token"
+_WORD = re.compile(r"\w+")
 AUTH_METHODS = ("none", "client_secret_basic", "client_secret_post")
 
 
@@ -69,9 +71,13 @@ def _name(data: Mapping[str, Any], redirect_uri: str) -> str:
     if not isinstance(name, str):
         raise GrantRefused("invalid_client_metadata", "client_name is a text")
     try:
-        return check_name(name)
+        checked = check_name(name)
     except ValidationFailed as error:
         raise GrantRefused("invalid_client_metadata", f"client_{error.message}") from error
+    # Word by word: a name may well be in two languages.
+    if any(mixed(word) for word in _WORD.findall(checked)):
+        raise GrantRefused("invalid_client_metadata", "client_name may not mix alphabets whose letters look alike")
+    return checked
 
 
 def _page(data: Mapping[str, Any]) -> str | None:
