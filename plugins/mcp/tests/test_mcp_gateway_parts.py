@@ -231,6 +231,21 @@ def test_a_schema_of_a_stranger_takes_no_time(schema: Any) -> None:
     assert time.perf_counter() - began < 2
 
 
+@pytest.mark.parametrize("pattern", ["^(a|b)*c$", "^(a|b)*(?!x)c$", "^(?=(a|b)*$)(a|aa)+(?!x)c$"])
+def test_patterns_of_a_stranger_hold_nobody_up(pattern: str) -> None:
+    schema = {"properties": {"a": {"items": {"anyOf": [{"pattern": f"{pattern}|{n}"} for n in range(200)]}}}}
+    began = time.perf_counter()
+    Checker().problems(schema, {"a": ["ab" * 2000] * 300})
+    Checker().problems(schema, {"a": ["ab" * 5] * 300})
+    Checker().problems({"properties": {"a": {"pattern": pattern}}}, {"a": "ab" * 1_000_000})
+    assert time.perf_counter() - began < 10, "it took minutes when the length of texts did not count"
+
+
+def test_a_long_text_is_still_checked() -> None:
+    schema = {"properties": {"text": {"type": "string", "maxLength": 5}, "n": {"type": "integer"}}}
+    assert [wrong.place for wrong in Checker().problems(schema, {"text": "a" * 4_000_000, "n": 1})] == ["/text"]
+
+
 def test_a_schema_that_leads_to_itself_is_still_checked() -> None:
     tree = {"type": "object", "properties": {"v": {"type": "integer"}, "kids": {"items": {"$ref": "#"}}}}
     found = Checker().problems(tree, {"kids": [{"v": 1, "kids": [{"v": "x"}]}]})

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -18,11 +18,16 @@ import jsonschema_rs
 MAX_PROBLEMS = 20
 MAX_TEXT = 300
 MAX_SCHEMA_BYTES = 256 * 1024
-MAX_WORK = 5_000_000
-"""Times that a part of the schema may be looked at, at most: some tenths of a second."""
+MAX_WORK = 3_000_000
+"""Times that a part of the schema may be looked at, or a character by one of its patterns, at most: some tenths of a
+second, for which nobody else is served.
+"""
 MAX_COMPILED = 256
-BACKTRACKS = 100_000
+BACKTRACKS = 10_000
+BACKTRACKED = 2_000
+"""What so many cost, measured in looks at a part."""
 _REFERENCES = frozenset({"$ref", "$dynamicRef", "$recursiveRef"})
+_MATCHING = frozenset({"pattern", "patternProperties", "format"})
 _DATA = frozenset({"const", "default", "enum", "examples"})
 
 
@@ -68,19 +73,25 @@ class Checker:
 
 @dataclass(frozen=True, slots=True)
 class _Schema:
-    """size: parts of the schema, each reference followed. recursive: how many references lead back to where one is."""
+    """size: parts of the schema, each reference followed. recursive: how many references lead back to where one is.
+
+    matching: it looks at the characters of texts. fancy: by patterns that may have to try again and again.
+    """
 
     validator: Any
     size: int
     recursive: int
+    matching: bool
+    fancy: bool
 
     def work(self, arguments: Any) -> int:
         """At most how many times a part of it is looked at for these arguments.
 
         Of a schema that leads back to itself n times each part is, n times for each level of what it is about.
         """
-        depth, parts = _extent(arguments)
-        work = self.size * parts
+        depth, parts, characters = _extent(arguments)
+        each = BACKTRACKED if self.fancy else 1
+        work = self.size * (parts * each + (characters if self.matching else 0))
         for _ in range(depth if self.recursive > 1 else 0):
             work *= self.recursive
             if work > MAX_WORK:
@@ -93,14 +104,16 @@ def _compile(schema: dict[str, Any]) -> _Schema | None:
         size, recursive = _weigh(schema)
         if size > MAX_WORK:
             return None
+        matching, fancy = _matches(schema), False
         make = partial(jsonschema_rs.validator_for, schema, offline=True)
         try:  # Linear in the text; knows no lookaround.
             validator = make(pattern_options=jsonschema_rs.RegexOptions())
         except ValueError:
+            fancy = True
             validator = make(pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=BACKTRACKS))
     except (ValueError, TypeError, RecursionError):
         return None
-    return _Schema(validator, size, recursive)
+    return _Schema(validator, size, recursive, matching, fancy)
 
 
 def _weigh(schema: dict[str, Any]) -> tuple[int, int]:
@@ -149,17 +162,29 @@ def _target(schema: dict[str, Any], ref: str) -> Any:
     return found
 
 
-def _extent(value: Any) -> tuple[int, int]:
-    """How deep it is, and how many values there are in it."""
-    depth, parts, layer = 0, 0, [value]
+def _matches(schema: Any) -> bool:
+    """Whether it has patterns or formats."""
+    layer = [schema]
+    while layer:
+        if any(isinstance(part, dict) and not _MATCHING.isdisjoint(part) for part in layer):
+            return True
+        layer = [inner for part in layer for inner in _within(part)]
+    return False
+
+
+def _extent(value: Any) -> tuple[int, int, int]:
+    """How deep it is, how many values there are in it, and how many characters in its texts and names."""
+    depth, parts, characters, layer = 0, 0, 0, [value]
     while layer:
         depth, parts = depth + 1, parts + len(layer)
-        layer = [
-            inner
-            for part in layer
-            for inner in (part.values() if isinstance(part, dict) else part if isinstance(part, list) else ())
-        ]
-    return depth, parts
+        characters += sum(len(part) for part in layer if isinstance(part, str))
+        characters += sum(len(name) for part in layer if isinstance(part, dict) for name in part)
+        layer = [inner for part in layer for inner in _within(part)]
+    return depth, parts, characters
+
+
+def _within(part: Any) -> Iterable[Any]:
+    return part.values() if isinstance(part, dict) else part if isinstance(part, list) else ()
 
 
 def _wrong(error: Any) -> Wrong:
