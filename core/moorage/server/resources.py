@@ -10,14 +10,13 @@ from dataclasses import replace
 from urllib.parse import quote, urlsplit
 
 from moorage.access import Actor, Credential
-from moorage.accounts.authorization import Resource
+from moorage.accounts.authorization import RESOURCE_METADATA, Resource
 from moorage.context import RequestInfo
 from moorage.errors import Forbidden, MoorageError, Unauthorized
 from moorage.routes import ALL_METHODS
 from moorage.server.router import Entry
 from moorage.server.sites import MatchFailed, Sites
 
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -103,7 +102,7 @@ def _ask(
     error: MoorageError, entry: Entry, info: RequestInfo, parts: Mapping[str, str], scopes: list[str] | tuple[str, ...]
 ) -> None:
     path = info.path.replace('"', "%22").replace("\\", "%5C")
-    where = f"{base_of(entry, info)}{WELL_KNOWN}{'' if path == '/' else path}"
+    where = f"{base_of(entry, info)}{RESOURCE_METADATA}{'' if path == '/' else path}"
     said = {**parts, "scope": " ".join(scopes), "resource_metadata": where}
     error.headers["WWW-Authenticate"] = "Bearer " + ", ".join(f'{key}="{value}"' for key, value in said.items())
 

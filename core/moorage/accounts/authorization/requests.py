@@ -15,6 +15,8 @@ from moorage.errors import BadRequest
 
 MAX_RESOURCE, MAX_STATE, MAX_SCOPE = 2048, 2048, 1024
 OFFLINE = "offline_access"
+RESOURCE_METADATA = "/.well-known/oauth-protected-resource"
+"""Before the path of a resource: where its metadata is (RFC 9728, 3.1)."""
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _SCOPE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")

@@ -14,7 +14,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from quart import Response, request
 from typing_extensions import TypedDict
 
-from moorage.accounts.authorization import AnswerRefused, Asked, Client, Kind, PageRefused, Registered, Resource
+from moorage.accounts.authorization import (
+    RESOURCE_METADATA,
+    AnswerRefused,
+    Asked,
+    Client,
+    Kind,
+    PageRefused,
+    Registered,
+    Resource,
+)
 from moorage.accounts.authorization.metadata import CODE, REFRESH
 from moorage.accounts.authorization.service import APPROVE
 from moorage.accounts.grants import Grant, GrantRefused
@@ -32,7 +41,6 @@ if TYPE_CHECKING:
 
 MAX_BODY = 32 * 1024
 CONSENT_PAGE = "/console/authorize"
-WELL_KNOWN = "/.well-known/oauth-protected-resource"
 _READ: dict[str, Any] = {"dialect": OAUTH, "max_body": MAX_BODY}
 _NO_REFERRER = {**NO_STORE, "Referrer-Policy": "no-referrer"}
 _PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Moorage</title></head><body>
@@ -319,7 +327,8 @@ def _metadata(hub: Hub, protected: Protected) -> Routes:
 
     async def resource(path: str = "") -> Response:
         """Say where tokens for a resource are given out, whether or not there is such an object."""
-        known = protected(current_request().path[len(WELL_KNOWN) :]) if hub.accounts.authorization.enabled else None
+        where = current_request().path.removeprefix(RESOURCE_METADATA)
+        known = protected(where) if hub.accounts.authorization.enabled else None
         if known is None:
             raise NotFound("No OAuth resource is at this path")
         answer: ResourceAnswer = {
@@ -330,7 +339,7 @@ def _metadata(hub: Hub, protected: Protected) -> Routes:
         }
         return json_response(answer)
 
-    for path in (WELL_KNOWN, WELL_KNOWN + "/{path:path}"):
+    for path in (RESOURCE_METADATA, RESOURCE_METADATA + "/{path:path}"):
         found.get(path, access=PUBLIC, dialect=OAUTH, answer=ResourceAnswer)(resource)
     return found
 

@@ -1,4 +1,7 @@
-"""openat2, which Python does not have: open a path that the kernel keeps below a folder. Source: its manual page."""
+"""openat2, which Python does not have: open a path that the kernel keeps below a folder. Source: its manual page.
+
+Nothing of the core or of another plugin is imported: this part runs alone, in images of workspaces.
+"""
 
 from __future__ import annotations
 
