@@ -44,8 +44,6 @@ def _by_hand(tmux: Tmux) -> str:
 class MainConnection(Connection):
     """`/ws`: the list of sessions, any number of subscriptions, claims."""
 
-    lists = True
-
     def __init__(self, terminals: Terminals, socket: Socket) -> None:
         super().__init__(terminals, socket)
         self.handlers |= {
@@ -65,6 +63,8 @@ class MainConnection(Connection):
             await self.on_list({})
         except MoorageError as error:
             self.post(messages.error("TMUX_ERROR", error.message))
+        # Not before: of what changes while tmux is asked the list tells.
+        self.lists = True
         return True
 
     def recovered(self) -> None:
