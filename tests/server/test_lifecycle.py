@@ -41,6 +41,21 @@ def server(request, tmp_path):
         server.stop()
 
 
+def test_programs_that_it_starts_do_not_hold_its_port(server):
+    """The kernel closes a listening socket in every program that the server starts: it is marked so."""
+    server.start()
+    fds = f"/proc/{server.process.pid}/fd"
+    port = f":{server.port:04X} 00000000:0000 0A"
+    with open("/proc/net/tcp") as table:
+        listening = {f"socket:[{line.split()[9]}]" for line in table if port in line}
+    ours = [fd for fd in os.listdir(fds) if os.readlink(f"{fds}/{fd}") in listening]
+    assert ours
+    for fd in ours:
+        with open(f"/proc/{server.process.pid}/fdinfo/{fd}") as info:
+            flags = next(line for line in info if line.startswith("flags:"))
+        assert int(flags.split()[1], 8) & os.O_CLOEXEC, fd
+
+
 async def test_sigterm_finishes_requests_closes_sockets_and_exits_0(server):
     server.start()
     server.add_user("ann")

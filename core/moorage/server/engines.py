@@ -77,12 +77,11 @@ def _check_tls(cert: Path, key: Path) -> None:
 
 async def _hypercorn(app: ASGIApp, sockets: list[socket.socket], settings: EngineSettings, stop: asyncio.Event) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve
-    from hypercorn.config import Config
 
     from moorage.server import hypercorn_mends
 
     hypercorn_mends.install()
-    config = Config()
+    config = hypercorn_mends.OwnConfig()
     for sock in sockets:
         sock.listen(BACKLOG)
     # Hypercorn closes what it is given, so it is given its own descriptors.

@@ -1,5 +1,5 @@
 """What Hypercorn leaves open: HTTP/2 in clear text, messages without a bound, connections that one stray frame ends,
-close codes that it keeps to itself.
+close codes that it keeps to itself, sockets that it does not.
 
 And what it makes dear: a message that goes to many sockets.
 
@@ -20,6 +20,7 @@ import hypercorn.protocol
 import hypercorn.protocol.h2
 import hypercorn.protocol.h11
 from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.config import Config, Sockets
 from hypercorn.events import Closed
 from hypercorn.protocol import ws_stream
 from hypercorn.protocol.events import Data, StreamClosed
@@ -33,6 +34,21 @@ from moorage.server.frames import frame_of
 RESETS, RESETS_SECONDS = 100, 10.0
 """So many streams may a client break off in so many seconds: each has made us work. Source: CVE-2023-44487."""
 SILENCE = 5.0
+
+
+class OwnConfig(Config):
+    """Keeps its sockets to this process.
+
+    Hypercorn lets children inherit them, for its worker processes, and uvloop closes none as it starts a program: that
+    program would hold our port after we have ended.
+    """
+
+    def create_sockets(self) -> Sockets:
+        """As Hypercorn makes them, closed in every program that is started."""
+        made = super().create_sockets()
+        for sock in (*made.secure_sockets, *made.insecure_sockets, *made.quic_sockets):
+            sock.set_inheritable(False)
+        return made
 
 
 class _H11(H11Protocol):
