@@ -43,6 +43,8 @@ def token(server, name):
 def session(tmux, request, command=None):
     """A session of the test's own, which shows what is typed unless it has another program."""
     name = request.node.name.removeprefix("test_")[:40].replace("[", "-").replace("]", "")
+    if (again := getattr(request.node, "execution_count", 1)) > 1:
+        name += f"-{again}"  # That of the failed run is still there.
     tmux.new(name, command) if command else tmux.cat(name)
     return name
 

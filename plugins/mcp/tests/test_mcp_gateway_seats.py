@@ -11,6 +11,7 @@ import pytest
 from mcp import MCPError
 from mcp.server.lowlevel import Server
 from mcpgateway import LEGACY, MODERN, Bench, Client, caller, until
+from moorage_mcp.gateway import listening
 from moorage_mcp.records import Kind
 from moorage_mcp.wire.jsonrpc import RpcError
 
@@ -156,11 +157,35 @@ async def test_nobody_listens_to_a_modern_server_for_nobody(bench: Bench) -> Non
     stop = await bench.gateway.listen(
         bench.workspace, caller(), MODERN, {"toolsListChanged": True}, lambda method, _: told.append(method), Client()
     )
-    await until(lambda: streams == [{"toolsListChanged": True}])
+    assert streams == [{"toolsListChanged": True}], "what changes from now on must not be lost"
     await bench.call(MODERN, "test_trigger_tool_change")
     await until(lambda: told == ["notifications/tools/list_changed"])
     stop()
     assert streams == []
+
+
+async def test_what_a_server_may_have_changed_before_it_was_listened_to_is_told(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs keeps no client from being listened to; what was missed is taken to have changed."""
+    monkeypatch.setattr(listening, "AT_FIRST", 0.05)
+    bench.make(bench.upstream("a", MODERN))
+    await bench.ask(MODERN, "tools/list")
+    (link,) = bench.pool.links.values()
+    listen, go, told = link.listen, asyncio.Event(), list[str]()
+
+    async def slowly(wanted: Any, listener: Any) -> Any:
+        await go.wait()
+        return await listen(wanted, listener)
+
+    link.listen = slowly  # type: ignore[method-assign]
+    stop = await bench.gateway.listen(
+        bench.workspace, caller(), MODERN, {"toolsListChanged": True}, lambda method, _: told.append(method), Client()
+    )
+    assert told == []
+    go.set()
+    await until(lambda: told == ["notifications/tools/list_changed"])
+    stop()
 
 
 async def test_a_resource_that_cannot_be_subscribed_to_is_told(bench: Bench) -> None:

@@ -77,7 +77,9 @@ def test_commands_beside_a_running_server(people, command):
     (listed,) = json.loads(commands("list", "--user", ann.name, "--json"))
     assert listed["name"] == "made"
     assert pid in commands("list")
-    (call,) = json.loads(commands("calls", pid, "--tool", "git_status", "--outcome", "ok", "--json"))
+    asked = ("calls", pid, "--tool", "git_status", "--outcome", "ok", "--json")
+    until(lambda: json.loads(commands(*asked)), "it is not written down")
+    (call,) = json.loads(commands(*asked))
     assert (call["tool"], call["user_id"]) == ("git_status", ann.id)
     assert "git_status" in commands("calls", "1")
     snippet = commands("mcp-json", pid, "--client", "vscode", "--url", "https://m.example.org/")

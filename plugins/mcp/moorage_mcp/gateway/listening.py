@@ -26,6 +26,9 @@ from moorage_mcp.wire.jsonrpc import Params, RpcError
 from moorage_mcp.wire.methods import LIST_CHANGED, UPDATED
 
 ATTACH_SECONDS = 10.0
+AT_FIRST = 1.0
+"""Seconds in which servers are to have begun to tell before a client is told that it is listened to: what changes right
+after that must not be lost, and one server that hangs must not keep it from hearing of the others."""
 MAX_SEATS = 1000
 AGAIN = (1.0, 60.0)
 """Seconds before a lost subscription is taken up again: the first, doubled each time, and the most."""
@@ -33,13 +36,14 @@ AGAIN = (1.0, 60.0)
 
 @dataclass(eq=False, slots=True)
 class _Watcher:
-    """A client that listens. uris: by the pid of the upstream that has them."""
+    """A client that listens. uris: by the pid of the upstream that has them. late: it was told that it is."""
 
     at: Seat
     era: Era
     wanted: Mapping[str, Any]
     listener: Listener
     uris: dict[str, list[str]]
+    late: bool = False
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def hear(self, method: str, params: Params, server: Era) -> None:
@@ -59,6 +63,7 @@ class _Heard:
     seats: dict[SeatKey, None]
     wanted: frozenset[str] = frozenset()
     stop: Callable[[], None] | None = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Watches:
@@ -88,17 +93,19 @@ class Watches:
         )
         if wanted <= heard.wanted:
             return bool(heard.wanted)
-        before, heard.wanted = heard.wanted, wanted | heard.wanted
-        try:
-            async with asyncio.timeout(ATTACH_SECONDS):
-                stop = await link.listen(dict.fromkeys(heard.wanted, True), self._listener(upstream, link, heard))
-        except (RpcError, LinkClosed, TimeoutError):
-            heard.wanted = before
-            return bool(before)
-        if heard.stop is not None:
-            heard.stop()
-        heard.stop = stop
-        return True
+        async with heard.turn:  # Nobody takes for heard what only begins to be.
+            if wanted <= heard.wanted:
+                return True
+            wanted |= heard.wanted
+            try:
+                async with asyncio.timeout(ATTACH_SECONDS):
+                    stop = await link.listen(dict.fromkeys(wanted, True), self._listener(upstream, link, heard))
+            except (RpcError, LinkClosed, TimeoutError):
+                return bool(heard.wanted)
+            if heard.stop is not None:
+                heard.stop()
+            heard.stop, heard.wanted = stop, wanted
+            return True
 
     async def listen(
         self, at: Seat, era: Era, wanted: Mapping[str, Any], uris: Mapping[str, Sequence[str]], listener: Listener
@@ -156,8 +163,10 @@ class Watches:
         return any(watcher.wanted.get(flag) for watcher in self._watchers.get(key, ()))
 
     async def _begin(self, watcher: _Watcher) -> None:
+        attaching: list[asyncio.Task[None]] = []
         if any(watcher.wanted.get(flag) for flag in LIST_CHANGED.values()):
-            watcher.tasks.append(self._tasks.spawn(self._attach_all(watcher.at), "listen"))
+            attaching = [self._tasks.spawn(self._attach_one(watcher, one), "listen") for one in watcher.at.upstreams]
+            watcher.tasks.extend(attaching)
         holds = self._hold_all(watcher)
         try:
             for ready in holds:
@@ -165,12 +174,19 @@ class Watches:
         finally:
             for ready in holds:
                 ready.cancel()
+        if attaching:
+            await asyncio.wait(attaching, timeout=AT_FIRST)
+        watcher.late = True
 
-    async def _attach_all(self, at: Seat) -> None:
-        for upstream in at.upstreams:
-            with contextlib.suppress(RpcError):  # It is away: heard of when it is used again.
-                async with self._reach.lease(at, upstream) as link:
-                    await self.attach(at, upstream, link)
+    async def _attach_one(self, watcher: _Watcher, upstream: UpstreamInfo) -> None:
+        with contextlib.suppress(RpcError):  # It is away: heard of when it is used again.
+            async with self._reach.lease(watcher.at, upstream) as link:
+                if not await self.attach(watcher.at, upstream, link):
+                    return
+                if watcher.late and link.server.era is Era.MODERN:
+                    # It tells nothing of what changed before it was asked to.
+                    for method in LIST_CHANGED:
+                        watcher.hear(method, {}, watcher.era)
 
     def _hold_all(self, watcher: _Watcher) -> list[asyncio.Future[None]]:
         holds = []
