@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Generic, TypeVar
 
@@ -18,7 +19,7 @@ TELL_SECONDS = 10.0
 T = TypeVar("T", bound=Transport)
 
 
-class Calling(Generic[T]):
+class Calling(ABC, Generic[T]):
     """What links of both eras have in common; each adds its own words. The transport ends with it."""
 
     server: ServerInfo
@@ -60,9 +61,9 @@ class Calling(Generic[T]):
         """A request's JSON, in the words of the era."""
         return jsonrpc.request(id, method, params)
 
+    @abstractmethod
     async def _handle(self, call: Call, message: Message) -> None:
         """Take what the server sends before the answer to a request."""
-        raise NotImplementedError
 
     def _cancel(self, id: int) -> None:
         """Tell the server that nobody waits any more, where closing the request's stream does not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,7 +26,7 @@ _ID_FIRST = re.compile(rb'\s*\{\s*"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,
 _ID_LAST = re.compile(rb'"jsonrpc"\s*:\s*"2\.0"\s*,\s*"id"\s*:\s*(\d{1,18})\s*\}\s*$')
 
 
-class Duplex:
+class Duplex(ABC):
     """Gives each message to the request that it belongs to. A transport extends it with the streams themselves.
 
     why: why it has ended, once it has. strays: told what belongs to no request. dropped: told of each notification
@@ -43,13 +44,13 @@ class Duplex:
         self._calls: dict[int, Call] = {}
         self._stretch = 0
 
-    def begun(self, version: str) -> None:
+    def begun(self, version: str) -> None:  # noqa: B027 a stream has nothing to do for it
         """As `LegacyTransport`."""
 
-    def hear(self) -> None:
+    def hear(self) -> None:  # noqa: B027 a stream has nothing to do for it
         """As `LegacyTransport`: it is all one stream."""
 
-    def renew(self) -> None:
+    def renew(self) -> None:  # noqa: B027 a stream has nothing to do for it
         """As `LegacyTransport`: a session that is lost is lost with its stream."""
 
     async def exchange(self, call: Call, message: Mapping[str, Any], handle: Handle) -> Response:
@@ -72,9 +73,9 @@ class Duplex:
         self._check()
         await self.send(jsonrpc.encode(message))
 
+    @abstractmethod
     async def send(self, data: bytes) -> None:
         """Send one message; returns once it is on its way, or has a place in the queue. LinkClosed."""
-        raise NotImplementedError
 
     def broke(self, why: str) -> None:
         """The connection has ended: nobody waits any more."""

@@ -18,9 +18,9 @@ def remove_tree(folder: int, name: bytes) -> None:
     top = _enter(folder, name)
     try:
         mark, number = b".removed-" + secrets.token_hex(6).encode() + b"-", 0
-        todo = _empty_of_files(top)
-        while todo:
-            one = todo.pop()
+        left = _empty_of_files(top)
+        while left:
+            one = left.pop()
             inner = _enter(top, one)
             try:
                 for deeper in _empty_of_files(inner):
@@ -29,7 +29,7 @@ def remove_tree(folder: int, name: bytes) -> None:
                     number += 1
                     fresh = mark + str(number).encode()
                     os.rename(deeper, fresh, src_dir_fd=inner, dst_dir_fd=top)
-                    todo.append(fresh)
+                    left.append(fresh)
             finally:
                 os.close(inner)
             os.rmdir(one, dir_fd=top)

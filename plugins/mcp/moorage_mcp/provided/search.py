@@ -83,9 +83,9 @@ class Search:
 
     def _walk(self, start: bytes, deadline: float) -> Iterator[bytes]:
         """All regular files below, links not followed; what vanishes or cannot be read is left out."""
-        todo = [start]
-        while todo:
-            folder = todo.pop()
+        left = [start]
+        while left:
+            folder = left.pop()
             inner: list[bytes] = []
             try:
                 with self._tree.open(folder, os.O_RDONLY | os.O_DIRECTORY, links=folder == start) as fd:
@@ -103,7 +103,7 @@ class Search:
                             inner.append(whole)
             except OSError:
                 continue
-            todo += reversed(inner)
+            left += reversed(inner)
 
     def _content(self, name: bytes) -> bytes:
         """The beginning of a file; nothing of one that is no text, or gone."""
