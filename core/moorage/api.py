@@ -59,6 +59,7 @@ from moorage.runtimes import (
 from moorage.server.exchange import ClientLeft, Exchange
 from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
+from moorage.tools import Tool, ToolAnswer, ToolSet
 from moorage.web import json_response, parse_json, read_json, read_query
 
 __all__ = [
@@ -124,6 +125,9 @@ __all__ = [
     "TaskSupervisor",
     "TerminalSize",
     "TooManyRequests",
+    "Tool",
+    "ToolAnswer",
+    "ToolSet",
     "Topic",
     "Unauthorized",
     "Unavailable",

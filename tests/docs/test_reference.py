@@ -17,6 +17,7 @@ from moorage.config.schema import fields, submodel
 from moorage.config.settings import Settings
 from moorage.hooks import Specs
 from moorage.plugins import shipped_manifests
+from moorage_chat.hooks import Specs as ChatSpecs
 from moorage_tmux.hooks import Specs as TmuxSpecs
 
 ROOT = Path(__file__).parents[2]
@@ -71,7 +72,7 @@ def specified():
     """Every hook of the core and of shipped plugins: (name, function)."""
     return [
         (name, function)
-        for specs in (Specs, TmuxSpecs)
+        for specs in (Specs, ChatSpecs, TmuxSpecs)
         for name, function in vars(specs).items()
         if not name.startswith("__")
     ]

@@ -42,7 +42,7 @@ def test_the_wheel_holds_the_code_the_page_and_the_migrations(dist, root) -> Non
 
 def test_the_wheel_holds_nothing_else(dist) -> None:
     for name in zipfile.ZipFile(dist.wheel).namelist():
-        known = ("moorage", "moorage_mcp", "moorage_opencode", "moorage_tmux")
+        known = ("moorage", "moorage_chat", "moorage_mcp", "moorage_opencode", "moorage_tmux")
         assert name.split("/")[0] in known or ".dist-info/" in name
         assert not re.search(r"node_modules|/web/|/tests/|__pycache__|\.ts$|\.tsx$", name)
 

@@ -21,6 +21,10 @@ class TestTmux(Conformance):
         subprocess.run(["tmux", "-L", self.options["socket_name"], "kill-server"], capture_output=True)
 
 
+class TestChat(Conformance):
+    plugin = "chat"
+
+
 class TestMcp(Conformance):
     plugin = "mcp"
 

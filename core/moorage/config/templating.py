@@ -16,6 +16,7 @@ from moorage.config.settings import AccessSettings, PluginSection, RoleSettings,
 from moorage.config.text import toml_text
 
 SHIPPED: dict[str, dict[str, Any]] = {
+    "chat": {"enabled": True, "mount": ["/"]},
     "mcp": {"enabled": True, "mount": ["/"]},
     "opencode": {"enabled": True, "mount": ["/"]},
     "tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]},
@@ -24,6 +25,8 @@ SHIPPED: dict[str, dict[str, Any]] = {
 EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "access.roles": ("builder", {"includes": "viewer", "grants": ["tmux:session:input"], "denies": []}),
     "accounts.providers": ("github", {"kind": "github", "label": "GitHub"}),
+    "plugins.chat.limits": ("viewer", {"messages_per_day": 200, "tokens_per_day": 500_000}),
+    "plugins.chat.providers": ("lmstudio", {"base_url": "http://127.0.0.1:1234/v1"}),
 }
 """Tables of which there may be many: the name of the one that is shown, and what stands in it."""
 ACTIVE = ("data_dir", "server.listen")

@@ -1,0 +1,1 @@
+"""Running generations: started, followed, stopped, written down."""

@@ -1,0 +1,40 @@
+"""The plugin: its manifest, and the hooks by which the core calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorage.api import CHAT, Hub, Manifest, Plugin, Route, hookimpl
+
+from moorage_chat.config import ChatConfig
+from moorage_chat.hooks import Specs
+from moorage_chat.rights import PERMISSIONS
+
+
+class ChatPlugin(Plugin):
+    """Chat."""
+
+    manifest = Manifest(
+        name="chat",
+        version="0.1.0",
+        summary="Chat: conversations, and answers of any provider's models that survive everything",
+        config=ChatConfig,
+        permissions=PERMISSIONS,
+        models="moorage_chat.models",
+        migrations="moorage_chat.migrations",
+        dialect=CHAT,
+        modules=("openai",),
+        extra="chat",
+    )
+
+    @hookimpl
+    def moorage_add_hookspecs(self) -> Iterable[object]:
+        """Providers and tools of other plugins."""
+        return [Specs]
+
+    @hookimpl
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:
+        """Build the services, and the routes over them."""
+        if not isinstance(hub.config, ChatConfig):
+            raise TypeError("the chat plugin was given another plugin's settings")
+        return []

@@ -1,0 +1,149 @@
+"""What a provider of models is: a thing that lists models and answers a list of messages in pieces.
+
+Everything else is the plugin's: time-outs, the queue, fallback, what is stored, what is counted. A third party's
+provider implements `Provider` and gives it by the hook `moorage_chat_providers`.
+"""
+
+from __future__ import annotations
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class ErrorCode(enum.StrEnum):
+    """Why an answer failed, as clients are told."""
+
+    UNREACHABLE = "PROVIDER_UNREACHABLE"
+    TIMEOUT = "PROVIDER_TIMEOUT"
+    RATE_LIMITED = "PROVIDER_RATE_LIMITED"
+    AUTH = "PROVIDER_AUTH"
+    MODEL_NOT_FOUND = "MODEL_NOT_FOUND"
+    CONTEXT_LENGTH = "CONTEXT_LENGTH"
+    CONTENT_FILTER = "CONTENT_FILTER"
+    ERROR = "PROVIDER_ERROR"
+    INCOMPLETE = "PROVIDER_INCOMPLETE"
+
+
+class ProviderError(Exception):
+    """A provider did not answer as it should. detail: for the log alone; retry_after: seconds that it asked for.
+
+    What a client is told is the code's own text (`providers.faults`), never what the provider said.
+    """
+
+    def __init__(self, code: ErrorCode, detail: str = "", *, retry_after: float | None = None) -> None:
+        self.code, self.detail, self.retry_after = code, detail, retry_after
+        super().__init__(f"{code}: {detail}")
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a provider's models can do, as `GET /providers` says."""
+
+    streaming: bool = True
+    vision: bool = False
+    tools: bool = False
+    json_mode: bool = False
+    max_context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """A model. id: as the provider calls it; label: for people."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What is asked of a model.
+
+    messages: as OpenAI's chat completions have them: {"role", "content"} and, for tools, "tool_calls" and
+        "tool_call_id". tools: [{"type": "function", "function": {"name", "description", "parameters"}}].
+    more: further parameters by OpenAI's names (stop, seed, response_format …); a provider takes those that it knows.
+    """
+
+    model: str
+    messages: Sequence[Mapping[str, Any]]
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    tools: Sequence[Mapping[str, Any]] = ()
+    tool_choice: Any = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Some more of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """Some more of what the model thinks before it answers."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFragment:
+    """Some more of a tool call. index: which of the answer's; id, name: with its first fragment."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens, as the provider counts them; a later one replaces an earlier."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+    @property
+    def total_tokens(self) -> int:
+        """Both."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The provider's own mark of the end. reason: stop, length, tool_calls, content_filter."""
+
+    reason: str
+
+
+Piece = Text | Reasoning | ToolFragment | Usage | Finish
+
+
+class Provider(ABC):
+    """A provider. id: what clients send as `provider_id`, `[a-z0-9_-]{1,64}`; name: for people.
+
+    One object serves all users at once, on the server's event loop: nothing in it may block.
+    """
+
+    id: str
+    name: str
+    capabilities: Capabilities = Capabilities()
+
+    @abstractmethod
+    async def models(self) -> Sequence[ModelInfo]:
+        """Its models now. ProviderError. The plugin keeps the answer for a while and limits the time."""
+
+    @abstractmethod
+    def generate(self, ask: Ask) -> AsyncIterator[Piece]:
+        """An async generator: the answer in pieces, as they come. ProviderError, before the first piece or later.
+
+        An answer counts as whole only if a `Finish` came; without one it is told as PROVIDER_INCOMPLETE. When the
+        generator is closed or its task is cancelled, the provider must be let go within a second.
+        """
+
+    async def close(self) -> None:  # noqa: B027
+        """Let go of everything. Called once."""

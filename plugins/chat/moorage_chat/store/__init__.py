@@ -1,0 +1,1 @@
+"""What is stored: conversations, messages, generations, usage; the only place with SQL."""
