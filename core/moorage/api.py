@@ -60,7 +60,7 @@ from moorage.server.exchange import ClientLeft, Exchange
 from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
 from moorage.tools import Tool, ToolAnswer, ToolSet
-from moorage.web import json_response, parse_json, read_json, read_query
+from moorage.web import json_response, parse_json, read_json, read_query, validate
 
 __all__ = [
     "ALL_METHODS",
@@ -151,4 +151,5 @@ __all__ = [
     "parse_json",
     "read_json",
     "read_query",
+    "validate",
 ]

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from moorage.api import CHAT, Hub, Manifest, Plugin, Route, hookimpl
 
+from moorage_chat import views
 from moorage_chat.config import ChatConfig
 from moorage_chat.hooks import Specs
 from moorage_chat.rights import PERMISSIONS
+from moorage_chat.views import Services
 
 
 class ChatPlugin(Plugin):
@@ -27,6 +29,8 @@ class ChatPlugin(Plugin):
         extra="chat",
     )
 
+    services: Services
+
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
         """Providers and tools of other plugins."""
@@ -37,4 +41,5 @@ class ChatPlugin(Plugin):
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, ChatConfig):
             raise TypeError("the chat plugin was given another plugin's settings")
-        return []
+        self.services = Services(hub, hub.config)
+        return views.routes(self.services)

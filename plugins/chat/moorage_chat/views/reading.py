@@ -1,0 +1,117 @@
+"""What the views read: ids in paths, queries, and bodies in the variants that the contract's pages have sent.
+
+Source of the variants: `api/chat.md` and the generations of its page: `model_id` and `generation_settings` of older
+ones, bodies without a content type of the oldest, which browsers then call text/plain.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, TypeVar
+
+from moorage.api import Exchange, NotFound, UnsupportedMediaType, current_actor, parse_json, validate
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
+from quart import request
+
+T = TypeVar("T", bound=BaseModel)
+MAX_ID = 2**31 - 1
+MAX_BODY = 64 * 1024
+"""Bytes of a body that holds no message."""
+MAX_TITLE = 500
+Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
+Name = Annotated[StrictStr, Field(max_length=256, pattern="^[^\0]*$")]
+_ORBITAL = re.compile(r"[cm][a-z0-9]{24}")
+
+
+class Own(BaseModel):
+    """A body of our own routes: a field that is not there is a mistake. Those of the contracts let others pass."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class WishBody(BaseModel):
+    """Which model is to answer, and how: what `POST …/stream` and `POST /chat/retry` share. All may be left out.
+
+    Older pages say `model_id` for `model`, and put temperature, top_p and max_tokens into `generation_settings`.
+    """
+
+    provider_id: Name | None = None
+    model: Name | None = None
+    temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    tool_sets: Annotated[list[Name], Field(max_length=64)] | None = Field(
+        None, description="The sets of tools that the model may use; without it, those set for the conversation."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_older(cls, data: Any) -> Any:
+        """Put what older pages say where newer ones do. What is said both ways counts as the newer ones say it."""
+        if not isinstance(data, dict):
+            return data
+        found = dict(data)
+        settings = found.get("generation_settings")
+        if isinstance(settings, dict):
+            found = {key: settings[key] for key in ("temperature", "top_p", "max_tokens") if key in settings} | found
+        for newer, older in (("model", "model_id"), ("provider_id", "provider")):
+            if found.get(newer) is None and older in found:
+                found[newer] = found[older]
+        # Pages send what nobody has chosen as "".
+        return {key: None if value == "" and key in ("provider_id", "model") else value for key, value in found.items()}
+
+
+class StreamBody(WishBody):
+    """POST /conversations/{conversation_id}/stream."""
+
+
+class RetryBody(WishBody):
+    """POST /chat/retry."""
+
+    conversation_id: Id
+
+
+def conversation_id(text: str) -> int:
+    """The number in a path of the chat contract. NotFound: no other id is one of its conversations."""
+    return _number(text, "CONVERSATION_NOT_FOUND", "Conversation not found")
+
+
+def conversation_pid(text: str) -> str:
+    """The id in a path of Orbital's. NotFound."""
+    if _ORBITAL.fullmatch(text) is None or text[0] != "c":
+        raise NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND")
+    return text
+
+
+async def read_body(model: type[T]) -> T:
+    """The body of the view in hand; BadRequest, ValidationFailed, UnsupportedMediaType."""
+    checked_type(request.mimetype, csrf="X-CSRF-Token" in request.headers)
+    return validate(model, parse_json(await request.get_data(as_text=False)))
+
+
+async def exchange_body(exchange: Exchange, model: type[T]) -> T:
+    """The same for a handler of exchanges; ClientLeft as well."""
+    kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
+    checked_type(kind, csrf="x-csrf-token" in exchange.headers)
+    return validate(model, parse_json(await exchange.body()))
+
+
+def checked_type(kind: str, *, csrf: bool) -> None:
+    """UnsupportedMediaType unless a body of that type may be JSON. csrf: whether the request shows a CSRF token.
+
+    The oldest page says nothing of the type, so browsers send text/plain. Any page of any site could send that, so it
+    is taken only where a token proves whose page it was (the gate has compared it), or where no cookie is behind it.
+    """
+    if not kind or kind == "application/json" or kind.endswith("+json"):
+        return
+    credential = current_actor().credential
+    if kind == "text/plain" and (csrf or credential is None or credential.csrf is None):
+        return
+    raise UnsupportedMediaType("Expected a body of type application/json")
+
+
+def _number(text: str, code: str, message: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
+    if not 0 < number <= MAX_ID:
+        raise NotFound(message, code=code)
+    return number

@@ -1,0 +1,17 @@
+"""What the views call: one of each service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from moorage.api import Hub
+
+from moorage_chat.config import ChatConfig
+
+
+@dataclass(slots=True)
+class Services:
+    """The plugin's services, made once when it is loaded."""
+
+    hub: Hub
+    config: ChatConfig
