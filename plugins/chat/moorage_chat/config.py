@@ -125,6 +125,9 @@ class ChatConfig(PluginConfig):
     )
     max_tool_rounds: int = Field(8, ge=0, le=100, description="How often a model may use tools within one answer.")
     tool_timeout: float = Field(120.0, gt=0, le=3600, description="Seconds for one use of a tool.")
+    max_tool_answer: int = Field(
+        50_000, ge=100, le=4_000_000, description="Characters of what a tool says that a model is sent."
+    )
     limits: dict[str, RoleLimit] = Field(
         {},
         description="What users may use in a day, by role (viewer, operator, admin, owner, or a role of one's own). A "

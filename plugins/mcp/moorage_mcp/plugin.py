@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from moorage.api import OCTOPROX, Actor, Health, Hub, Manifest, Plugin, Route, UserInfo, hookimpl
+from moorage.api import OCTOPROX, Actor, Health, Hub, Manifest, Plugin, Route, ToolSet, UserInfo, hookimpl
 
 from moorage_mcp import views
 from moorage_mcp.calls import Calls
@@ -14,6 +14,7 @@ from moorage_mcp.endpoint import front
 from moorage_mcp.endpoint.front import Endpoint
 from moorage_mcp.gateway.invoke import Tools
 from moorage_mcp.gateway.service import Gateway
+from moorage_mcp.lending import Lending
 from moorage_mcp.links.pool import Pool
 from moorage_mcp.records import Status
 from moorage_mcp.rights import PERMISSIONS
@@ -49,6 +50,7 @@ class McpPlugin(Plugin):
     endpoint: Endpoint
     upstreams: Upstreams
     services: Services
+    lending: Lending
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
@@ -63,9 +65,9 @@ class McpPlugin(Plugin):
         self.gateway = Gateway(hub, config, self.pool, self.calls, self.workspaces)
         self.endpoint = Endpoint(hub, config, self.workspaces, self.gateway, self.pool)
         self.upstreams = Upstreams(hub, config, self.workspaces, self.pool.targets)
-        self.services = Services(
-            hub, self.workspaces, self.upstreams, self.calls, tools=Tools(self.gateway), pool=self.pool
-        )
+        tools = Tools(self.gateway)
+        self.services = Services(hub, self.workspaces, self.upstreams, self.calls, tools=tools, pool=self.pool)
+        self.lending = Lending(hub, self.workspaces, tools)
         return [*views.routes(self.services), *front.routes(self.endpoint, config)]
 
     @hookimpl
@@ -101,3 +103,8 @@ class McpPlugin(Plugin):
     async def moorage_user_details(self, actor: Actor, user: UserInfo) -> Mapping[str, Any]:
         """A user's workspaces, as `GET /api/v1/workspaces` lists them."""
         return {"workspaces": await views.of_user(self.services, actor, user)}
+
+    @hookimpl(optionalhook=True)
+    async def moorage_chat_tools(self, actor: Actor) -> Iterable[ToolSet]:
+        """A user's workspaces, for the models that they chat with."""
+        return self.lending.sets(actor)

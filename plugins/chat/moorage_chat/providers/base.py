@@ -25,6 +25,8 @@ class ErrorCode(enum.StrEnum):
     CONTENT_FILTER = "CONTENT_FILTER"
     ERROR = "PROVIDER_ERROR"
     INCOMPLETE = "PROVIDER_INCOMPLETE"
+    TOOL_LIMIT = "TOOL_LIMIT"
+    """The model went on calling tools after it was told that it may not."""
 
 
 class ProviderError(Exception):
