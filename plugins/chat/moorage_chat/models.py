@@ -12,7 +12,8 @@ class ChatConversation(Model):
     """A conversation. head_id: the newest message of the branch that is shown. settings: of the user's for it.
 
     next_seq: the place of the next message, counted up in the transaction that writes it.
-    share_hash: SHA-256 of a share link's token, null without one.
+    title_key: the title as it is searched. share_hash: SHA-256 of a share link's token, null without one.
+    deleted_at: it is being deleted or is not wholly written yet, and nobody sees it.
     """
 
     id = fields.IntField(primary_key=True)
@@ -21,6 +22,7 @@ class ChatConversation(Model):
     user_pid = fields.CharField(max_length=32)
     space = fields.CharField(max_length=16)
     title = fields.CharField(max_length=500)
+    title_key = fields.TextField()
     title_source = fields.CharField(max_length=16, default="default")
     mode = fields.CharField(max_length=16, default="chat")
     head_id = fields.IntField(null=True)
@@ -30,12 +32,13 @@ class ChatConversation(Model):
     settings: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
     share_hash = fields.CharField(max_length=64, null=True, unique=True)
     shared_at = fields.DatetimeField(null=True)
+    deleted_at = fields.DatetimeField(null=True, db_index=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 
     class Meta:
         table = "chat_conversations"
-        indexes = (("user_id", "space", "updated_at"),)
+        indexes = (("user_id", "updated_at"),)
 
 
 class ChatMessage(Model):

@@ -10,6 +10,9 @@ from moorage_chat import views
 from moorage_chat.config import ChatConfig
 from moorage_chat.hooks import Specs
 from moorage_chat.rights import PERMISSIONS
+from moorage_chat.store.conversations import Conversations
+from moorage_chat.store.messages import Messages
+from moorage_chat.store.removal import Removal
 from moorage_chat.views import Services
 
 
@@ -30,6 +33,9 @@ class ChatPlugin(Plugin):
     )
 
     services: Services
+    removal: Removal
+    conversations: Conversations
+    messages: Messages
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -41,5 +47,13 @@ class ChatPlugin(Plugin):
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, ChatConfig):
             raise TypeError("the chat plugin was given another plugin's settings")
-        self.services = Services(hub, hub.config)
+        self.removal = Removal(hub)
+        self.conversations = Conversations(hub, hub.config, self.removal)
+        self.messages = Messages(hub, hub.config)
+        self.services = Services(hub, hub.config, self.conversations, self.messages)
         return views.routes(self.services)
+
+    @hookimpl
+    async def moorage_startup(self) -> None:
+        """Begin to look after what is stored."""
+        self.removal.start()

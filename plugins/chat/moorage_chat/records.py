@@ -58,6 +58,7 @@ class Conversation:
     """A conversation of a user. head_id: the newest message of the branch that is shown, None for an empty one.
 
     title_source: "default", "first_line", "model" or "user". provider, model: of the last generation or retry.
+    settings: what the user, or a retry, has set for the next answers. shared_at: since when there is a share link.
     """
 
     id: int
@@ -73,6 +74,8 @@ class Conversation:
     model: str | None
     created_at: datetime
     updated_at: datetime
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    shared_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from moorage.api import Hub
 
 from moorage_chat.config import ChatConfig
+from moorage_chat.store.conversations import Conversations
+from moorage_chat.store.messages import Messages
 
 
 @dataclass(slots=True)
@@ -15,3 +17,5 @@ class Services:
 
     hub: Hub
     config: ChatConfig
+    conversations: Conversations
+    messages: Messages

@@ -14,6 +14,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     "user_pid" VARCHAR(32) NOT NULL,
     "space" VARCHAR(16) NOT NULL,
     "title" VARCHAR(500) NOT NULL,
+    "title_key" TEXT NOT NULL,
     "title_source" VARCHAR(16) NOT NULL,
     "mode" VARCHAR(16) NOT NULL,
     "head_id" INT,
@@ -23,10 +24,12 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     "settings" JSON NOT NULL,
     "share_hash" VARCHAR(64) UNIQUE,
     "shared_at" TIMESTAMP,
+    "deleted_at" TIMESTAMP,
     "created_at" TIMESTAMP NOT NULL,
     "updated_at" TIMESTAMP NOT NULL
 ) /* A conversation. head_id: the newest message of the branch that is shown. settings: of the user's for it. */;
-CREATE INDEX "idx_chat_conver_user_id_cc5749" ON "chat_conversations" ("user_id", "space", "updated_at");
+CREATE INDEX "idx_chat_conver_deleted_f43484" ON "chat_conversations" ("deleted_at");
+CREATE INDEX "idx_chat_conver_user_id_001a78" ON "chat_conversations" ("user_id", "updated_at");
 CREATE TABLE "chat_events" (
     "id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
     "generation_id" VARCHAR(36) NOT NULL,
@@ -34,7 +37,7 @@ CREATE TABLE "chat_events" (
     "last_seq" INT NOT NULL,
     "events" JSON NOT NULL,
     CONSTRAINT "uid_chat_events_generat_857397" UNIQUE ("generation_id", "first_seq")
-) /* Some events of a generation, one after the other: a row for what was written at once. first_seq, last_seq: their numbers. */;
+) /* Some events of a generation: a row for those that were written at once. first_seq, last_seq: their numbers. */;
 CREATE TABLE "chat_generations" (
     "id" VARCHAR(36) NOT NULL PRIMARY KEY,
     "conversation_id" INT NOT NULL,
@@ -64,7 +67,7 @@ CREATE TABLE "chat_idempotency" (
     "response" JSON,
     "expires_at" TIMESTAMP NOT NULL,
     CONSTRAINT "uid_chat_idempo_user_id_c20491" UNIQUE ("user_id", "key")
-) /* An answer that is given again when its request comes again. body_hash: SHA-256 of the request's route and body. */;
+) /* An answer that is given again when its request comes again. body_hash: SHA-256 of its route and body. */;
 CREATE INDEX "idx_chat_idempo_expires_954a9a" ON "chat_idempotency" ("expires_at");
 CREATE TABLE "chat_messages" (
     "id" INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
@@ -111,46 +114,48 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 
 
 MODELS_STATE = (
-    "eJztXe1P2zgY/1esfhlIvQpaChw6nQSM2zgNOI3uNu1FwW3cNiK1M9uhVLv972c7703SJi"
-    "xtkyhfUGs/T+z8/PC8J/3RGk0h71yKP5cEPyHKIDcIbp2BHy0MZ0h8SKFogxa0LG9efuVw"
-    "aPoM2ihEzBT1kHEKR1xQjKHJkBjSERtRw3JXbJ2DMFMHTBHUNUM/A3yKAEZzxDiYIcbgBA"
-    "EyVqNDCvFoKj5CDgwG2JTMBSNDnBt4ws48Mpsh+oqBMaHA4B25G52MxHYE0TYX/oq/Yoye"
-    "ucbQd+filglH/jXllLdOW2zJxhzpwLaAgdW8gA8zgaDYo7PwnBocMefKbAop0qaQTc/A/d"
-    "vz37r9Y3ldCNQEMA38KDbCySPCbYBt0wRzg0+JzQHBSEFiY+O7jTROJkisRgUwX76JYQPr"
-    "6Bkx+fVLS96PQEaSM0tsXfFZOhQb1YQUfJMM1qM2NpCpR4TI4VHjGl9Yauwa878UoTyPoZ"
-    "AY057hgNhaiP1hn9rASsomCCMq1xNjnNpSjOTduLLnSZZzLwGJcxMhHh2NoW1KYZTczgaC"
-    "sZam3d4NtPurgaa1YoLqcYREyB0SYiSFXGyVqbufyC381j08Ojk67R0fnQoStU1/5OSns3"
-    "QAjMOo4LkdtH6qecihQ6FOIQDVSkJV/KfSZFitRFzFhpdx9VAsL7Az+KyZCE/4VHztdVeg"
-    "+O/5+8u35+/3et19uSARKsjRUrfuTFdNSaADYENinlFkQxzr5TYLvt5AAHCgNSsjukuI5p"
-    "TXME8xQrtrUDcstr5Kzoqwz1BDeA+PM8B7eJwKr5yKwssNbuaC12eoIbz9g4MM+AqqVIDV"
-    "XALCGiM2zSfHy3zbw9v/WFGZnhE9F9Ie/RYR9uKLKsLrRhI5HIkQx4scCdcNK43SKNiP8M"
-    "KnHIiGWbbnmx1WBFCLkidDRzRXIBHieZEiKJuQRrTA8VEGLXB8lKoF5FRcyZp5taxZT3S7"
-    "/SxKVlCl4qvmlhxfN+8Sx/jv+7vbFN83xLMEs26MOPgPmAbbmHpo/TG2sZPKGdqGKXbCOn"
-    "LZPzdl6VaALjGSV54x9t0MY713c/5p+Rgu391dKMgI4xOqrqIucLF8JH4+KldAEuEqRPpL"
-    "lKgoXrMovFTqLQbyawERN2ZoBdAe47L4u5wd70P1dM4KnAfXN1f3g/ObfyIi//p8cCVnum"
-    "p0sTS6t6yN/IuAj9eDt0B+BZ/vbq+W/zN8usHnltwTtDnRMJlrUA9j4g17Q5EzHlHk5Vdz"
-    "HnKUs4BTLltIWqdjDqXRcx5zlLM55tIds6yKjB9DKXw5MISjxzmkuhabIV2SRhufmnVnyy"
-    "MQw4k6JImm3Kdfwbt6Qp5hilX33Ln2mroeCsjWFvTuyQwBh8GpRblyJ6bbsuwE4Jgjqmpb"
-    "RJaczgQJJXNVLpurAhdkqsjFEQZQVqpGqAPGBmUqoGsDE7KgmGZQccOzIaIsXuHb2U5kyc"
-    "9ZV9bPnNE2kDLcBrKuIw7sq9096B5/S6vBfWkFe/VTCe66TsEtVKFr6m/brL8lHEw2NzfG"
-    "WMMEcS9LnNdLD/N6sSgvEPvsohzhaSpzCQkgT3PlADXM0mCagGlgJLNmIwKO7eciduO5FZ"
-    "Z1KI139cbX6skeVmh+nZcVGIjMvVPUxo5ro5KHsheJPklH5mFqDzvOF2Fs9vYfvHYjZ8xt"
-    "YeKSX/hGOKk7qshLr+8yyuXDpNvYuja7FGRW072acC9cvtpVAuemzEP13MiSdxdVGVC3Zz"
-    "IfplGmptYah9XR4rnS9z5HDQOa4rsDdlJ7LTfIlS++lhvejVRfLUjhLFe0E3A0ldfiK68c"
-    "cjvhOFaobZ9jUyK/O3+5eK2NKCVUoJevcS7KVb++juK7mR3EXDctDvUAPad4djHGOqC9qg"
-    "Z29WmwWov4JbB3d7dvPPJl1bIcpCSinq7T7RS086n06qC+Kd1NX1YEjnI2ReDSFYEjqk1A"
-    "+JJDDvNtpWlnm3a76gdcmjz0tY5mFuEIjxatxER0mKC9JhNtLNGuz0RjADGb++lfBibGk6"
-    "yaT8RJg/lUfDQ4AxQJmWMcjIgw1M5kBwyJvog/wyozyi75K8FIbI7EErqiTkhXb3/9xKp9"
-    "KGf3iBZNpX6nlfpSplwrnRyUMh1DMz38cclrmVLpZ0qp9FekVPrLsY+viPJgHGGqIdIbaJ"
-    "9OSZWkaoXUTElTMBAjwoGyxAq5wsYwTxM5vjxyRM+WIaZfElREOLcTOTZxRQXjihs3o5YY"
-    "U9wE6baV8YSblsvc1uLSd4AFKcJcvZZn7vaVjIlpkjkDe3Krzgt1VL+f06zivKJnvwPuEQ"
-    "IPFI0I1VnH3edDUp/LRtdKDBISOiaatt5dBwvNa3U2lNGvRGdRpT2wfH28TQvviufiPROQ"
-    "A88Iz4YChOop2nB8wOlCI+MckIZZmpArAVKS75VEHn0N0wPFV/rFchzhhIAqvfYcYqkFxN"
-    "suO5exeaVWMi1sVL4nU3yGplWr8KRN02SxC9SbVx7Vruu21OhupOl2x88elxrw4h89bt7B"
-    "8iIPsUmv50ivf0hPrn/IlFr3nYP1efWPMqsN1evpwRQy+UEHws2CQIcLsPdhcLnvJLY9u/"
-    "eKuQ9/xtLmv3apda0z4hrqoEPm17EUTYq86aepUyLHFfS4aUmG0/u/WGFPalWpleahDG58"
-    "6cSwXn58ueHdiCMfLohn1KVhlu0p04OKaFL1GzdMM3Ac0QtjkgpqhK02qP7e7fZ6J92D3v"
-    "Fp/+jkpH964MMbn1qF88X1Gwl1RK5TsSd2QpyUAXyXr0E/O/olCl8QfWfMDN5KCWG86fba"
-    "MEZ4iqYkzdwk5P7MFplj4DC2gSHOA0Hd6d8nzP+RLVkA6wCniQcThzypF6iIS/7Cu25K4G"
-    "DXOoDxTKhmCdQSfe+11jfM2pSmU21BKsAZ7EE9Ed6yTW5eLJx6IE3u8heM/8//AXkeDds="
+    "eJztXVlv2zgQ/iuEXzYBXCNxzg0WC6Rpts2iSRaNuy16QKUt2hYikypJxTG6/e/LQ6cl2Z"
+    "LrQxL0EljkDEl/HA/nEvOjNRhD3rkSf64IfkKUQW4R3LoAP1oYTpD4kEHRBi3oOH6/fOSw"
+    "bwcMxiBCzBR1n3EKB1xQDKHNkGgyERtQy/FmbF2CKFMHjBE0Dcu8AHyMAEZTxDiYIMbgCA"
+    "EyVK19CvFgLD5CDiwG2JhMBSNDnFt4xC58Mpch+hsDQ0KBxTtyNSYZiOUIom1O/AV/wRg9"
+    "c4Oh73pwx4aDYEzZ5c/TFktyMUcmcB1gYdUv4MNMICjWqCeeUosjpkfmFreR8YhmemD1CK"
+    "DsVOtDkA7GyBRLHEOKjDFk4wvw8ObyRffkVM4PdQewLfwoFszJI8JtgF3bBlOLj4nLAcFI"
+    "zGMiG4llGZBfeGP3kfjKwGsH8psygIlY3ZjY9kwtkiMMZoi3AcSm6OsTcyaWpJcud8PF1n"
+    "cXGZyMkFg8FXvy+atotsRsz4jJx88tCaXYFEXumFCvofVV0jmPxtBCthkTW02q2g0+c1Tb"
+    "DeZ/KUIpAX0ho7Y7wSGxMxPfFAfUFlZyPUIYUTmfaOPUlYIrcfGk3Zdl/RVCEr32CI+Jht"
+    "C1pfhLbr2AsK1lGHf3PePhumcYrcRPw+eICK3XJARX/qzEUpn69iO5hBfdw+Oz4/Oj0+Nz"
+    "QaKWGbSc/dRTh8BoRgXPXa/1U/VDDjWFAj8E1UlDVegGmg6rk4qrWPA8rj6K5QV2Ap8NG+"
+    "ERH4vHo+4CFP+9fHf15vLd3lF3X05IhNLTevHO6+mqLgl0CGxEunOKbIRjudzmwddvCAEO"
+    "9XRlRHcO0YLyGuVZj9DuGtQNiy1zxPlVBOGAoYbwHp7mgPfwNBNe2RWHV53iReANGGoI78"
+    "nBQQ58BVUmwKovBWFpNiVR7glzbAHKPlMtkF4AbO/6Y0+OPGHsux3Fc+/28qOCejLzet7e"
+    "3732ySP4X729f5kKOyMuLaY+5vm2B37wsaKqZELMQkj79FtE2Hckqwiv5zIWsN8iHCvZb5"
+    "71WxYNsm7zzfeTCyAaZdmeSXxYEUAdSp4sE9FC/luEZyVFUDYhjWmB0+McWuD0OFMLyK6k"
+    "krWLalm7nuh2T/IoWUGVia/qm/M3vABbEuO/H+7vMlyOCM8czKY14OA/YFtsY+qh9cfQxT"
+    "pm13ctW6yEdeS0f27qpFsAusRosSk3b7VJyAjjI6pGUQPMm3JhQLGQHxjjWov0lyg+tH7N"
+    "ovBSEc8EyK8ERNyaoAVA+4zz4u9xdvwP1dM5ixyXm9vrh97l7T8xkX912buWPd2Y5+K37s"
+    "1ro2AQ8OGm9wbIR/Dp/u56/pcR0PU+teSaoMuJgcnUgGYUE7/Zb4rtcRhaL7rJcc6t7PI2"
+    "f1x12uQBRXC1TY5zrmGTqxSEqNo2R1JUBbc5ztlsc+m2WWYch4+R9Jhs6MPB4xRS00j0kC"
+    "7Jok12TbqT+RaI4UhtkkRTrjPIx18/Id/6SOTqvb72kiw9CsmWpucfyAQBzaAzxp7cie4L"
+    "8UTJVOW5hbwy5OWnEUVB/hfKDPIAdcDQokz56W1gQxYmwy0qvuKkjyhLZui3OLdM0uuZZN"
+    "pZt7aBlNM2kHlRsSlf3O5B9/RrVur6cytcXRAT8ubVCetIYrvJX28zf52yMfn8lQRjLcL+"
+    "c+nBPA77Uba/fpRw10Oxzy/KMZ4ms50SyfM1VwFQoywNpimYhgdh3rBSyLH9oNJurLO1hY"
+    "9KY0G9DrR6uhUV6V9mSYUHRO5qR+pibcyoKLCsHqRPiF6Ab2O339EP4rDZ2//mFwjqNq/o"
+    "kEt+YQ3htHrGdQ69vDivkA2TfcbWtVhsTcdqtlUTrV4tloRM4dzU8VA9M7Lk1XlVBtSrci"
+    "6GaZypSZonYdVavFAeJuCooUOz/jKPnSTRyw1y5bPo5YZ3I2l0B1I4KeTthBxNCn0tPlBM"
+    "bXPI3ZTtWKC2A45Nifzu7OX1a21EKaECvWIVkHGu+hXorP9tAI2YZ6Yloc4uqE4w1gHtbd"
+    "dUu+moZ+t0NwPtYiq9OqhvSnfT1RK9cc4m0Vu6RG9MtQkIV9nkKF9Tl1OyDS5NHPrGRBOH"
+    "cIQHs1ZqIDpK0F4SibbmaJdHojGAmE2D8C8DI+tJZs1HYqfBdCw+WpwBioTMMQ4GRBzUur"
+    "MD5KvcybfJFTlxOVIvfEualCD1tmZNzdBH4nPyPa4mK7/LrHwpw6uVDgSmvtCY7erU6VXG"
+    "+fDJSa7wycmC8MnJvJ8TqJ8iGMeYaoj0BmreM8IimVohMyrSJAdEizCWHDFDIRcxytN4ia"
+    "t7iejZsUT3Kg5EjHM7XmLjQ1TQh7j1omep/sNtGFpb6Dt4IbjcJSwefQc4kCLM1aVZU6+G"
+    "ZEhsm0wZ2JNL1bdSqdo+XZiiL9Da74AHhMA3igaEmqzjrfNbWk3LRudKdRJSqiOaEt5dOw"
+    "vNFVQbit5Xooqo0hZYsZrdplx3wWUG/hFQAM8Yz4YchOop2qh/wOnMIMMCkEZZGpcrBVJS"
+    "7Poun76G4YH1Z/XFdBzhFIcqO88cYakFxNtOMZexUKVWMi3OqGJvoQQMTVnW2oM2TUHFLl"
+    "Bv7qmqXYVtqdHdSIHtjt8zLjXg63/NuLlTZSULsQmvFwivv88Orr/PFVoPjIPlcfUPMqoN"
+    "1T+PAGPI5AcTCDMLAhPOwN773tW+Dmz7595vzHvRMxE2/7WhlpXOiDHURkeOX31SNCHypp"
+    "6mToEcT9CTR0s6nP7vYsF5UqtMrTweymDGl04M62XHlxvejRjy0YR4Tl0aZdmeMj2oiCZV"
+    "/1mKGRZOIvrSGmWCGmOrDaq/d7tHR2fdg6PT85Pjs7OT84MA3mTXIpxf3ryWUMfkOhN74q"
+    "b4STnA9/ga9POjXyL3BdG31sTirQwXxu9uL3VjhKVoS9LcRULeP8EjUww0YxtYYj8QNPXt"
+    "M/LOPu8aGpkA6wBdxIOJJk+rBVrHkL9wr00JDOxaOzD+EWo4ArVU23vp6RtlbVLTmWdBJs"
+    "A5zoN6IrzlM7m5KDhzQ5rY5S8c/j//BxYAODQ="
 )

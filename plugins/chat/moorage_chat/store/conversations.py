@@ -1,0 +1,258 @@
+"""Conversations: made, found, listed, changed and deleted, by those who may."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from moorage.api import Actor, Conflict, Hub, NotFound, Permission, Unauthorized, ValidationFailed
+from tortoise.expressions import Q
+
+from moorage_chat.config import ChatConfig
+from moorage_chat.models import ChatConversation
+from moorage_chat.records import Conversation, Message, Space
+from moorage_chat.rights import VIEW, WRITE
+from moorage_chat.store import tree
+from moorage_chat.store.removal import Removal
+from moorage_chat.store.rows import MAX_ID, conversation_of, new_pid
+from moorage_chat.store.text import checked_title, folded, sound
+
+Ref = int | str
+OnDelete = Callable[[int], Awaitable[None]]
+MAX_SETTINGS = 16 * 1024
+"""Bytes of a conversation's settings, as JSON."""
+
+
+class Conversations:
+    """All conversations. Each method checks the actor's right and the owner; see `get` for its errors."""
+
+    def __init__(self, hub: Hub, config: ChatConfig, removal: Removal) -> None:
+        self._hub, self._config, self._removal = hub, config, removal
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    async def get(
+        self, actor: Actor, ref: Ref, permission: Permission = VIEW, *, space: Space | None = None
+    ) -> Conversation:
+        """The conversation of that number or public id, when the actor may do that with it.
+
+        space: the contract that asks, which knows only its own unless they are joined; None: either.
+        NotFound (CONVERSATION_NOT_FOUND), also for one that the actor may not know of; Forbidden for one that they may
+        see and no more; Unauthorized. That somebody reads another's is on record.
+        """
+        if actor.user is None:
+            raise Unauthorized
+        row = await _live().filter(**_by(ref)).first() if _possible(ref) else None
+        if row is None or (space is not None and not self._shown(row, space)):
+            raise gone()
+        access = self._hub.access
+        if not access.can(actor, permission.name, owner_id=row.user_id):
+            if actor.user.id != row.user_id and not access.can(actor, VIEW.name, owner_id=row.user_id):
+                raise gone()
+            access.require(actor, permission.name, owner_id=row.user_id)
+        if actor.user.id != row.user_id:
+            await self._hub.audit.note_read("chat_conversation", actor=actor, data={"conversation": row.pid})
+        return conversation_of(row)
+
+    async def page(
+        self, actor: Actor, space: Space, *, q: str | None = None, in_messages: bool = False, limit: int, offset: int
+    ) -> list[Conversation]:
+        """The actor's own, those that changed last before others.
+
+        q: a part of the title, whatever its capitals; in_messages: or words of the messages. Forbidden, Unauthorized.
+        """
+        user = self._own(actor, VIEW)
+        wanted = _live().filter(user_id=user)
+        if not self._config.shared_conversations:
+            wanted = wanted.filter(space=space.value)
+        if q and (key := folded(sound(q)).strip()):
+            matching = Q(title_key__contains=key)
+            wanted = wanted.filter(matching)
+        rows = await wanted.order_by("-updated_at", "-id").offset(offset).limit(limit)
+        return [conversation_of(row) for row in rows]
+
+    # -- changing ------------------------------------------------------------------------------------------------
+
+    async def create(self, actor: Actor, space: Space, *, title: str | None = None, mode: str = "chat") -> Conversation:
+        """Make an empty one. Without a title it is called after its first message, as soon as there is one.
+
+        ValidationFailed for a title that cannot be, Conflict (TOO_MANY_CONVERSATIONS) at the limit.
+        """
+        self._own(actor, WRITE)
+        title = checked_title(title or "")
+        row = self._row(actor, space, mode)
+        _entitle(row, title or _default_title(row), "user" if title else "default")
+        async with self._hub.db.transaction():
+            await self._refuse_more(row.user_id)
+            await row.save()
+        return conversation_of(row)
+
+    async def change(
+        self, actor: Actor, ref: Ref, *, title: str | None = None, settings: Mapping[str, Any] | None = None
+    ) -> Conversation:
+        """Give another title ("": the default one, until a message gives a better), and settings: None removes one.
+
+        ValidationFailed for a title or settings that are too long.
+        """
+        found = await self.get(actor, ref, WRITE)
+        async with self._hub.db.transaction():
+            row = await locked(found.id)
+            columns: list[str] = []
+            if title is not None:
+                title = checked_title(title)
+                _entitle(row, title or _default_title(row), "user" if title else "default")
+                row.updated_at = datetime.now(UTC)
+                columns += ["title", "title_key", "title_source", "updated_at"]
+            if settings is not None:
+                merged = {**row.settings, **settings}
+                row.settings = {key: value for key, value in merged.items() if value is not None}
+                if len(json.dumps(row.settings)) > MAX_SETTINGS:
+                    message = f"are longer than {MAX_SETTINGS} bytes"
+                    raise ValidationFailed(f"settings {message}", problems=[{"field": "settings", "message": message}])
+                columns.append("settings")
+            if columns:
+                await row.save(update_fields=columns)
+        return conversation_of(row)
+
+    async def entitle(self, conversation_id: int, title: str) -> bool:
+        """Give the title that a model thought of, unless the user gave one; whether it was given."""
+        title = checked_title(sound(title)[:200])
+        if not title:
+            return False
+        changed: int = (
+            await _live()
+            .filter(id=conversation_id)
+            .exclude(title_source="user")
+            .update(title=title, title_key=folded(title), title_source="model")
+        )
+        return bool(changed)
+
+    async def delete(self, actor: Actor, ref: Ref) -> None:
+        """Delete one with all that belongs to it. Who asked to be told is told before its messages go."""
+        found = await self.get(actor, ref, WRITE)
+        if not await self._removal.mark(found.id):
+            raise gone()
+        if actor.user is not None and actor.user.id != found.user_id:
+            await self._hub.audit.write(
+                "chat.conversation_deleted",
+                actor=actor,
+                target=f"chat_conversation:{found.pid}",
+                data={"user_id": found.user_id},
+            )
+        await self._removal.remove(found.id)
+
+    def on_delete(self, callback: OnDelete) -> None:
+        """Await `callback(conversation_id)` for each that is deleted, when nobody can see it any more."""
+        self._removal.callbacks.append(callback)
+
+    # -- branches ------------------------------------------------------------------------------------------------
+
+    async def set_head(self, actor: Actor, ref: Ref, message_id: Ref) -> Conversation:
+        """Show the branch of a message, up to the newest that follows it. NotFound (MESSAGE_NOT_FOUND)."""
+        found = await self.get(actor, ref, WRITE)
+        async with self._hub.db.transaction():
+            await locked(found.id)
+            head = await tree.newest_below(found.id, await tree.find(found.id, message_id))
+            await ChatConversation.filter(id=found.id).update(head_id=head)
+        return replace(found, head_id=head)
+
+    async def fork(self, actor: Actor, ref: Ref, message_id: Ref) -> Conversation:
+        """Copy what led to a message, and the message, into a new conversation of the actor's.
+
+        NotFound (MESSAGE_NOT_FOUND), Conflict as of `create`.
+        """
+        found = await self.get(actor, ref, VIEW)
+        self._own(actor, WRITE)
+        message = await tree.find(found.id, message_id)
+        copied = await tree.path(found.id, message.id)
+        row = self._row(actor, found.space, found.mode)
+        _entitle(row, found.title, found.title_source)
+        row.settings, row.provider, row.model = dict(found.settings), found.provider, found.model
+        return await self.write(row, copied)
+
+    async def write(self, row: ChatConversation, messages: list[Message]) -> Conversation:
+        """Store a new conversation with messages that are a path or a tree; nobody sees it before it is whole.
+
+        messages: their ids and parents hold among themselves; a parent stands before what follows it.
+        """
+        row.deleted_at = datetime.now(UTC)
+        async with self._hub.db.transaction():
+            await self._refuse_more(row.user_id)
+            await row.save()
+        try:
+            ids = await tree.write(self._hub, row, messages)
+            row.head_id = ids.get(row.head_id) if row.head_id is not None else ids[messages[-1].id] if ids else None
+            row.next_seq, row.deleted_at = len(messages) + 1, None
+            await row.save(update_fields=["head_id", "next_seq", "deleted_at"])
+        except BaseException:
+            await self._removal.remove(row.id)
+            raise
+        return conversation_of(row)
+
+    # -- how -----------------------------------------------------------------------------------------------------
+
+    def _own(self, actor: Actor, permission: Permission) -> int:
+        """The actor's number, when they may do that with their own."""
+        if actor.user is None:
+            raise Unauthorized
+        self._hub.access.require(actor, permission.name, owner_id=actor.user.id)
+        return actor.user.id
+
+    def _shown(self, row: ChatConversation, space: Space) -> bool:
+        return self._config.shared_conversations or row.space == space.value
+
+    def _row(self, actor: Actor, space: Space, mode: str) -> ChatConversation:
+        assert actor.user is not None
+        now = datetime.now(UTC)
+        return ChatConversation(
+            pid=new_pid("c"),
+            user_id=actor.user.id,
+            user_pid=actor.user.pid,
+            space=space.value,
+            mode=mode,
+            created_at=now,
+            updated_at=now,
+        )
+
+    async def _refuse_more(self, user_id: int) -> None:
+        count = await _live().filter(user_id=user_id).count()
+        if count >= self._config.max_conversations_per_user:
+            raise Conflict(
+                f"There are {count} conversations already, and no more are allowed", code="TOO_MANY_CONVERSATIONS"
+            )
+
+
+def gone() -> NotFound:
+    """What is said of a conversation that is not there, or not for the one who asks."""
+    return NotFound("Conversation not found", code="CONVERSATION_NOT_FOUND")
+
+
+async def locked(conversation_id: int) -> ChatConversation:
+    """The row, which nobody else changes until the transaction ends. NotFound when it is gone meanwhile."""
+    row: ChatConversation | None = await _live().filter(id=conversation_id).select_for_update().first()
+    if row is None:
+        raise gone()
+    return row
+
+
+def _live() -> Any:
+    return ChatConversation.filter(deleted_at__isnull=True)
+
+
+def _possible(ref: Ref) -> bool:
+    return 0 < ref <= MAX_ID if isinstance(ref, int) else len(ref) == 25 and ref.isalnum() and ref.isascii()
+
+
+def _by(ref: Ref) -> dict[str, Any]:
+    return {"id": ref} if isinstance(ref, int) else {"pid": ref}
+
+
+def _entitle(row: ChatConversation, title: str, source: str) -> None:
+    row.title, row.title_key, row.title_source = title, folded(title), source
+
+
+def _default_title(row: ChatConversation) -> str:
+    return f"New {row.mode} conversation" if row.space == Space.ORBITAL else "New Conversation"

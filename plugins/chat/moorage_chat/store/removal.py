@@ -1,0 +1,111 @@
+"""Deleting: conversations with all that belongs to them, some rows at a time; and what was a user's who is gone.
+
+A conversation is marked first, and nobody sees it from then on. Its messages go in short transactions, so that others
+can write meanwhile. What a crash leaves half done is found by its mark.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from moorage.api import Hub, MoorageError, Topic
+from tortoise.models import Model
+
+from moorage_chat.models import (
+    ChatConversation,
+    ChatEvents,
+    ChatGeneration,
+    ChatIdempotency,
+    ChatMessage,
+    ChatUsage,
+    ChatUserLimit,
+)
+from moorage_chat.store.rows import AT_ONCE
+from moorage_chat.store.tree import chunks
+
+LOOK_EVERY = 60.0
+"""Seconds between two looks for what a crash left half done, and for users who were deleted while nobody heard."""
+LEFT_AFTER = timedelta(minutes=10)
+"""A mark that is older is nobody's work any more."""
+_OF_USERS: tuple[type[Model], ...] = (ChatConversation, ChatUsage, ChatUserLimit, ChatIdempotency, ChatGeneration)
+
+
+class Removal:
+    """Removes conversations. `start` it once, in the plugin's start."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.callbacks: list[Callable[[int], Awaitable[None]]] = []
+
+    def start(self) -> None:
+        """Hear of users who are deleted, and look for what is left."""
+        self._hub.bus.subscribe(Topic.USER_DELETED, self._user_deleted)
+        self._hub.tasks.spawn(self._look_on(), "removal")
+
+    async def mark(self, conversation_id: int) -> bool:
+        """Nobody sees it any more. False when that was so before."""
+        rows = ChatConversation.filter(id=conversation_id, deleted_at__isnull=True)
+        changed: int = await rows.update(deleted_at=datetime.now(UTC), share_hash=None)
+        return bool(changed)
+
+    async def remove(self, conversation_id: int) -> None:
+        """Tell who asked to be told, then remove all of a conversation that is marked. Harmless to repeat."""
+        for callback in self.callbacks:
+            try:
+                await callback(conversation_id)
+            except Exception:
+                self._hub.log.exception("the end of a conversation was not taken in", conversation=conversation_id)
+        messages = ChatMessage.filter(conversation_id=conversation_id).order_by("id").limit(AT_ONCE)
+        while ids := await messages.values_list("id", flat=True):
+            async with self._hub.db.transaction():
+                await ChatMessage.filter(id__in=ids).delete()
+        generations = await ChatGeneration.filter(conversation_id=conversation_id).values_list("id", flat=True)
+        for some in chunks(list(generations)):
+            async with self._hub.db.transaction():
+                await ChatEvents.filter(generation_id__in=some).delete()
+                await ChatGeneration.filter(id__in=some).delete()
+        await ChatConversation.filter(id=conversation_id).delete()
+
+    async def remove_user(self, user_id: int) -> None:
+        """Remove all that was a user's."""
+        mine = ChatConversation.filter(user_id=user_id)
+        await mine.filter(deleted_at__isnull=True).update(deleted_at=datetime.now(UTC), share_hash=None)
+        for conversation_id in await mine.values_list("id", flat=True):
+            assert isinstance(conversation_id, int)
+            await self.remove(conversation_id)
+        for model in _OF_USERS:
+            await model.filter(user_id=user_id).delete()
+
+    async def look(self) -> None:
+        """Finish what a crash left half done, and what users left who were deleted while nobody heard."""
+        left = ChatConversation.filter(deleted_at__lt=datetime.now(UTC) - LEFT_AFTER)
+        for conversation_id in await left.values_list("id", flat=True):
+            assert isinstance(conversation_id, int)
+            await self.remove(conversation_id)
+        users: set[int] = set()
+        for model in _OF_USERS:
+            users.update(await model.all().distinct().values_list("user_id", flat=True))  # type: ignore[arg-type]
+        for some in chunks(sorted(users)):
+            there = await self._hub.accounts.users.states(set(some))
+            for user_id in some:
+                if user_id not in there:
+                    await self.remove_user(user_id)
+
+    async def _user_deleted(self, data: dict[str, Any]) -> None:
+        await self.remove_user(int(data["user_id"]))
+
+    async def _look_on(self) -> None:
+        away = False
+        while True:
+            try:
+                await self.look()
+                away = False
+            except Exception as error:
+                if not away:
+                    reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
+                    self._hub.log.error("deleted conversations cannot be removed now", reason=reason)
+                away = True
+            await asyncio.sleep(LOOK_EVERY)

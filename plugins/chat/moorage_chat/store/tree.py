@@ -1,0 +1,131 @@
+"""The tree of a conversation's messages: ways through it, and whole trees written at once.
+
+A message is written after its parent, so that its `seq` is greater: a path is in the order of `seq`, and the newest of
+all that follow a message is the end of a branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from moorage.api import Hub, NotFound
+
+from moorage_chat.models import ChatConversation, ChatMessage
+from moorage_chat.records import Message, MessageStatus
+from moorage_chat.store import sql
+from moorage_chat.store.rows import AT_ONCE, MAX_ID, MESSAGE_COLUMNS, message_of, new_pid
+
+T = TypeVar("T")
+
+
+def gone() -> NotFound:
+    """What is said of a message that is not in the conversation."""
+    return NotFound("Message not found", code="MESSAGE_NOT_FOUND")
+
+
+async def find(conversation_id: int, ref: int | str) -> Message:
+    """The message of that number or public id. NotFound (MESSAGE_NOT_FOUND), also for one of another conversation."""
+    if isinstance(ref, int) and not 0 < ref <= MAX_ID:
+        raise gone()
+    by = {"id": ref} if isinstance(ref, int) else {"pid": ref}
+    found = await ChatMessage.filter(conversation_id=conversation_id, **by).limit(1).values_list(*MESSAGE_COLUMNS)
+    if not found:
+        raise gone()
+    return message_of(found[0])
+
+
+async def path(conversation_id: int, leaf_id: int | None) -> list[Message]:
+    """The messages from the first to that one, without one that is still being written. [] when there is none."""
+    way = await path_ids(conversation_id, leaf_id)
+    found: list[Message] = []
+    for some in chunks(way):
+        rows = ChatMessage.filter(id__in=some).exclude(status=MessageStatus.RUNNING.value).order_by("seq")
+        found += map(message_of, await rows.values_list(*MESSAGE_COLUMNS))
+    return found
+
+
+async def path_ids(conversation_id: int, leaf_id: int | None) -> list[int]:
+    """As `path`: the numbers, with one that is being written."""
+    if leaf_id is None:
+        return []
+    parents = dict(
+        await ChatMessage.filter(conversation_id=conversation_id, id__lte=leaf_id).values_list("id", "parent_id")
+    )
+    way, at = [], leaf_id if leaf_id in parents else None
+    while at is not None:
+        way.append(at)
+        at = parents.pop(at, None)  # Each once, so that no data can make it endless.
+    way.reverse()
+    return way
+
+
+async def newest_below(conversation_id: int, message: Message) -> int:
+    """The end of the branch that a message is in: the newest of all that follow it, or itself."""
+    rows = ChatMessage.filter(conversation_id=conversation_id, seq__gt=message.seq).order_by("seq")
+    below, newest = {message.id}, message.id
+    for id, parent_id in await rows.values_list("id", "parent_id"):
+        if parent_id in below:
+            below.add(id)
+            newest = id
+    return newest
+
+
+async def newest(hub: Hub, conversation_ids: Sequence[int]) -> list[Message]:
+    """The newest message of each of some conversations; at most AT_ONCE of them."""
+    found = await sql.query(
+        hub,
+        'SELECT (SELECT m."id" FROM "chat_messages" m WHERE '  # noqa: S608 - only question marks are put in.
+        'm."conversation_id" = c."id" AND m."status" <> ? ORDER BY m."seq" DESC LIMIT 1) AS "newest" '
+        'FROM "chat_conversations" c '
+        f'WHERE c."id" IN ({sql.marks(conversation_ids)})',
+        [MessageStatus.RUNNING.value, *conversation_ids],
+    )
+    ids = [row["newest"] for row in found if row["newest"] is not None]
+    return [message_of(values) for values in await ChatMessage.filter(id__in=ids).values_list(*MESSAGE_COLUMNS)]
+
+
+async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) -> dict[int, int]:
+    """Write messages into an empty conversation: their new numbers by those that they have.
+
+    Their parents, and what they are copies of, are among them and stand before them. Some at a time, each in a
+    transaction: others write in between.
+    """
+    ids: dict[int, int] = {}
+    for start, some in zip(range(1, len(messages) + 1, AT_ONCE), chunks(messages), strict=True):
+        async with hub.db.transaction():
+            await ChatMessage.bulk_create(
+                [_row(row.id, seq, message) for seq, message in enumerate(some, start)], batch_size=40
+            )
+            last = start + len(some) - 1
+            places = ChatMessage.filter(conversation_id=row.id, seq__gte=start, seq__lte=last).order_by("seq")
+            for message, id in zip(some, await places.values_list("id", flat=True), strict=True):
+                assert isinstance(id, int)
+                ids[message.id] = id
+            links = [(ids.get(one.parent_id or 0), ids.get(one.retry_of or 0), ids[one.id]) for one in some]
+            await sql.execute_many(
+                hub, 'UPDATE "chat_messages" SET "parent_id" = ?, "retry_of" = ? WHERE "id" = ?', links
+            )
+    return ids
+
+
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items, as many at a time as one statement takes."""
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]
+
+
+def _row(conversation_id: int, seq: int, message: Message) -> ChatMessage:
+    return ChatMessage(
+        pid=new_pid("m"),
+        conversation_id=conversation_id,
+        seq=seq,
+        role=message.role.value,
+        content=message.content,
+        status=message.status.value,
+        parts=dict(message.parts),
+        usage=dict(message.usage) if message.usage is not None else None,
+        provider=message.provider,
+        model=message.model,
+        created_at=message.created_at,
+    )
