@@ -174,9 +174,12 @@ def test_events_are_a_stream_that_nobody_buffers(place: Coding, session: str, an
 
 def test_a_terminal_of_its_own(place: Coding, session: str, ann: httpx.Client) -> None:
     base = f"/api/session/{session}/code/pty"
-    pty = ann.post(base, json={"command": "/bin/sh", "args": ["-c", "echo from-the-$((40+2)); cat"]}).json()["id"]
+    # It says something only once it is asked: what comes before OpenCode listens to its own terminal is lost.
+    command = "read word; echo $word-$((40+2)); cat"
+    pty = ann.post(base, json={"command": "/bin/sh", "args": ["-c", command]}).json()["id"]
     uri = f"{place.server.ws_url}{base}/{pty}/connect?cursor=0"
     with websockets.sync.client.connect(uri, additional_headers={"Authorization": ann.headers["Authorization"]}) as ws:
+        ws.send("from-the\n")
         seen = ""
         while "from-the-42" not in seen:
             data = ws.recv(timeout=30)
