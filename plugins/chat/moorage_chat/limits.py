@@ -9,6 +9,7 @@ from typing import Any, Literal
 from moorage.api import Actor, Hub, TooManyRequests, Unauthorized, UserInfo
 
 from moorage_chat.config import ChatConfig
+from moorage_chat.figures import Figures
 from moorage_chat.store import usage
 from moorage_chat.store.usage import Allowed, Used
 
@@ -81,7 +82,7 @@ class Limits:
     """
 
     def __init__(self, hub: Hub, config: ChatConfig) -> None:
-        self.hub, self._config = hub, config
+        self.hub, self._config, self._figures = hub, config, Figures(hub)
         self._running: dict[int, int] = {}
 
     async def admit(self, actor: Actor) -> Admission:
@@ -95,6 +96,7 @@ class Limits:
             raise Unauthorized
         most = self._config.max_running_per_user
         if self._running.get(user.id, 0) >= most:
+            self._figures.refused("running")
             raise TooManyRequests(
                 f"You have {most} answers under way, which is as many as are allowed at once", retry_after=RETRY_RUNNING
             )
@@ -109,8 +111,10 @@ class Limits:
                 if limits.tokens_per_day is not None and used.tokens >= limits.tokens_per_day:
                     raise QuotaExceeded("tokens_per_day", limits.tokens_per_day, used.tokens)
                 await usage.count(user.id, day, Used(messages=1))
-        except BaseException:
+        except BaseException as error:
             self.left(user.id)
+            if isinstance(error, QuotaExceeded):
+                self._figures.refused(error.details["limit"])
             raise
         return Admission(self, user.id, day, running=True)
 

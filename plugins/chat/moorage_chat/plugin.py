@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from moorage.api import CHAT, Hub, Manifest, Plugin, Route, hookimpl
 
 from moorage_chat import views
+from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
 from moorage_chat.hooks import Specs
+from moorage_chat.limits import Limits
 from moorage_chat.rights import PERMISSIONS
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
@@ -50,7 +52,15 @@ class ChatPlugin(Plugin):
         self.removal = Removal(hub)
         self.conversations = Conversations(hub, hub.config, self.removal)
         self.messages = Messages(hub, hub.config)
-        self.services = Services(hub, hub.config, self.conversations, self.messages)
+        limits = Limits(hub, hub.config)
+        self.services = Services(
+            hub,
+            hub.config,
+            conversations=self.conversations,
+            messages=self.messages,
+            limits=limits,
+            accounting=Accounting(hub, limits),
+        )
         return views.routes(self.services)
 
     @hookimpl

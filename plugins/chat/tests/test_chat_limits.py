@@ -105,8 +105,6 @@ async def test_a_user_s_own_limits_hold_instead_of_the_role_s(moorage_app, limit
     assert not await usage.forget_limits(ann.user.id)
     with pytest.raises(QuotaExceeded):
         await limits.admit(ann)
-    await usage.forget(ann.user.id)
-    await (await limits.admit(ann)).release()
     assert limits.unknown_roles() == ["sailor"]
 
 

@@ -145,8 +145,3 @@ async def forget_limits(user_id: int) -> bool:
     """Let the role's limits hold again; False when they did already."""
     return bool(await ChatUserLimit.filter(user_id=user_id).delete())
 
-
-async def forget(user_id: int) -> None:
-    """Remove all rows of a user."""
-    await ChatUsage.filter(user_id=user_id).delete()
-    await ChatUserLimit.filter(user_id=user_id).delete()

@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 from moorage.api import Route
 
+from moorage_chat.views import usage
 from moorage_chat.views.services import Services
 
 __all__ = ["Services", "routes"]
-PARTS: tuple[Callable[[Services], list[Route]], ...] = ()
+PARTS: tuple[Callable[[Services], list[Route]], ...] = (usage.routes,)
 
 
 def routes(services: Services) -> list[Route]:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from moorage.api import Hub
 
+from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
+from moorage_chat.limits import Limits
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
 
@@ -19,3 +21,5 @@ class Services:
     config: ChatConfig
     conversations: Conversations
     messages: Messages
+    limits: Limits
+    accounting: Accounting
