@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +49,22 @@ class Capabilities:
     tools: bool = False
     json_mode: bool = False
     max_context_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long the plugin waits for a provider, and how much it asks of it at once; see `config.ProviderConfig`.
+
+    first_token_timeout: seconds from the request to the first text, reasoning or tool call; idle_timeout: seconds
+        between two pieces after it. max_parallel: answers at once; max_queue: how many more may wait for their turn.
+    fallback: ids of providers that are asked instead when this one fails before it has said anything.
+    """
+
+    first_token_timeout: float = 120.0
+    idle_timeout: float = 60.0
+    max_parallel: int = 4
+    max_queue: int = 100
+    fallback: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +133,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Finish:
-    """The provider's own mark of the end. reason: stop, length, tool_calls, content_filter."""
+    """The provider's own mark of the end, and the last piece. reason: stop, length, tool_calls."""
 
     reason: str
 
@@ -134,17 +150,23 @@ class Provider(ABC):
     id: str
     name: str
     capabilities: Capabilities = Capabilities()
+    bounds: Bounds = Bounds()
 
     @abstractmethod
     async def models(self) -> Sequence[ModelInfo]:
         """Its models now. ProviderError. The plugin keeps the answer for a while and limits the time."""
 
+    async def check(self) -> None:
+        """Whether it answers now. ProviderError. By default it is asked for its models."""
+        await self.models()
+
     @abstractmethod
-    def generate(self, ask: Ask) -> AsyncIterator[Piece]:
+    def generate(self, ask: Ask) -> AsyncGenerator[Piece, None]:
         """An async generator: the answer in pieces, as they come. ProviderError, before the first piece or later.
 
-        An answer counts as whole only if a `Finish` came; without one it is told as PROVIDER_INCOMPLETE. When the
-        generator is closed or its task is cancelled, the provider must be let go within a second.
+        An answer counts as whole only if a `Finish` came, which is its last piece; without one it is told as
+        PROVIDER_INCOMPLETE. When the generator is closed or its task is cancelled, the provider must be let go within a
+        second.
         """
 
     async def close(self) -> None:  # noqa: B027

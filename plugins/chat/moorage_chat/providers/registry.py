@@ -1,0 +1,294 @@
+"""The providers of a server: which there are, which model answers, and an answer with everything that may go wrong.
+
+Time-outs, turns, fallback and the rule of when an answer is whole are here, so that a provider only has to speak its
+protocol.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from moorage.api import HookFailed, Hub, NotFound, TooManyRequests
+
+from moorage_chat.config import ChatConfig
+from moorage_chat.providers import faults
+from moorage_chat.providers.base import (
+    Ask,
+    Capabilities,
+    ErrorCode,
+    Finish,
+    ModelInfo,
+    Piece,
+    Provider,
+    ProviderError,
+    Usage,
+)
+from moorage_chat.providers.catalog import FRESH_SECONDS, Catalog
+from moorage_chat.providers.choice import Choice, Chooser
+from moorage_chat.providers.configured import configured
+from moorage_chat.providers.turns import Turns
+
+__all__ = ["Choice", "Health", "ProviderInfo", "Providers", "Queued", "Running", "Switched", "text"]
+
+HOOK = "moorage_chat_providers"
+QUEUE_RETRY_SECONDS = 10
+text = faults.text
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The answer waits for its turn. before: how many wait longer."""
+
+    before: int
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The provider is asked now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """Another provider is asked instead. code: why."""
+
+    choice: Choice
+    code: ErrorCode
+
+
+Notice = Queued | Running | Switched
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderInfo:
+    """A provider as clients see it. ok: whether it told its models when it was last asked; error: why not."""
+
+    id: str
+    name: str
+    capabilities: Capabilities
+    models: tuple[ModelInfo, ...]
+    ok: bool
+    error: ErrorCode | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether a provider answers now. detail: may be shown to anybody."""
+
+    ok: bool
+    detail: str
+
+
+class Providers:
+    """All providers. `start` before anything else."""
+
+    def __init__(self, hub: Hub, config: ChatConfig) -> None:
+        self._hub, self._config = hub, config
+        self._own: dict[str, Provider] = {}
+        self._foreign: dict[str, tuple[Provider, ...]] = {}
+        self._all: dict[str, Provider] = {}
+        self._turns: dict[str, Turns] = {}
+        self._catalog = Catalog(hub.tasks.spawn, hub.log, lambda provider: provider.models())
+        self._checks = Catalog(hub.tasks.spawn, hub.log, _check)
+        self._chooser = Chooser(config, self._catalog)
+
+    async def start(self) -> None:
+        """Make the configured providers; their SDKs are imported in the background."""
+        self._own = {one.id: one for one in configured(self._config)}
+        self._gather()
+        for provider in self._own.values():
+            self._hub.tasks.spawn(self._warm(provider), f"start of {provider.id}")
+
+    async def _warm(self, provider: Provider) -> None:
+        warm = getattr(provider, "warm", None)
+        if warm is not None:
+            try:
+                await warm()
+            except ProviderError as error:
+                self._hub.log.error("provider cannot be used", provider=provider.id, reason=error.detail)
+
+    async def close(self) -> None:
+        """Close every provider."""
+        providers, self._own, self._foreign, self._all = list(self._all.values()), {}, {}, {}
+        for provider in providers:
+            await self._close(provider)
+
+    async def choose(self, wish_provider: str | None, wish_model: str | None, *, last: Choice | None = None) -> Choice:
+        """Which model answers. last: what answered before in the same conversation.
+
+        Order: what is wished, what answered last, the configured default, the first model of the first provider that
+        answers. BadRequest PROVIDER_NOT_FOUND or MODEL_NOT_FOUND for a wish that cannot be; a model of a provider that
+        could not list its own is let through, to be decided there. Unavailable, with the mend, when there is none.
+        """
+        return await self._chooser.choose(self._gather(), wish_provider, wish_model, last)
+
+    def admit(self, choice: Choice) -> None:
+        """TooManyRequests when too many wait for this provider already: to refuse before an answer has begun."""
+        turns = self._turns.get(choice.provider)
+        if turns is not None and turns.full:
+            raise TooManyRequests(faults.text(ErrorCode.RATE_LIMITED), retry_after=QUEUE_RETRY_SECONDS)
+
+    async def run(self, choice: Choice, ask: Ask, *, fallback: bool = True) -> AsyncGenerator[Piece | Notice, None]:
+        """An answer in pieces, the last of which is `Finish`; notices between them. Raises ProviderError only.
+
+        ask.model is set from the choice. Until the first text, reasoning or tool call another provider may be asked
+        instead (`Switched`), unless `fallback` is False. Close the generator, or cancel its task, to stop.
+        """
+        providers = self._gather()
+        tried: list[str] = []
+        now: Choice | None = choice
+        while now is not None:
+            provider = providers.get(now.provider)
+            if provider is None:
+                raise ProviderError(ErrorCode.UNREACHABLE, f"the provider {now.provider} is gone")
+            tried.append(now.provider)
+            said = False
+            try:
+                async with aclosing(self._one(provider, replace(ask, model=now.model))) as pieces:
+                    async for piece in pieces:
+                        said = said or not isinstance(piece, Queued | Running)
+                        yield piece
+                return
+            except ProviderError as error:
+                self._hub.log.warning(
+                    "provider failed", provider=now.provider, model=now.model, code=error.code, reason=error.detail
+                )
+                following = None
+                if fallback and not said and error.code is not ErrorCode.CONTENT_FILTER:
+                    following = await self._next(providers, providers[choice.provider], now, tried)
+                if following is None:
+                    raise
+                yield Switched(following, error.code)
+                now = following
+
+    async def _one(self, provider: Provider, ask: Ask) -> AsyncGenerator[Piece | Notice, None]:
+        """One provider's answer, in its turn."""
+        turns = self._turns[provider.id]
+        if turns.busy and not turns.full:
+            yield Queued(turns.waiting)
+        await turns.take()
+        try:
+            yield Running()
+            async with aclosing(_timed(provider, ask)) as pieces:
+                async for piece in pieces:
+                    yield piece
+        finally:
+            turns.give_back()
+
+    async def _next(
+        self, providers: Mapping[str, Provider], first: Provider, failed: Choice, tried: Iterable[str]
+    ) -> Choice | None:
+        for id in first.bounds.fallback:
+            if id not in tried and (other := providers.get(id)) is not None:
+                model = await self._chooser.model_at(other, failed.model)
+                if model is not None:
+                    return Choice(id, model)
+        return None
+
+    async def listed(self) -> list[ProviderInfo]:
+        """All providers with their models, at most half a minute old."""
+        return list(await asyncio.gather(*(self._info(provider) for provider in self._gather().values())))
+
+    async def find(self, provider_id: str) -> ProviderInfo:
+        """One of them. NotFound."""
+        return await self._info(self._known(provider_id))
+
+    async def health(self, provider_id: str) -> Health:
+        """Whether it answers now; asked again at most every few seconds. NotFound."""
+        found = await self._checks.models(self._known(provider_id), max_age=FRESH_SECONDS)
+        return Health(found.error is None, faults.text(found.error) if found.error is not None else "It answers.")
+
+    def load(self) -> dict[str, tuple[int, int]]:
+        """(answers being made, answers that wait) by provider."""
+        return {id: (turns.running, turns.waiting) for id, turns in self._turns.items()}
+
+    def _known(self, provider_id: str) -> Provider:
+        provider = self._gather().get(provider_id)
+        if provider is None:
+            raise NotFound("There is no such provider", code="PROVIDER_NOT_FOUND")
+        return provider
+
+    async def _info(self, provider: Provider) -> ProviderInfo:
+        listing = await self._catalog.models(provider)
+        return ProviderInfo(
+            provider.id, provider.name, provider.capabilities, listing.models, listing.error is None, listing.error
+        )
+
+    def _gather(self) -> Mapping[str, Provider]:
+        """The providers of the settings and of the plugins that run now: those come and go with a reload."""
+        there = self._hub.hooks.implementers(HOOK)
+        if self._all and there == list(self._foreign):
+            return self._all
+        for name in [name for name in self._foreign if name not in there]:
+            for provider in self._foreign.pop(name):
+                self._catalog.forget(provider.id)
+                self._checks.forget(provider.id)
+                self._hub.tasks.spawn(self._close(provider), f"end of {provider.id}")
+        self._all = dict(self._own)
+        self._foreign = {name: self._foreign[name] if name in self._foreign else self._ask(name) for name in there}
+        for plugin, providers in self._foreign.items():
+            for provider in providers:
+                if self._all.setdefault(provider.id, provider) is not provider:
+                    self._hub.log.error("a provider's id is taken", plugin=plugin, provider=provider.id)
+        for id, provider in self._all.items():
+            if id not in self._turns:
+                self._turns[id] = Turns(provider.bounds.max_parallel, provider.bounds.max_queue)
+        return self._all
+
+    def _ask(self, plugin: str) -> tuple[Provider, ...]:
+        try:
+            made: Any = self._hub.hooks.call_one(HOOK, plugin)
+            return tuple(made or ())
+        except HookFailed as error:
+            self._hub.log.error("a plugin's providers are left out", plugin=plugin, reason=str(error))
+        except Exception:
+            self._hub.log.exception("a plugin's providers are left out", plugin=plugin)
+        return ()
+
+    async def _close(self, provider: Provider) -> None:
+        try:
+            await provider.close()
+        except Exception:
+            self._hub.log.exception("provider did not close", provider=provider.id)
+
+
+async def _check(provider: Provider) -> Sequence[ModelInfo]:
+    await provider.check()
+    return ()
+
+
+async def _timed(provider: Provider, ask: Ask) -> AsyncGenerator[Piece, None]:
+    """A provider's answer within its bounds: up to its `Finish`. Raises ProviderError only."""
+    loop = asyncio.get_running_loop()
+    begin_by = loop.time() + provider.bounds.first_token_timeout
+    idle = provider.bounds.idle_timeout
+    said = False
+    early: Usage | None = None
+    try:
+        async with aclosing(provider.generate(ask)) as pieces:
+            while True:
+                async with asyncio.timeout_at(loop.time() + idle if said else begin_by):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    raise ProviderError(ErrorCode.INCOMPLETE, "the answer ended without a mark of its end")
+                if not said and isinstance(piece, Usage):
+                    # Anthropic counts the prompt before it says anything: until then another may still be asked.
+                    early = piece
+                    continue
+                said = True
+                if early is not None:
+                    yield early
+                    early = None
+                yield piece
+                if isinstance(piece, Finish):
+                    return
+    except ProviderError:
+        raise
+    except TimeoutError:
+        what = f"silent for {idle:g} s" if said else f"nothing within {provider.bounds.first_token_timeout:g} s"
+        raise ProviderError(ErrorCode.TIMEOUT, what) from None
+    except Exception as error:
+        raise ProviderError(ErrorCode.ERROR, f"{type(error).__name__}: {error}"[: faults.DETAIL_CHARS]) from error
