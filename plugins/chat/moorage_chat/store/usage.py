@@ -144,4 +144,3 @@ async def allow(user_id: int, limits: Allowed) -> None:
 async def forget_limits(user_id: int) -> bool:
     """Let the role's limits hold again; False when they did already."""
     return bool(await ChatUserLimit.filter(user_id=user_id).delete())
-
