@@ -9,6 +9,8 @@ from moorage.api import CHAT, Hub, Manifest, Plugin, Route, hookimpl
 from moorage_chat import views
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
+from moorage_chat.engine.toolbox import Toolbox
+from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.hooks import Specs
 from moorage_chat.limits import Limits
 from moorage_chat.rights import PERMISSIONS
@@ -53,6 +55,7 @@ class ChatPlugin(Plugin):
         self.conversations = Conversations(hub, hub.config, self.removal)
         self.messages = Messages(hub, hub.config)
         limits = Limits(hub, hub.config)
+        toolbox = Toolbox(hub)
         self.services = Services(
             hub,
             hub.config,
@@ -60,6 +63,8 @@ class ChatPlugin(Plugin):
             messages=self.messages,
             limits=limits,
             accounting=Accounting(hub, limits),
+            toolbox=toolbox,
+            tool_choice=ToolChoice(toolbox, self.conversations),
         )
         return views.routes(self.services)
 

@@ -8,6 +8,8 @@ from moorage.api import Hub
 
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
+from moorage_chat.engine.toolbox import Toolbox
+from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.limits import Limits
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
@@ -23,3 +25,5 @@ class Services:
     messages: Messages
     limits: Limits
     accounting: Accounting
+    toolbox: Toolbox
+    tool_choice: ToolChoice
