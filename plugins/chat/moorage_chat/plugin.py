@@ -13,6 +13,7 @@ from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.hooks import Specs
 from moorage_chat.limits import Limits
+from moorage_chat.providers.registry import Providers
 from moorage_chat.rights import PERMISSIONS
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
@@ -40,6 +41,7 @@ class ChatPlugin(Plugin):
     removal: Removal
     conversations: Conversations
     messages: Messages
+    providers: Providers
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -54,6 +56,7 @@ class ChatPlugin(Plugin):
         self.removal = Removal(hub)
         self.conversations = Conversations(hub, hub.config, self.removal)
         self.messages = Messages(hub, hub.config)
+        self.providers = Providers(hub, hub.config)
         limits = Limits(hub, hub.config)
         toolbox = Toolbox(hub)
         self.services = Services(
@@ -65,10 +68,17 @@ class ChatPlugin(Plugin):
             accounting=Accounting(hub, limits),
             toolbox=toolbox,
             tool_choice=ToolChoice(toolbox, self.conversations),
+            providers=self.providers,
         )
         return views.routes(self.services)
 
     @hookimpl
     async def moorage_startup(self) -> None:
-        """Begin to look after what is stored."""
+        """Begin to look after what is stored, and make the providers."""
         self.removal.start()
+        self.providers.start()
+
+    @hookimpl
+    async def moorage_shutdown(self) -> None:
+        """Let go of the providers."""
+        await self.providers.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class LocalProvider(Provider):
         model = self._file()
         return [ModelInfo(model.stem, model.stem)]
 
-    async def generate(self, ask: Ask) -> AsyncIterator[Piece]:
+    async def generate(self, ask: Ask) -> AsyncGenerator[Piece, None]:
         """The answer, as it is computed."""
         if ask.model != self._file().stem:
             raise ProviderError(ErrorCode.MODEL_NOT_FOUND, ask.model)

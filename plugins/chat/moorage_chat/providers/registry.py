@@ -95,9 +95,9 @@ class Providers:
         self._checks = Catalog(hub.tasks.spawn, hub.log, _check)
         self._chooser = Chooser(config, self._catalog)
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Make the configured providers; their SDKs are imported in the background."""
-        self._own = {one.id: one for one in configured(self._config)}
+        self._own = {one.id: one for one in configured(self._hub, self._config)}
         self._gather()
         for provider in self._own.values():
             self._hub.tasks.spawn(self._warm(provider), f"start of {provider.id}")

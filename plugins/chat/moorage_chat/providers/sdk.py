@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from moorage_chat.config import ProviderConfig
 from moorage_chat.providers import faults, lines
-from moorage_chat.providers.base import Bounds, Capabilities, ErrorCode, ModelInfo, Provider, ProviderError
+from moorage_chat.providers.base import Capabilities, ErrorCode, ModelInfo, Provider, ProviderError
 from moorage_chat.providers.keys import key
 
 LINGER = 3.0
@@ -36,13 +36,6 @@ class SdkProvider(Provider):
     def __init__(self, id: str, config: ProviderConfig, capabilities: Capabilities) -> None:
         self.id, self.name = id, config.name or id
         self.capabilities = capabilities
-        self.bounds = Bounds(
-            config.first_token_timeout,
-            config.idle_timeout,
-            config.max_parallel,
-            config.max_queue,
-            tuple(config.fallback),
-        )
         self._config = config
         self._sdk: Any = None
         self._client: Any = None

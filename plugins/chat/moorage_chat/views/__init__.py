@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from moorage.api import Route
 
-from moorage_chat.views import tools, usage
+from moorage_chat.views import providers, tools, usage
 from moorage_chat.views.services import Services
 
 __all__ = ["Services", "routes"]
-PARTS: tuple[Callable[[Services], list[Route]], ...] = (usage.routes, tools.routes)
+PARTS: tuple[Callable[[Services], list[Route]], ...] = (usage.routes, providers.routes, tools.routes)
 
 
 def routes(services: Services) -> list[Route]:

@@ -11,6 +11,7 @@ from moorage_chat.config import ChatConfig
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.limits import Limits
+from moorage_chat.providers.registry import Providers
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
 
@@ -27,3 +28,4 @@ class Services:
     accounting: Accounting
     toolbox: Toolbox
     tool_choice: ToolChoice
+    providers: Providers
