@@ -16,6 +16,7 @@ from moorage_chat.limits import Limits
 from moorage_chat.providers.registry import Providers
 from moorage_chat.rights import PERMISSIONS
 from moorage_chat.store.conversations import Conversations
+from moorage_chat.store.idempotency import Idempotency
 from moorage_chat.store.messages import Messages
 from moorage_chat.store.removal import Removal
 from moorage_chat.views import Services
@@ -64,6 +65,7 @@ class ChatPlugin(Plugin):
             hub.config,
             conversations=self.conversations,
             messages=self.messages,
+            idempotency=Idempotency(hub),
             limits=limits,
             accounting=Accounting(hub, limits),
             toolbox=toolbox,

@@ -27,7 +27,7 @@ MAX_SETTINGS = 16 * 1024
 
 
 class Conversations:
-    """All conversations. Each method checks the actor's right and the owner; see `get` for its errors."""
+    """All conversations. Each method checks the actor's right and the owner; see `get` for `space` and its errors."""
 
     def __init__(self, hub: Hub, config: ChatConfig, removal: Removal) -> None:
         self._hub, self._config, self._removal = hub, config, removal
@@ -91,13 +91,19 @@ class Conversations:
         return conversation_of(row)
 
     async def change(
-        self, actor: Actor, ref: Ref, *, title: str | None = None, settings: Mapping[str, Any] | None = None
+        self,
+        actor: Actor,
+        ref: Ref,
+        *,
+        title: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+        space: Space | None = None,
     ) -> Conversation:
         """Give another title ("": the default one, until a message gives a better), and settings: None removes one.
 
         ValidationFailed for a title or settings that are too long.
         """
-        found = await self.get(actor, ref, WRITE)
+        found = await self.get(actor, ref, WRITE, space=space)
         async with self._hub.db.transaction():
             row = await locked(found.id)
             columns: list[str] = []
@@ -130,9 +136,9 @@ class Conversations:
         )
         return bool(changed)
 
-    async def delete(self, actor: Actor, ref: Ref) -> None:
+    async def delete(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> None:
         """Delete one with all that belongs to it. Who asked to be told is told before its messages go."""
-        found = await self.get(actor, ref, WRITE)
+        found = await self.get(actor, ref, WRITE, space=space)
         if not await self._removal.mark(found.id):
             raise gone()
         if actor.user is not None and actor.user.id != found.user_id:
@@ -150,21 +156,21 @@ class Conversations:
 
     # -- branches ------------------------------------------------------------------------------------------------
 
-    async def set_head(self, actor: Actor, ref: Ref, message_id: Ref) -> Conversation:
+    async def set_head(self, actor: Actor, ref: Ref, message_id: Ref, *, space: Space | None = None) -> Conversation:
         """Show the branch of a message, up to the newest that follows it. NotFound (MESSAGE_NOT_FOUND)."""
-        found = await self.get(actor, ref, WRITE)
+        found = await self.get(actor, ref, WRITE, space=space)
         async with self._hub.db.transaction():
             await locked(found.id)
             head = await tree.newest_below(found.id, await tree.find(found.id, message_id))
             await ChatConversation.filter(id=found.id).update(head_id=head)
         return replace(found, head_id=head)
 
-    async def fork(self, actor: Actor, ref: Ref, message_id: Ref) -> Conversation:
+    async def fork(self, actor: Actor, ref: Ref, message_id: Ref, *, space: Space | None = None) -> Conversation:
         """Copy what led to a message, and the message, into a new conversation of the actor's.
 
         NotFound (MESSAGE_NOT_FOUND), Conflict as of `create`.
         """
-        found = await self.get(actor, ref, VIEW)
+        found = await self.get(actor, ref, VIEW, space=space)
         self._own(actor, WRITE)
         message = await tree.find(found.id, message_id)
         copied = await tree.path(found.id, message.id)

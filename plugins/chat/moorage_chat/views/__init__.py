@@ -6,11 +6,18 @@ from collections.abc import Callable
 
 from moorage.api import Route
 
-from moorage_chat.views import providers, tools, usage
+from moorage_chat.views import conversations, messages, orbital, providers, tools, usage
 from moorage_chat.views.services import Services
 
 __all__ = ["Services", "routes"]
-PARTS: tuple[Callable[[Services], list[Route]], ...] = (usage.routes, providers.routes, tools.routes)
+PARTS: tuple[Callable[[Services], list[Route]], ...] = (
+    conversations.routes,
+    messages.routes,
+    orbital.routes,
+    providers.routes,
+    tools.routes,
+    usage.routes,
+)
 
 
 def routes(services: Services) -> list[Route]:

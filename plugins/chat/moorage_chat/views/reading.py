@@ -7,11 +7,13 @@ ones, bodies without a content type of the oldest, which browsers then call text
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from moorage.api import Exchange, NotFound, UnsupportedMediaType, current_actor, parse_json, validate
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_validator
 from quart import request
+
+from moorage_chat.config import ChatConfig
 
 T = TypeVar("T", bound=BaseModel)
 MAX_ID = 2**31 - 1
@@ -20,6 +22,7 @@ MAX_BODY = 64 * 1024
 MAX_TITLE = 500
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 Name = Annotated[StrictStr, Field(max_length=256, pattern="^[^\0]*$")]
+Title = Annotated[StrictStr, Field(max_length=MAX_TITLE)]
 _ORBITAL = re.compile(r"[cm][a-z0-9]{24}")
 
 
@@ -71,6 +74,55 @@ class RetryBody(WishBody):
     conversation_id: Id
 
 
+class PageQuery(BaseModel):
+    """Which part of a list."""
+
+    limit: int = Field(1000, ge=1, le=10_000)
+    offset: int = Field(0, ge=0, le=MAX_ID)
+
+
+class ConversationsQuery(PageQuery):
+    """GET /conversations. A page past the end is empty."""
+
+    q: Annotated[str, Field(max_length=500)] | None = Field(None, description="What titles must contain, in any case.")
+    where: Literal["title", "messages"] = Field(
+        "title", alias="in", description='"messages": conversations are found by what was said in them as well.'
+    )
+
+
+class ConversationBody(BaseModel):
+    """POST /conversations. An empty title is none."""
+
+    title: Title | None = None
+
+
+class TitleBody(BaseModel):
+    """PATCH /conversations/{conversation_id}. An empty title is none: the first line becomes it again."""
+
+    title: Title
+
+
+class MessagesQuery(BaseModel):
+    """GET /conversations/{conversation_id}/messages."""
+
+    branch: Literal["all", "active"] = Field("all", description='"active": only the branch that is shown.')
+    after_seq: int = Field(0, ge=0, le=MAX_ID, description="Only those with a greater `seq`.")
+    limit: Annotated[int, Field(ge=1, le=100_000)] | None = Field(None, description="At most so many; else all.")
+
+
+class MessageBody(BaseModel):
+    """POST /conversations/{conversation_id}/messages. edit_of: the message in whose place it is said."""
+
+    content: Annotated[StrictStr, Field(min_length=1)]
+    edit_of: Id | None = None
+
+
+class MessageRefBody(Own):
+    """A message of the conversation."""
+
+    message_id: Id
+
+
 def conversation_id(text: str) -> int:
     """The number in a path of the chat contract. NotFound: no other id is one of its conversations."""
     return _number(text, "CONVERSATION_NOT_FOUND", "Conversation not found")
@@ -85,8 +137,19 @@ def conversation_pid(text: str) -> str:
 
 async def read_body(model: type[T]) -> T:
     """The body of the view in hand; BadRequest, ValidationFailed, UnsupportedMediaType."""
+    return validate(model, parse_json(await body_bytes()))
+
+
+async def body_bytes() -> bytes:
+    """The bytes of a body that may be JSON. UnsupportedMediaType."""
     checked_type(request.mimetype, csrf="X-CSRF-Token" in request.headers)
-    return validate(model, parse_json(await request.get_data(as_text=False)))
+    data: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
+    return data
+
+
+def message_bytes(config: ChatConfig) -> int:
+    """The longest body with a message: JSON may write each two bytes of a text as six."""
+    return 3 * config.max_message_bytes + MAX_BODY
 
 
 async def exchange_body(exchange: Exchange, model: type[T]) -> T:

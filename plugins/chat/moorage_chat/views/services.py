@@ -13,6 +13,7 @@ from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.limits import Limits
 from moorage_chat.providers.registry import Providers
 from moorage_chat.store.conversations import Conversations
+from moorage_chat.store.idempotency import Idempotency
 from moorage_chat.store.messages import Messages
 
 
@@ -24,6 +25,7 @@ class Services:
     config: ChatConfig
     conversations: Conversations
     messages: Messages
+    idempotency: Idempotency
     limits: Limits
     accounting: Accounting
     toolbox: Toolbox
