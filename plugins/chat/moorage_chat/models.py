@@ -12,7 +12,8 @@ class ChatConversation(Model):
     """A conversation. head_id: the newest message of the branch that is shown. settings: of the user's for it.
 
     next_seq: the place of the next message, counted up in the transaction that writes it.
-    title_key: the title as it is searched. share_hash: SHA-256 of a share link's token, null without one.
+    title_key: the title as it is searched. share_hash: SHA-256 of a share link's token, null without one;
+    share_head_id: the newest message that it shows.
     deleted_at: it is being deleted or is not wholly written yet, and nobody sees it.
     """
 
@@ -31,6 +32,7 @@ class ChatConversation(Model):
     model = fields.CharField(max_length=256, null=True)
     settings: fields.Field[dict[str, Any]] = fields.JSONField(default=dict)
     share_hash = fields.CharField(max_length=64, null=True, unique=True)
+    share_head_id = fields.IntField(null=True)
     shared_at = fields.DatetimeField(null=True)
     deleted_at = fields.DatetimeField(null=True, db_index=True)
     created_at = fields.DatetimeField()

@@ -18,7 +18,10 @@ from moorage_chat.rights import PERMISSIONS
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.idempotency import Idempotency
 from moorage_chat.store.messages import Messages
+from moorage_chat.store.portable import Portable
 from moorage_chat.store.removal import Removal
+from moorage_chat.store.search import Search
+from moorage_chat.store.shares import Shares
 from moorage_chat.views import Services
 
 
@@ -65,6 +68,9 @@ class ChatPlugin(Plugin):
             hub.config,
             conversations=self.conversations,
             messages=self.messages,
+            search=Search(hub, hub.config),
+            shares=Shares(hub, self.conversations),
+            portable=Portable(hub, hub.config, self.conversations),
             idempotency=Idempotency(hub),
             limits=limits,
             accounting=Accounting(hub, limits),

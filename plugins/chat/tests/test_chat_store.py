@@ -16,7 +16,8 @@ class Store:
     def __init__(self, server: Server) -> None:
         self.server, self.hub = server, server.hub("chat")
         plugin = server.plugin("chat")
-        self.conversations, self.messages = plugin.conversations, plugin.messages
+        self.services = plugin.services
+        self.conversations, self.messages = self.services.conversations, self.services.messages
 
     async def person(self, role: str = "viewer") -> Actor:
         client = await self.server.as_user(role)
@@ -71,3 +72,28 @@ async def test_smoke(store):
     await store.conversations.delete(ann, copy.id)
     with pytest.raises(NotFound):
         await store.conversations.get(ann, copy.id)
+
+
+async def test_search(store):
+    ann, bob = await store.person(), await store.person()
+    made = await store.talk(
+        ann, "Der Größte Übermut kostet viel", "今日はいい天気ですね", "foo_bar.baz 100%", "हिन्दी भाषा"
+    )
+    await store.talk(bob, "Der Größte Übermut")
+    search = store.services.search
+    for q, found in {
+        "ubermut": [0], "GRÖSSTE über": [0], "天気": [1], "天": [1], "い": [1], "ね": [1], "気で": [1], "天で": [],
+        "bar": [2], "BAZ foo": [2], "100": [2], "az": [], "हिन्दी": [3], "der 天": [], "?!": [], "": [],
+    }.items():  # fmt: skip
+        hits = await search.find(ann, Space.CHAT, q)
+        assert [hit.message.seq - 1 for hit in hits] == found, q
+        for hit in hits:
+            assert hit.marks
+            print(q, [hit.excerpt[a:b] for a, b in hit.marks])
+    assert await search.find(ann, Space.ORBITAL, "der") == []
+    assert await store.conversations.page(ann, Space.CHAT, q="baz", limit=5, offset=0) == []
+    (found,) = await store.conversations.page(ann, Space.CHAT, q="baz", in_messages=True, limit=5, offset=0)
+    assert found.id == made.id
+    (found,) = await store.conversations.page(ann, Space.CHAT, q="rößte Ü", in_messages=True, limit=5, offset=0)
+    await store.conversations.delete(ann, made.id)
+    assert await search.find(ann, Space.CHAT, "der") == []

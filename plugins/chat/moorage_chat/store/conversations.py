@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from moorage.api import Actor, Conflict, Hub, NotFound, Permission, Unauthorized, ValidationFailed
-from tortoise.expressions import Q
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.models import ChatConversation
 from moorage_chat.records import Conversation, Message, Space
 from moorage_chat.rights import VIEW, WRITE
-from moorage_chat.store import tree
+from moorage_chat.store import search, tree
 from moorage_chat.store.removal import Removal
 from moorage_chat.store.rows import MAX_ID, conversation_of, new_pid
 from moorage_chat.store.text import checked_title, folded, sound
+from moorage_chat.store.words import wanted
 
 Ref = int | str
 OnDelete = Callable[[int], Awaitable[None]]
@@ -65,14 +65,14 @@ class Conversations:
         q: a part of the title, whatever its capitals; in_messages: or words of the messages. Forbidden, Unauthorized.
         """
         user = self._own(actor, VIEW)
-        wanted = _live().filter(user_id=user)
-        if not self._config.shared_conversations:
-            wanted = wanted.filter(space=space.value)
+        rows = _live().filter(user_id=user, **self._spaces(space))
         if q and (key := folded(sound(q)).strip()):
-            matching = Q(title_key__contains=key)
-            wanted = wanted.filter(matching)
-        rows = await wanted.order_by("-updated_at", "-id").offset(offset).limit(limit)
-        return [conversation_of(row) for row in rows]
+            if in_messages and (terms := wanted(q)):
+                ids = await search.conversations(self._hub, user, self._spaces(space), key, terms, limit, offset)
+                found = await _live().filter(id__in=ids).order_by("-updated_at", "-id")
+                return [conversation_of(row) for row in found]
+            rows = rows.filter(title_key__contains=key)
+        return [conversation_of(row) for row in await rows.order_by("-updated_at", "-id").offset(offset).limit(limit)]
 
     # -- changing ------------------------------------------------------------------------------------------------
 
@@ -177,20 +177,41 @@ class Conversations:
         row = self._row(actor, found.space, found.mode)
         _entitle(row, found.title, found.title_source)
         row.settings, row.provider, row.model = dict(found.settings), found.provider, found.model
-        return await self.write(row, copied)
+        return await self._write(row, copied, message.id)
 
-    async def write(self, row: ChatConversation, messages: list[Message]) -> Conversation:
-        """Store a new conversation with messages that are a path or a tree; nobody sees it before it is whole.
+    async def add(
+        self,
+        actor: Actor,
+        space: Space,
+        messages: Sequence[Message],
+        *,
+        title: str,
+        mode: str,
+        created_at: datetime,
+        head_id: int | None,
+    ) -> Conversation:
+        """A new conversation with messages from elsewhere. title: "" for the default one.
 
-        messages: their ids and parents hold among themselves; a parent stands before what follows it.
+        messages: their numbers and parents hold among themselves, and a parent stands before what follows it.
+        head_id: one of their numbers; None: the newest. Errors as of `create`.
         """
+        self._own(actor, WRITE)
+        row = self._row(actor, space, mode)
+        row.created_at = created_at
+        title = checked_title(title)
+        _entitle(row, title or _default_title(row), "user" if title else "default")
+        return await self._write(row, messages, head_id)
+
+    async def _write(self, row: ChatConversation, messages: Sequence[Message], head_id: int | None) -> Conversation:
+        """Store a conversation; nobody sees it before it is whole, and what a crash leaves of it is removed."""
         row.deleted_at = datetime.now(UTC)
         async with self._hub.db.transaction():
             await self._refuse_more(row.user_id)
             await row.save()
         try:
             ids = await tree.write(self._hub, row, messages)
-            row.head_id = ids.get(row.head_id) if row.head_id is not None else ids[messages[-1].id] if ids else None
+            last = messages[-1].id if messages else None
+            row.head_id = ids.get(head_id if head_id is not None else last or 0)
             row.next_seq, row.deleted_at = len(messages) + 1, None
             await row.save(update_fields=["head_id", "next_seq", "deleted_at"])
         except BaseException:
@@ -206,6 +227,9 @@ class Conversations:
             raise Unauthorized
         self._hub.access.require(actor, permission.name, owner_id=actor.user.id)
         return actor.user.id
+
+    def _spaces(self, space: Space) -> dict[str, str]:
+        return {} if self._config.shared_conversations else {"space": space.value}
 
     def _shown(self, row: ChatConversation, space: Space) -> bool:
         return self._config.shared_conversations or row.space == space.value

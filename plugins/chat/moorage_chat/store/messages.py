@@ -12,10 +12,10 @@ from moorage.api import BadRequest, Conflict, Hub, PayloadTooLarge
 from moorage_chat.config import ChatConfig
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Conversation, Message, MessageStatus, Role
-from moorage_chat.store import tree
+from moorage_chat.store import index, tree
 from moorage_chat.store.conversations import locked
 from moorage_chat.store.rows import MESSAGE_COLUMNS, message_of, message_of_row, new_pid
-from moorage_chat.store.text import checked, first_line, folded, sound
+from moorage_chat.store.text import checked, first_line, folded, sound, sound_json
 
 
 class Head(enum.Enum):
@@ -110,8 +110,9 @@ class Messages:
                 parent_id = (await tree.find(row.id, parent_id)).id
             message = self._row(row, role, row.head_id if isinstance(parent_id, Head) else parent_id)
             message.content, message.status = content, MessageStatus.COMPLETE.value
-            message.retry_of, message.parts = retry_of, dict(parts or {})
+            message.retry_of, message.parts = retry_of, sound_json(parts or {})
             await message.save()
+            await index.put(self._hub, message.id, row.user_id, row.id, content)
             changed = self._moved(row, message)
             if role is Role.USER and row.title_source == "default" and (title := first_line(content)):
                 row.title, row.title_key, row.title_source = title, folded(title), "first_line"
@@ -168,9 +169,10 @@ class Messages:
                 await self._drop(conversation, row)
                 return None
             row.content, row.status = sound(content), status.value
-            row.usage, row.parts = dict(usage) if usage is not None else None, dict(parts or {})
+            row.usage, row.parts = sound_json(usage), sound_json(parts or {})
             row.provider, row.model = provider or row.provider, model or row.model
             await row.save(update_fields=["content", "status", "usage", "parts", "provider", "model"])
+            await index.put(self._hub, row.id, conversation.user_id, conversation.id, row.content)
             conversation.updated_at = datetime.now(UTC)
             conversation.provider, conversation.model = row.provider, row.model
             await conversation.save(update_fields=["updated_at", "provider", "model"])

@@ -23,6 +23,7 @@ from moorage_chat.models import (
     ChatUsage,
     ChatUserLimit,
 )
+from moorage_chat.store import index
 from moorage_chat.store.rows import AT_ONCE
 from moorage_chat.store.tree import chunks
 
@@ -61,6 +62,7 @@ class Removal:
         messages = ChatMessage.filter(conversation_id=conversation_id).order_by("id").limit(AT_ONCE)
         while ids := await messages.values_list("id", flat=True):
             async with self._hub.db.transaction():
+                await index.remove(self._hub, ids)  # type: ignore[arg-type]
                 await ChatMessage.filter(id__in=ids).delete()
         generations = await ChatGeneration.filter(conversation_id=conversation_id).values_list("id", flat=True)
         for some in chunks(list(generations)):

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 from moorage.api import ValidationFailed
 
@@ -29,6 +32,17 @@ def checked(field: str, text: str) -> str:
 def sound(text: str) -> str:
     """The text with U+FFFD for what cannot be stored: what a model says is kept, whatever it is."""
     return _UNSOUND.sub("\ufffd", text)
+
+
+def sound_json(value: Any) -> Any:
+    """The same for a value of JSON: PostgreSQL takes no NUL there either, and no number that JSON has not."""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, Mapping):
+        return {sound(str(key)): sound_json(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [sound_json(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def checked_title(text: str) -> str:

@@ -13,7 +13,7 @@ from moorage.api import Hub, NotFound
 
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Message, MessageStatus
-from moorage_chat.store import sql
+from moorage_chat.store import index, sql
 from moorage_chat.store.rows import AT_ONCE, MAX_ID, MESSAGE_COLUMNS, message_of, new_pid
 
 T = TypeVar("T")
@@ -43,6 +43,12 @@ async def path(conversation_id: int, leaf_id: int | None) -> list[Message]:
         rows = ChatMessage.filter(id__in=some).exclude(status=MessageStatus.RUNNING.value).order_by("seq")
         found += map(message_of, await rows.values_list(*MESSAGE_COLUMNS))
     return found
+
+
+async def everything(conversation_id: int) -> list[Message]:
+    """All messages by their places, without one that is still being written."""
+    rows = ChatMessage.filter(conversation_id=conversation_id).exclude(status=MessageStatus.RUNNING.value)
+    return [message_of(values) for values in await rows.order_by("seq").values_list(*MESSAGE_COLUMNS)]
 
 
 async def path_ids(conversation_id: int, leaf_id: int | None) -> list[int]:
@@ -102,6 +108,7 @@ async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) ->
             for message, id in zip(some, await places.values_list("id", flat=True), strict=True):
                 assert isinstance(id, int)
                 ids[message.id] = id
+            await index.put_many(hub, row.user_id, row.id, [(ids[one.id], one.content) for one in some])
             links = [(ids.get(one.parent_id or 0), ids.get(one.retry_of or 0), ids[one.id]) for one in some]
             await sql.execute_many(
                 hub, 'UPDATE "chat_messages" SET "parent_id" = ?, "retry_of" = ? WHERE "id" = ?', links

@@ -15,6 +15,9 @@ from moorage_chat.providers.registry import Providers
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.idempotency import Idempotency
 from moorage_chat.store.messages import Messages
+from moorage_chat.store.portable import Portable
+from moorage_chat.store.search import Search
+from moorage_chat.store.shares import Shares
 
 
 @dataclass(slots=True)
@@ -25,6 +28,9 @@ class Services:
     config: ChatConfig
     conversations: Conversations
     messages: Messages
+    search: Search
+    shares: Shares
+    portable: Portable
     idempotency: Idempotency
     limits: Limits
     accounting: Accounting

@@ -1,0 +1,63 @@
+"""The full-text index of messages: FTS5 on SQLite, `tsvector` on PostgreSQL. Both only look up what `words` cut.
+
+With each message's words stand two that no text can have, its user and its conversation, so that the index itself
+finds the user's own among everybody's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from moorage.api import Hub
+
+from moorage_chat.store import sql
+from moorage_chat.store.words import words
+
+LONG = 20_000
+"""Characters of a text that is cut into words beside the event loop."""
+_USER, _CONVERSATION = "\ue000", "\ue001"
+"""Of Unicode's private use: part of no word."""
+
+
+async def put(hub: Hub, message_id: int, user_id: int, conversation_id: int, text: str) -> None:
+    """Take a message in, in the transaction that writes it. Once for each."""
+    await put_many(hub, user_id, conversation_id, [(message_id, text)])
+
+
+async def put_many(hub: Hub, user_id: int, conversation_id: int, texts: Sequence[tuple[int, str]]) -> None:
+    """Take messages of a conversation in: (message's number, text)."""
+    marks = [f"{_USER}{user_id}", f"{_CONVERSATION}{conversation_id}"]
+    rows = []
+    for message_id, text in texts:
+        cut = words(text) if len(text) < LONG else await asyncio.to_thread(words, text)
+        if cut:
+            rows.append((message_id, [*marks, *cut]))
+    if hub.db.dialect == "sqlite":
+        statement = 'INSERT INTO "chat_search" ("rowid", "words") VALUES (?, ?)'
+        await sql.execute_many(hub, statement, [(id, " ".join(cut)) for id, cut in rows])
+    else:
+        statement = 'INSERT INTO "chat_search" ("id", "words") VALUES (?, array_to_tsvector(CAST(? AS text[])))'
+        await sql.execute_many(hub, statement, rows)
+
+
+async def remove(hub: Hub, ids: Sequence[int]) -> None:
+    """Forget messages, at most `rows.AT_ONCE`."""
+    key = "rowid" if hub.db.dialect == "sqlite" else "id"
+    await sql.execute(hub, f'DELETE FROM "chat_search" WHERE "{key}" IN ({sql.marks(ids)})', ids)  # noqa: S608
+
+
+def found(hub: Hub) -> str:
+    """A query of the messages' numbers, as `id`, with one `?`: what `lookup` says."""
+    if hub.db.dialect == "sqlite":
+        return 'SELECT "rowid" AS "id" FROM "chat_search" WHERE "chat_search" MATCH ?'
+    return 'SELECT "id" FROM "chat_search" WHERE "words" @@ CAST(CAST(? AS text) AS tsquery)'
+
+
+def lookup(hub: Hub, wanted: Sequence[str], *, user_id: int, conversation_id: int | None = None) -> str:
+    """What the index is asked: for a user's messages (of a conversation) with words that begin like all of `wanted`."""
+    marks = [f"{_USER}{user_id}"] + ([f"{_CONVERSATION}{conversation_id}"] if conversation_id is not None else [])
+    # Words are letters and digits, so nothing in them can end a quote.
+    if hub.db.dialect == "sqlite":
+        return " AND ".join([*(f'"{mark}"' for mark in marks), *(f'"{word}" *' for word in wanted)])
+    return " & ".join([*(f"'{mark}'" for mark in marks), *(f"'{word}':*" for word in wanted)])

@@ -1,0 +1,95 @@
+"""Links by which anybody can read a conversation: only the digest of what is secret in them is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from moorage.api import Actor, Conflict, Hub
+
+from moorage_chat.models import ChatConversation
+from moorage_chat.records import Conversation, Message, Role
+from moorage_chat.rights import SHARE
+from moorage_chat.store import tree
+from moorage_chat.store.conversations import Conversations, Ref, gone
+from moorage_chat.store.rows import conversation_of
+
+PREFIX = "mshare_"
+"""Lets scanners of leaked secrets know it."""
+MAX_TOKEN = 128
+
+
+class Shares:
+    """Gives out links, one for a conversation, and finds by them what they show.
+
+    A link shows what there was when it was made: what is said later stays private, until `renew`.
+    """
+
+    def __init__(self, hub: Hub, conversations: Conversations) -> None:
+        self._hub, self._conversations = hub, conversations
+
+    async def share(self, actor: Actor, ref: Ref) -> tuple[Conversation, str]:
+        """The conversation and the token of a new link, which is told this once; an earlier one ends.
+
+        Errors as of `Conversations.get`.
+        """
+        found = await self._conversations.get(actor, ref, SHARE)
+        token = PREFIX + secrets.token_urlsafe(24)
+        await self._set(actor, found, token)
+        return await self._conversations.get(actor, ref), token
+
+    async def renew(self, actor: Actor, ref: Ref) -> Conversation:
+        """Let the link show the branch that is shown now. Conflict (NOT_SHARED) when there is none."""
+        found = await self._conversations.get(actor, ref, SHARE)
+        if found.shared_at is None:
+            raise Conflict("The conversation has no link", code="NOT_SHARED")
+        await ChatConversation.filter(id=found.id).update(share_head_id=found.head_id, shared_at=datetime.now(UTC))
+        return await self._conversations.get(actor, ref)
+
+    async def unshare(self, actor: Actor, ref: Ref) -> bool:
+        """End a conversation's link; whether there was one."""
+        found = await self._conversations.get(actor, ref, SHARE)
+        if found.shared_at is None:
+            return False
+        await self._set(actor, found, None)
+        return True
+
+    async def open(self, token: str) -> tuple[Conversation, list[Message]]:
+        """What a link shows, to anybody: what was said in the branch that was shown when it was shared.
+
+        Neither what tools gave, nor reasoning, use or system messages. A link holds while its owner may share.
+        NotFound (CONVERSATION_NOT_FOUND).
+        """
+        if not token.startswith(PREFIX) or len(token) > MAX_TOKEN:
+            raise gone()
+        row = await ChatConversation.filter(share_hash=_digest(token), deleted_at__isnull=True).first()
+        if row is None or not await self._holds(row.user_id):
+            raise gone()
+        said = [one for one in await tree.path(row.id, row.share_head_id) if one.role in (Role.USER, Role.ASSISTANT)]
+        return conversation_of(row), [replace(one, parts={}, usage=None, generation_id=None) for one in said]
+
+    async def _holds(self, user_id: int) -> bool:
+        user = await self._hub.accounts.get_user(user_id)
+        return user is not None and self._hub.access.can(Actor(user=user), SHARE.name, owner_id=user_id)
+
+    async def _set(self, actor: Actor, found: Conversation, token: str | None) -> None:
+        async with self._hub.db.transaction():
+            changed = await ChatConversation.filter(id=found.id, deleted_at__isnull=True).update(
+                share_head_id=found.head_id if token is not None else None,
+                share_hash=_digest(token) if token is not None else None,
+                shared_at=datetime.now(UTC) if token is not None else None,
+            )
+            if not changed:
+                raise gone()
+            await self._hub.audit.write(
+                "chat.conversation_shared" if token is not None else "chat.conversation_unshared",
+                actor=actor,
+                target=f"chat_conversation:{found.pid}",
+                data={"user_id": found.user_id},
+            )
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

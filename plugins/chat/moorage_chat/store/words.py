@@ -1,0 +1,98 @@
+"""The words of a text, as the full-text index has them: the same on both databases, and for every script.
+
+Neither database cuts texts the way that a search needs: both take a Chinese sentence for one word, and PostgreSQL
+takes `a.b` for a host. So words are cut here, and the databases only look them up:
+
+- Capitals, widths and accents do not matter.
+- A word is a run of letters, digits and their marks; `snake_case` and `a.b` are two.
+- Of scripts without spaces between words, each two neighbours are a word. One sign is found as the beginning of one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import sys
+import unicodedata
+from collections.abc import Iterator
+
+from moorage_chat.store.text import folded
+
+MAX_WORD = 40
+"""Characters of a word that count."""
+MAX_BYTES = 256 * 1024
+"""Of a text's different words together. What comes after them is not found: PostgreSQL takes 1 MiB with its own."""
+MAX_WANTED = 12
+"""Words of a search that count."""
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff"  # Thai, Lao; Myanmar; Khmer
+    "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Kana and Han
+    "\U00020000-\U0003ffff"
+)
+_ACCENTS = re.compile("[\u0300-\u036f]")
+
+
+def words(text: str) -> list[str]:
+    """Its different words, in order."""
+    found: dict[str, None] = {}
+    left = MAX_BYTES
+    for run, unspaced in runs(plain(text)):
+        for word in _pairs(run) if unspaced else (run[:MAX_WORD],):
+            if word not in found:
+                left -= len(word.encode())
+                if left < 0:
+                    return list(found)
+                found[word] = None
+    return list(found)
+
+
+def wanted(text: str) -> list[str]:
+    """The words of a search: a text is found when each of them begins one of its words."""
+    found: dict[str, None] = {}
+    for run, unspaced in runs(plain(text[:1000])):
+        pairs = [run[at : at + 2] for at in range(max(1, len(run) - 1))]
+        found.update(dict.fromkeys(pairs if unspaced else [run[:MAX_WORD]]))
+    return list(found)[:MAX_WANTED]
+
+
+def plain(text: str) -> str:
+    """The text without capitals, widths and accents."""
+    if text.isascii():
+        return text.lower()
+    bare = _ACCENTS.sub("", unicodedata.normalize("NFD", folded(text)))
+    return unicodedata.normalize("NFC", bare)
+
+
+def runs(text: str) -> Iterator[tuple[str, bool]]:
+    """The runs of letters and digits in a plain text, and whether their script has no spaces between words."""
+    for match in pattern().finditer(text):
+        yield match[0], match.lastgroup == "unspaced"
+
+
+@functools.cache
+def pattern() -> re.Pattern[str]:
+    """A run of letters and digits."""
+    # `\\w` knows no marks, without which the words of India and Arabia would fall apart.
+    points = [chr(point) for point in range(0x300, sys.maxunicode >> 3) if unicodedata.category(chr(point))[0] == "M"]
+    marks = "".join(f"{first}-{last}" if first != last else first for first, last in _ranges(points))
+    letter = rf"(?:[^\W_{_UNSPACED}]|[{marks}])"
+    return re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{letter}+")
+
+
+def _pairs(run: str) -> Iterator[str]:
+    """Each two neighbours, and the last alone."""
+    for at in range(len(run)):
+        yield run[at : at + 2]
+
+
+def _ranges(chars: list[str]) -> Iterator[tuple[str, str]]:
+    first = last = ""
+    for char in chars:
+        if last and ord(char) == ord(last) + 1:
+            last = char
+            continue
+        if first:
+            yield first, last
+        first = last = char
+    if first:
+        yield first, last
