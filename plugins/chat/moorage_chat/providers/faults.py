@@ -25,6 +25,7 @@ _TEXTS: Mapping[ErrorCode, str] = {
     ErrorCode.CONTENT_FILTER: "The provider's content filter stopped the answer.",
     ErrorCode.ERROR: "The provider of the model failed.",
     ErrorCode.INCOMPLETE: "The answer broke off before its end.",
+    ErrorCode.TOOL_LIMIT: "The model used tools again and again without an answer.",
 }
 _STATUS: Mapping[int, ErrorCode] = {
     401: ErrorCode.AUTH,

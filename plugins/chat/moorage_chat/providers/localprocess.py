@@ -30,6 +30,9 @@ _KEPT = (
 )  # fmt: skip
 """Of the server's environment; the rest may hold keys."""
 
+_NAMES = {int(one): one.name for one in signal.Signals}
+_HINT = " (built for another processor? CMAKE_ARGS=-DGGML_NATIVE=OFF pip install --no-binary … llama-cpp-python)"
+
 
 class Process:
     """One process; asked by one at a time."""
@@ -38,7 +41,7 @@ class Process:
         self._process = process
         self._began = time.monotonic()
         self._jobs = 0
-        self._ready = False
+        self._ready = self._killed = False
         self._said: deque[str] = deque(maxlen=10)
         self._listening = hub.tasks.spawn(self._listen(), "local model's errors")
 
@@ -67,7 +70,7 @@ class Process:
     def usable(self) -> bool:
         """Whether it runs, and has loaded its model or may still do so."""
         loading = self._ready or time.monotonic() - self._began < LOAD_SECONDS
-        return self._process.returncode is None and loading
+        return not self._killed and self._process.returncode is None and loading
 
     async def ask(self, job: Mapping[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """The lines of the answer. ProviderError when it ends before. Closed early, it cancels the job."""
@@ -128,7 +131,9 @@ class Process:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1):
                 await asyncio.wait({self._listening})
-        return ProviderError(ErrorCode.ERROR, f"the local model's process ended ({code}): {' '.join(self._said)}")
+        why = f"exit code {code}" if code >= 0 else _NAMES.get(-code, f"signal {-code}")
+        hint = _HINT if -code in (signal.SIGSEGV, signal.SIGILL) else ""
+        return ProviderError(ErrorCode.ERROR, f"the local model's process ended: {why}{hint}: {' '.join(self._said)}")
 
     async def _listen(self) -> None:
         """Take what it prints, so that it never waits for that; the last lines say why it ended."""
@@ -145,6 +150,7 @@ class Process:
 
     def kill(self) -> None:
         """End it now. Harmless when it has ended."""
+        self._killed = True
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGKILL)

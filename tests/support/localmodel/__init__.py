@@ -1,0 +1,1 @@
+"""A module path for the local model's process: see `llama_cpp`."""
