@@ -29,6 +29,8 @@ class QuotaExceeded(TooManyRequests):
         again = resets_at(datetime.now(UTC).date())
         wait = int((again - datetime.now(UTC)).total_seconds()) + 1
         super().__init__(f"You have used up the {allowed} {_WORDS[limit]} that you may use in a day", retry_after=wait)
+        # OpenAI's SDKs ask again after any 429 unless this says that it is of no use.
+        self.headers["X-Should-Retry"] = "false"
         self.details |= {"limit": limit, "allowed": allowed, "used": used, "resets_at": again.isoformat()}
 
 
@@ -144,9 +146,11 @@ class Limits:
         else:
             self._running.pop(user_id, None)
 
-    def unknown_roles(self) -> list[str]:
-        """Names under `limits` that are no roles, and so limit nobody."""
-        return [role for role in self._config.limits if not self.hub.access.is_role(role)]
+    def check(self) -> None:
+        """Warn of limits of roles that there are not: they limit nobody."""
+        for role in self._config.limits:
+            if not self.hub.access.is_role(role):
+                self.hub.log.warning("limits of a role that does not exist", role=role)
 
 
 def resets_at(day: date) -> datetime:

@@ -13,6 +13,7 @@ from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.hooks import Specs
 from moorage_chat.limits import Limits
+from moorage_chat.openai_api import routes as openai_api
 from moorage_chat.providers.registry import Providers
 from moorage_chat.rights import PERMISSIONS
 from moorage_chat.store.conversations import Conversations
@@ -78,11 +79,12 @@ class ChatPlugin(Plugin):
             tool_choice=ToolChoice(toolbox, self.conversations),
             providers=self.providers,
         )
-        return views.routes(self.services)
+        return [*views.routes(self.services), *openai_api.routes(self.services)]
 
     @hookimpl
     async def moorage_startup(self) -> None:
         """Begin to look after what is stored, and make the providers."""
+        self.services.limits.check()
         self.removal.start()
         self.providers.start()
 

@@ -105,7 +105,6 @@ async def test_a_user_s_own_limits_hold_instead_of_the_role_s(moorage_app, limit
     assert not await usage.forget_limits(ann.user.id)
     with pytest.raises(QuotaExceeded):
         await limits.admit(ann)
-    assert limits.unknown_roles() == ["sailor"]
 
 
 async def test_so_many_are_under_way_at_once(moorage_app, limits):
@@ -122,6 +121,11 @@ async def test_so_many_are_under_way_at_once(moorage_app, limits):
         await one.release()
     with pytest.raises(Unauthorized):
         await limits.admit(ANONYMOUS)
+
+
+async def test_limits_of_what_is_no_role_are_told_at_the_start(moorage_app, caplog):
+    assert "limits of a role that does not exist" in caplog.text
+    assert "sailor" in caplog.text
 
 
 def test_tokens_are_estimated():

@@ -51,6 +51,10 @@ class _OpenAI(Dialect):
 
     name = "openai"
 
+    def status(self, error: MoorageError) -> int:
+        """A model that is not there is a 404 here."""
+        return 404 if error.error_code in ("MODEL_NOT_FOUND", "PROVIDER_NOT_FOUND") else super().status(error)
+
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
         status = self.status(error)
         kind = "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")

@@ -28,6 +28,10 @@ MORE = frozenset(
         "seed",
         "stop",
         "verbosity",
+        # Not OpenAI's, but known to most of those that follow it.
+        "top_k",
+        "min_p",
+        "repeat_penalty",
     )
 )
 """What is taken of `Ask.more`."""
