@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from datetime import UTC, datetime
 
 import openai
@@ -53,6 +54,14 @@ async def people(moorage_app):
     yield make
     for client in made:
         await client.close()
+
+
+@pytest.fixture
+def hanging(llm, monkeypatch):
+    """Answers that hang do so until this test is over, or releases them."""
+    monkeypatch.setattr(llm, "_released", threading.Event())
+    yield llm
+    llm.release()
 
 
 def ask(client, content="hi", **more):
@@ -200,10 +209,10 @@ async def test_what_the_provider_does_wrong_is_told_as_openai_would(people, llm,
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_when_the_client_leaves_the_model_is_stopped_and_what_it_cost_is_counted(
-    people, llm, moorage_app, stream
+    people, hanging, moorage_app, stream
 ):
     ann = await people()
-    llm.script("it hangs", Hang("some words"))
+    hanging.script("it hangs", Hang("some words"))
     asking = asyncio.create_task(_read(ask(ann, "it hangs", stream=stream)))
     limits = moorage_app.plugin("chat").services.limits
     user_id = ann.user.actor.user.id
@@ -221,7 +230,6 @@ async def test_when_the_client_leaves_the_model_is_stopped_and_what_it_cost_is_c
     assert await metric(moorage_app, 'running{surface="v1"}') == [0.0]
     count = await used(moorage_app, ann)
     assert (count.messages, count.tokens_in > 0) == (1, True)
-    llm.release()
 
 
 async def _read(creating, said=None):
@@ -246,10 +254,9 @@ async def test_the_limits_are_those_of_conversations(people, llm):
     assert (await ann.user.get("/chat/usage")).json()["today"]["messages"] == 2
 
 
-async def test_a_silent_model_is_waited_for_with_comments(people, llm, monkeypatch):
-    monkeypatch.setattr(llm, "_released", type(llm._released)())
+async def test_a_silent_model_is_waited_for_with_comments(people, hanging):
     ann = await people()
-    llm.script("it is slow", Hang())
+    hanging.script("it is slow", Hang())
     body = {"model": NAME, "messages": [{"role": "user", "content": "it is slow"}], "stream": True}
     lines = []
     async with ann.user.stream("POST", "/v1/chat/completions", json=body) as answer:
@@ -257,7 +264,7 @@ async def test_a_silent_model_is_waited_for_with_comments(people, llm, monkeypat
         async for line in answer.aiter_lines():
             lines.append(line)
             if lines.count(outlet.COMMENT.decode().strip()) == 2:
-                llm.release()
+                hanging.release()
     error = json.loads(lines[-2].removeprefix("data: "))["error"]
     assert (error["code"], error["type"], error["param"]) == ("provider_incomplete", "server_error", None)
 

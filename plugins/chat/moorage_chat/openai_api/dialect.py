@@ -27,7 +27,6 @@ _CODES = {
     "QUOTA_EXCEEDED": "insufficient_quota",
     "RATE_LIMITED": "rate_limit_exceeded",
     "PROVIDER_RATE_LIMITED": "rate_limit_exceeded",
-    "UNAUTHORIZED": "invalid_api_key",
 }
 _TYPES = {
     401: "authentication_error",
@@ -58,7 +57,7 @@ class _OpenAI(Dialect):
     def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
         status = self.status(error)
         kind = "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
-        code = _CODES.get(error.error_code, error.error_code.lower())
+        code = "invalid_api_key" if status == 401 else _CODES.get(error.error_code, error.error_code.lower())
         if code == "insufficient_quota":
             kind = code
         problems = error.details.get("problems") or [{}]
