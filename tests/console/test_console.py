@@ -70,9 +70,10 @@ def test_the_page_is_served_at_each_of_its_addresses_under_a_strict_policy(clien
         ("/console/device", "same-origin"),
         ("/invite/AbC", "no-referrer"),
         ("/?invite=AbC", "no-referrer"),
+        ("/console/shared/AbC", "no-referrer"),
     ],
 )
-def test_an_address_that_holds_an_invite_is_told_nobody(client: httpx.Client, path: str, policy: str) -> None:
+def test_an_address_that_holds_a_secret_is_told_nobody(client: httpx.Client, path: str, policy: str) -> None:
     assert client.get(path).headers["referrer-policy"] == policy
 
 

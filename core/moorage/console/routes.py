@@ -91,7 +91,7 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
     )
     async def page(page: str) -> Response:
         """Give the page, which looks at the path itself."""
-        return _page(files, secret=page == "authorize")
+        return _page(files, secret=page == "authorize" or page.startswith("shared/"))
 
     @found.get(
         "/invite/{token}",

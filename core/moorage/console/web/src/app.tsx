@@ -4,6 +4,7 @@ import { lazy, Suspense } from "preact/compat";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import * as api from "./api";
 import type { Arrival } from "./arrival";
+import * as chat from "./chat/place";
 import { Home } from "./pages/home";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
@@ -23,6 +24,8 @@ const SessionsPage = lazy(() => import("./sessions/page"));
 const SessionPage = lazy(() => import("./sessions/one"));
 const WorkspacesPage = lazy(() => import("./workspaces/page"));
 const WorkspacePage = lazy(() => import("./workspaces/one"));
+const ChatPage = lazy(() => import("./chat/page"));
+const SharedPage = lazy(() => import("./chat/shared"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -66,6 +69,14 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
     return (
       <Frame state={state} refresh={refresh}>
         {wait(<InvitePage key={invite} token={invite} state={state} login={login} refresh={refresh} />)}
+      </Frame>
+    );
+  }
+  const shared = after(chat.SHARED, path);
+  if (shared !== null) {
+    return (
+      <Frame state={state} refresh={refresh}>
+        {wait(<SharedPage key={shared} token={shared} />)}
       </Frame>
     );
   }
@@ -132,13 +143,17 @@ function page(path: string, props: PageProps): JSX.Element {
     const [id = "", tab = ""] = workspace.split("/");
     return <WorkspacePage key={id} id={id} tab={tab} {...props} />;
   }
+  if (path === chat.LIST) return <ChatPage part="" {...props} />;
+  const talk = after(`${chat.LIST}/`, path);
+  if (talk !== null) return <ChatPage part={talk} {...props} />;
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
   if (path === "/" || path === "/console" || path === "/console/") {
     if (mountOf(props.state) !== null) return <Home {...props} />;
     if (sessions.mountOf(props.state) !== null) return <SessionsPage {...props} />;
-    return workspaces.mountOf(props.state) !== null ? <WorkspacesPage {...props} /> : <Home {...props} />;
+    if (workspaces.mountOf(props.state) !== null) return <WorkspacesPage {...props} />;
+    return chat.mountOf(props.state) !== null ? <ChatPage part="" {...props} /> : <Home {...props} />;
   }
   return (
     <main class="narrow">
@@ -202,6 +217,10 @@ function Navigation({ state }: { state: api.State }): JSX.Element | null {
   if (workspaces.mountOf(state) !== null && may(workspaces.MAY.view)) {
     const here = path.startsWith(workspaces.LIST) || (path === "/" && places.length === 0);
     places.push([workspaces.LIST, "Workspaces", here]);
+  }
+  if (chat.mountOf(state) !== null && may(chat.MAY.view)) {
+    const here = path.startsWith(chat.LIST) || (path === "/" && places.length === 0);
+    places.push([chat.LIST, "Chat", here]);
   }
   // A lone place is named only where one is not at it: a workspace's pages have no other way back to all.
   const [only] = places;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { Secret } from "../account/keys";
 import { Problem, useTask, words } from "../forms";
-import { Copy } from "./copy";
+import { Copy } from "../copy";
 import type { PartProps } from "./one";
 import * as workspaces from "./workspaces";
 

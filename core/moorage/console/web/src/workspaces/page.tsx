@@ -8,7 +8,7 @@ import { Problem, Said, useTask, useTitle } from "../forms";
 import { useListKeys } from "../home/keys";
 import { go, useQuery } from "../router";
 import { ago, full } from "../time";
-import { Copy } from "./copy";
+import { Copy } from "../copy";
 import { Naming } from "./new";
 import { useAsked } from "./watch";
 import * as workspaces from "./workspaces";

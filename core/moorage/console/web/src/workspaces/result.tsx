@@ -1,6 +1,6 @@
 // What a tool gave: structured, texts, pictures. That a tool failed is told apart from what went wrong on the way to it.
 import type { JSX } from "preact";
-import { Copy } from "./copy";
+import { Copy } from "../copy";
 import type { Block, Invoked } from "./workspaces";
 
 export interface Outcome {

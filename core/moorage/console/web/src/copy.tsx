@@ -1,6 +1,7 @@
 // A button that copies a text, and says whether it could.
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
+import "./copy.css";
 
 const SHOWN_FOR = 2_000;
 

@@ -1,0 +1,222 @@
+// Which model answers, how, and which tools it may use: chosen for a conversation, and the next one begins with it.
+import type { JSX } from "preact";
+import { useEffect, useState } from "preact/hooks";
+import { Dialog } from "../dialog";
+import { Problem, useTask, words } from "../forms";
+import * as chats from "./chats";
+
+const PLACE = "moorage-chat-model";
+/** What providers and tools there are is asked again after so many milliseconds. */
+const FRESH = 60_000;
+
+/** What was chosen last in this browser. */
+export function lastChoice(): chats.Wish {
+  try {
+    const found: unknown = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
+    return typeof found === "object" && found !== null ? found : {};
+  } catch {
+    return {};
+  }
+}
+
+function keepChoice(wish: chats.Wish): void {
+  try {
+    localStorage.setItem(PLACE, JSON.stringify(wish));
+  } catch {
+    // The browser keeps nothing: then it begins with the server's choice.
+  }
+}
+
+/** Asked once for all who want to know. */
+function shared<T>(ask: (mount: string) => Promise<T>): (mount: string) => Promise<T> {
+  let asked: { mount: string; at: number; answer: Promise<T> } | null = null;
+  return (mount) => {
+    if (asked === null || asked.mount !== mount || Date.now() - asked.at > FRESH) {
+      const answer = ask(mount);
+      asked = { mount, at: Date.now(), answer };
+      answer.catch(() => {
+        asked = null;
+      });
+    }
+    return asked.answer;
+  };
+}
+
+const providersOf = shared(chats.providers);
+const toolSetsOf = shared(chats.toolSets);
+
+function useShared<T>(ask: (mount: string) => Promise<T>, mount: string): { found: T | null; problem: string | null } {
+  const [found, setFound] = useState<T | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  useEffect(() => {
+    let gone = false;
+    ask(mount).then(
+      (answer) => !gone && setFound(answer),
+      (error: unknown) => !gone && setProblem(words(error)),
+    );
+    return () => {
+      gone = true;
+    };
+  }, [mount]);
+  return { found, problem };
+}
+
+interface ChoiceProps {
+  mount: string;
+  wish: chats.Wish;
+  onWish: (wish: chats.Wish) => void;
+  /** The sets of tools that may be used; null: not known yet. */
+  tools: string[] | null;
+  onTools: (tools: string[]) => Promise<void>;
+}
+
+const SEPARATOR = "\n";
+
+export function Models({ mount, wish, onWish }: ChoiceProps): JSX.Element {
+  const { found, problem } = useShared(providersOf, mount);
+  const value = wish.provider_id && wish.model ? wish.provider_id + SEPARATOR + wish.model : "";
+  const known = found?.some(({ id, models }) => id === wish.provider_id && models.some((model) => model.id === wish.model));
+  const choose = (text: string) => {
+    const [provider = null, model = null] = text === "" ? [] : text.split(SEPARATOR);
+    const chosen = { ...wish, provider_id: provider, model };
+    keepChoice(chosen);
+    onWish(chosen);
+  };
+  return (
+    <select
+      class="model"
+      aria-label="Model"
+      title={problem ?? (found?.length === 0 ? "No provider of models is set up. The operator adds one to the settings." : "Which model answers")}
+      value={value}
+      onChange={(event) => choose(event.currentTarget.value)}
+    >
+      <option value="">{found?.length === 0 ? "No model" : "Any model"}</option>
+      {value !== "" && !known && <option value={value}>{wish.model}</option>}
+      {found?.map((provider) => (
+        <optgroup key={provider.id} label={provider.name}>
+          {provider.models.length === 0 && <option disabled>{provider.ok ? "No model" : "Does not answer now"}</option>}
+          {provider.models.map((model) => (
+            <option key={model.id} value={provider.id + SEPARATOR + model.id}>
+              {model.label}
+            </option>
+          ))}
+        </optgroup>
+      ))}
+    </select>
+  );
+}
+
+/** A button that says how much is chosen, and its dialog. */
+export function Options(props: ChoiceProps): JSX.Element {
+  const [open, setOpen] = useState(false);
+  const chosen = props.tools?.length ?? 0;
+  return (
+    <>
+      <button type="button" class="quiet" aria-haspopup="dialog" onClick={() => setOpen(true)}>
+        {chosen === 0 ? "Options" : chosen === 1 ? "Options, 1 set of tools" : `Options, ${chosen} sets of tools`}
+      </button>
+      {open && (
+        <Dialog title="How the model answers" onClose={() => setOpen(false)}>
+          <Asking {...props} done={() => setOpen(false)} />
+        </Dialog>
+      )}
+    </>
+  );
+}
+
+const number = (value: FormDataEntryValue | null): number | null => (String(value).trim() === "" ? null : Number(value));
+
+function Asking({ mount, wish, onWish, tools, onTools, done }: ChoiceProps & { done: () => void }): JSX.Element {
+  const { found, problem } = useShared(toolSetsOf, mount);
+  const task = useTask();
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const form = new FormData(event.currentTarget as HTMLFormElement);
+    const chosen = { ...wish, temperature: number(form.get("temperature")), max_tokens: number(form.get("max_tokens")) };
+    const sets = form.getAll("tools").map(String);
+    void task
+      .run(async () => {
+        if (found !== null && tools !== null && sets.join() !== tools.join()) await onTools(sets);
+        keepChoice(chosen);
+        onWish(chosen);
+      })
+      .then((good) => good && done());
+  };
+  return (
+    <form onSubmit={submit}>
+      <label>
+        Temperature
+        <input name="temperature" type="number" min="0" max="2" step="0.1" defaultValue={wish.temperature ?? ""} placeholder="The model's own" />
+      </label>
+      <label>
+        Longest answer, in tokens
+        <input name="max_tokens" type="number" min="1" max="10000000" step="1" defaultValue={wish.max_tokens ?? ""} placeholder="The model's own" />
+      </label>
+      <fieldset class="tools">
+        <legend>Tools that the model may use</legend>
+        {problem !== null && <p class="problem">{problem}</p>}
+        {(found === null || tools === null) && problem === null && <p class="loading">Loading…</p>}
+        {found?.length === 0 && <p class="hint">There are none. An MCP workspace of yours would be one.</p>}
+        {tools !== null && found?.map((set) => <Tools key={set.id} mount={mount} set={set} chosen={tools.includes(set.id)} />)}
+      </fieldset>
+      <Problem text={task.problem} />
+      <div class="choice">
+        <button type="submit" disabled={task.busy}>
+          Use these
+        </button>
+      </div>
+    </form>
+  );
+}
+
+/** A set that can be chosen. Its tools are asked for when somebody wants to see them: programs are started for that. */
+function Tools({ mount, set, chosen }: { mount: string; set: chats.ToolSet; chosen: boolean }): JSX.Element {
+  const [inside, setInside] = useState<chats.Tool[] | null>(null);
+  const task = useTask();
+  const look = (open: boolean) => {
+    if (open && inside === null) void task.run(async () => setInside(await chats.tools(mount, set.id)));
+  };
+  return (
+    <div>
+      <label class="pick">
+        <input type="checkbox" name="tools" value={set.id} defaultChecked={chosen} />
+        {set.label}
+      </label>
+      <details onToggle={(event) => look(event.currentTarget.open)}>
+        <summary>
+          Its tools<span class="unseen"> ({set.label})</span>
+        </summary>
+        <Problem text={task.problem} />
+        {task.busy && <p class="hint">Asking for them…</p>}
+        <ul>
+          {inside?.map((tool) => (
+            <li key={tool.name} title={tool.description}>
+              {tool.title || tool.name}
+            </li>
+          ))}
+        </ul>
+      </details>
+    </div>
+  );
+}
+
+/** The sets of tools of a conversation, and how to choose others. */
+export function useTools(mount: string, id: number): [string[] | null, (tools: string[]) => Promise<void>] {
+  const [tools, setTools] = useState<string[] | null>(null);
+  useEffect(() => {
+    let gone = false;
+    chats.chosenTools(mount, id).then(
+      (found) => !gone && setTools(found),
+      // Not to be had: then there is nothing to choose.
+      () => undefined,
+    );
+    return () => {
+      gone = true;
+    };
+  }, [mount, id]);
+  const choose = async (chosen: string[]) => {
+    await chats.chooseTools(mount, id, chosen);
+    setTools(chosen);
+  };
+  return [tools, choose];
+}

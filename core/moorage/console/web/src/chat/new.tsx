@@ -1,0 +1,64 @@
+// A new conversation: it is made when the first thing is said in it.
+import type { JSX } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { useTitle } from "../forms";
+import { go } from "../router";
+import * as chats from "./chats";
+import { lastChoice } from "./choice";
+import { Composer } from "./composer";
+import type { ChatProps } from "./page";
+import { LIST, MAY, pageOf } from "./place";
+import { keep, Talk } from "./talk";
+
+export function Beginning(props: ChatProps): JSX.Element {
+  useTitle("Chat");
+  const { mount, state, refresh } = props;
+  const [wish, setWish] = useState<chats.Wish>(lastChoice);
+  const [tools, setTools] = useState<string[]>([]);
+  // Kept while its first message cannot be sent: not one more with each try.
+  const made = useRef<Talk | null>(null);
+  useEffect(() => () => made.current?.end(), []);
+  const may = (permission: string) => state.user.permissions.includes(permission);
+  const begin = async (content: string) => {
+    made.current ??= new Talk(mount, (await chats.create(mount)).id, refresh);
+    if (tools.length > 0) await chats.chooseTools(mount, made.current.id, tools);
+    const talk = made.current;
+    await talk.send(content, wish);
+    keep(talk);
+    made.current = null;
+    go(pageOf(talk.id), location.pathname === `${LIST}/new`);
+  };
+  return (
+    <section class="talk" aria-label="New conversation">
+      <div class="bar">
+        <a class="back" href={LIST} aria-label="Conversations">
+          ‹
+        </a>
+        <h1>New conversation</h1>
+      </div>
+      <div class="beginning">
+        {may(MAY.write) && may(MAY.generate) ? (
+          <p>
+            Say something to begin. An answer goes on when you close the page, and is here when you come back.
+          </p>
+        ) : (
+          <p class="empty">Your role may not talk to models. Ask an administrator for the right.</p>
+        )}
+      </div>
+      {may(MAY.write) && may(MAY.generate) && (
+        <Composer
+          {...props}
+          draft="new"
+          wish={wish}
+          onWish={setWish}
+          tools={tools}
+          onTools={async (chosen) => setTools(chosen)}
+          send={begin}
+          live={null}
+          stop={async () => undefined}
+          focus
+        />
+      )}
+    </section>
+  );
+}
