@@ -139,7 +139,6 @@ def test_the_list_has_the_one_that_changed_last_first_and_is_searched_by_title(p
     assert [one["id"] for part in parts for one in part] == ids
 
 
-@pytest.mark.xfail(reason="the search through messages comes")
 def test_q_finds_what_was_said_only_where_that_is_asked_for(people):
     client = people.make().client
     conversation = new(client, "Kitchen")

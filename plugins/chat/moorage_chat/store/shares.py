@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from moorage.api import Actor, Conflict, Hub
 
 from moorage_chat.models import ChatConversation
-from moorage_chat.records import Conversation, Message, Role
+from moorage_chat.records import Conversation, Message, Role, Space
 from moorage_chat.rights import SHARE
 from moorage_chat.store import tree
 from moorage_chat.store.conversations import Conversations, Ref, gone
@@ -30,27 +30,27 @@ class Shares:
     def __init__(self, hub: Hub, conversations: Conversations) -> None:
         self._hub, self._conversations = hub, conversations
 
-    async def share(self, actor: Actor, ref: Ref) -> tuple[Conversation, str]:
+    async def share(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> tuple[Conversation, str]:
         """The conversation and the token of a new link, which is told this once; an earlier one ends.
 
         Errors as of `Conversations.get`.
         """
-        found = await self._conversations.get(actor, ref, SHARE)
+        found = await self._conversations.get(actor, ref, SHARE, space=space)
         token = PREFIX + secrets.token_urlsafe(24)
         await self._set(actor, found, token)
         return await self._conversations.get(actor, ref), token
 
-    async def renew(self, actor: Actor, ref: Ref) -> Conversation:
+    async def renew(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> Conversation:
         """Let the link show the branch that is shown now. Conflict (NOT_SHARED) when there is none."""
-        found = await self._conversations.get(actor, ref, SHARE)
+        found = await self._conversations.get(actor, ref, SHARE, space=space)
         if found.shared_at is None:
             raise Conflict("The conversation has no link", code="NOT_SHARED")
         await ChatConversation.filter(id=found.id).update(share_head_id=found.head_id, shared_at=datetime.now(UTC))
         return await self._conversations.get(actor, ref)
 
-    async def unshare(self, actor: Actor, ref: Ref) -> bool:
+    async def unshare(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> bool:
         """End a conversation's link; whether there was one."""
-        found = await self._conversations.get(actor, ref, SHARE)
+        found = await self._conversations.get(actor, ref, SHARE, space=space)
         if found.shared_at is None:
             return False
         await self._set(actor, found, None)

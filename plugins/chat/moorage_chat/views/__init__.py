@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from moorage.api import Route
 
-from moorage_chat.views import conversations, messages, orbital, providers, tools, usage
+from moorage_chat.views import conversations, messages, orbital, portable, providers, search, shares, tools, usage
 from moorage_chat.views.services import Services
 
 __all__ = ["Services", "routes"]
@@ -14,7 +14,10 @@ PARTS: tuple[Callable[[Services], list[Route]], ...] = (
     conversations.routes,
     messages.routes,
     orbital.routes,
+    portable.routes,
     providers.routes,
+    search.routes,
+    shares.routes,
     tools.routes,
     usage.routes,
 )

@@ -14,7 +14,8 @@ from moorage_chat.records import Conversation, Message
 
 class ConversationShape(TypedDict):
     """A conversation. provider_id, model: of the last answer or retry. head_id: the newest message of the branch that
-    is shown. title_source: "default", "first_line", "model" or "user".
+    is shown. title_source: "default", "first_line", "model" or "user". settings: what was set for the next answers, as
+    `PATCH` takes it. shared: whether there is a link by which anybody can read it.
     """
 
     id: int
@@ -26,6 +27,8 @@ class ConversationShape(TypedDict):
     head_id: int | None
     provider_id: str | None
     model: str | None
+    settings: dict[str, Any]
+    shared: bool
 
 
 class MessageShape(TypedDict):
@@ -81,6 +84,8 @@ def conversation_shape(config: ChatConfig, found: Conversation) -> ConversationS
         "head_id": found.head_id,
         "provider_id": found.provider,
         "model": found.model,
+        "settings": dict(found.settings),
+        "shared": found.shared_at is not None,
     }
 
 

@@ -1,0 +1,240 @@
+"""What chat has beyond its contract: search, files, links, settings; over HTTP."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import pytest
+from harness import merged
+from openapi_check import Checker, checked, documents_of
+from people import CONFIG, populated
+
+SETTINGS = merged(CONFIG, {"plugins": {"chat": {"enabled": True, "required": True}}})
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    with populated(tmp_path_factory.mktemp("surfaces"), SETTINGS) as people:
+        yield people
+
+
+@pytest.fixture(scope="module")
+def checker(people):
+    return Checker(documents_of(people.server))
+
+
+@pytest.fixture
+def ada(people, checker):
+    return checked(people.make().client, people.server, checker)
+
+
+@pytest.fixture(scope="module")
+def ben(people, checker):
+    return checked(people.make().client, people.server, checker)
+
+
+def new(client, title, *said):
+    conversation = client.post("/conversations", json={"title": title}).json()
+    ids = [say(client, conversation, one) for one in said]
+    return {**conversation, "said": ids}
+
+
+def say(client, conversation, content, **more):
+    answer = client.post(f"/conversations/{conversation['id']}/messages", json={"content": content, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["message_id"]
+
+
+def path(conversation, rest=""):
+    return f"/conversations/{conversation['id']}{rest}"
+
+
+def refused(answer, status, code):
+    assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
+
+
+def found(client, q, **more):
+    answer = client.get("/chat/search", params={"q": q, **more})
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+# -- search ----------------------------------------------------------------------------------------------------------
+
+
+def test_what_was_said_is_found_by_its_words(ada, ben):
+    kitchen = new(ada, "Kitchen", "Where do the marmalade jars belong?", "Next to the honey")
+    garden = new(ada, "Garden", "Marmelade aus Äpfeln", "no fruit <b>here</b>")
+    new(ben, "Other", "marmalade of somebody else")
+    hits = found(ada, "marmalade")
+    assert [(hit["conversation_id"], hit["message_id"]) for hit in hits] == [(kitchen["id"], kitchen["said"][0])]
+    (hit,) = hits
+    start, end = hit["marks"][0]
+    assert hit["snippet"][start:end] == "marmalade"
+    assert (hit["title"], hit["role"]) == ("Kitchen", "user")
+    assert [one["message_id"] for one in found(ada, "APFELN marm")] == [garden["said"][0]]
+    assert {one["message_id"] for one in found(ada, "mar")} == {kitchen["said"][0], garden["said"][0]}
+    assert found(ada, "marmalade honey") == []
+    assert [one["message_id"] for one in found(ada, "honey", conversation_id=kitchen["id"])] == [kitchen["said"][1]]
+    assert found(ada, "honey", conversation_id=garden["id"]) == []
+    refused(ben.get(f"/chat/search?q=honey&conversation_id={kitchen['id']}"), 404, "CONVERSATION_NOT_FOUND")
+
+
+def test_a_conversation_is_found_by_its_title_before_messages(ada):
+    titled = new(ada, "Penguins", "something")
+    said = new(ada, "Birds", "penguins swim")
+    hits = found(ada, "penguin")
+    assert [(hit["conversation_id"], hit["message_id"]) for hit in hits] == [
+        (titled["id"], None),
+        (said["id"], said["said"][0]),
+    ]
+    assert [hit["message_id"] for hit in found(ada, "penguin", offset=1)] == []
+
+
+@pytest.mark.parametrize(
+    "q", ['"', "'", "*", "-", "(", "a AND", "NEAR(", "a* OR b", "%", "\\", "🦆", "col:x", "^x", "\0", "\ud83e"]
+)
+def test_no_text_is_too_odd_to_search_for(ada, q):
+    new(ada, "Odd", "a b c")
+    answer = ada.get("/chat/search", params={"q": q.encode("utf-8", "surrogatepass")})
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize(
+    "query", ["", "q=", f"q={'x' * 501}", "q=x&limit=0", "q=x&limit=1000", "q=x&conversation_id=x"]
+)
+def test_a_search_that_is_none_is_refused(ada, query):
+    refused(ada.get(f"/chat/search?{query}"), 400, "VALIDATION_ERROR")
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_conversation_is_taken_along_and_brought_in_again(ada, ben):
+    there = new(ada, "Grüße / “und” <b>", "one", "two")
+    say(ada, there, "two, better", edit_of=there["said"][1])
+    answer = ada.get(path(there, "/export"))
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="Gr__e _ _und_ _b_.json"; filename*=')
+    file = answer.json()
+    assert [one["content"] for one in file["messages"]] == ["one", "two", "two, better"]
+    brought = ben.post("/conversations/import", content=answer.content, headers={"Content-Type": "application/json"})
+    assert brought.status_code == 200, brought.text
+    (made,) = brought.json()["conversations"]
+    assert made["title"] == "Grüße / “und” <b>"
+    for query in ({}, {"branch": "active"}):
+        both = [client.get(path(one, "/messages"), params=query).json() for client, one in ((ada, there), (ben, made))]
+        assert [one["content"] for one in both[0]] == [one["content"] for one in both[1]]
+    assert ben.get(path(made, "/export")).json()["messages"] == file["messages"]
+    refused(ben.get(path(there, "/export")), 404, "CONVERSATION_NOT_FOUND")
+
+
+def test_markdown_is_the_branch_that_is_shown(ada):
+    there = new(ada, "Notes", "one", "*two*")
+    say(ada, there, "*two*, better", edit_of=there["said"][1])
+    answer = ada.get(path(there, "/export?format=markdown"))
+    assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert "attachment" in answer.headers["content-disposition"]
+    assert answer.text.startswith("# Notes\n")
+    assert "\n*two*, better\n" in answer.text
+    assert "\n*two*\n" not in answer.text
+    assert ada.get(path(there, "/export?format=md")).text == answer.text
+    refused(ada.get(path(there, "/export?format=pdf")), 400, "VALIDATION_ERROR")
+
+
+def test_all_are_taken_along_at_once(ada, ben):
+    for number in range(3):
+        new(ada, f"All {number}", "x")
+    answer = ada.get("/chat/export")
+    assert answer.headers["content-type"] == "application/jsonl"
+    lines = answer.text.splitlines()
+    assert sorted(json.loads(line)["title"] for line in lines) == ["All 0", "All 1", "All 2"]
+    for kind in ("application/jsonl", "application/x-ndjson", "application/json"):
+        brought = ben.post("/conversations/import", content=answer.content, headers={"Content-Type": kind})
+        assert brought.status_code == 200, brought.text
+        assert len(brought.json()["conversations"]) == 3
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"format": "moorage-chat", "version": 2, "messages": []}',
+        '{"format": "moorage-chat", "version": 1, "messages": [{"id": 1, "role": "king", "content": "x"}]}',
+        '{"format": "moorage-chat", "version": 1, "messages": [{"id": 1, "role": "user", "parent": 1}]}',
+        '{"format": "moorage-chat", "version": 1, "messages": [{"id": 1, "role": "user"}, {"id": 1, "role": "user"}]}',
+        '{"format": "moorage-chat", "version": 1, "messages": [], "head": 5}',
+    ],
+)
+def test_a_file_that_is_none_is_refused_as_a_whole(ada, file):
+    good = '{"format": "moorage-chat", "version": 1, "title": "good", "messages": []}\n'
+    for text in (file, good + file) if file else (file,):
+        answer = ada.post("/conversations/import", content=text, headers={"Content-Type": "application/json"})
+        assert answer.status_code == 400, answer.text
+    assert ada.get("/conversations").json() == []
+
+
+def test_a_file_is_read_only_as_json(ada):
+    form = {"Content-Type": "text/plain"}
+    refused(ada.post("/conversations/import", content="{}", headers=form), 415, "UNSUPPORTED_MEDIA_TYPE")
+
+
+# -- links ------------------------------------------------------------------------------------------------------------
+
+
+def test_who_has_the_link_reads_what_was_shared(people, checker, ada, ben):
+    there = new(ada, "Shared", "one", "two")
+    answer = ada.post(path(there, "/share"))
+    assert answer.status_code == 200, answer.text
+    link = answer.json()
+    assert link["url"] == f"{people.server.url}/console/shared/{link['token']}"
+    assert answer.headers["cache-control"] == "no-store"
+    assert ada.get(path(there)).json()["shared"] is True
+    say(ada, there, "private again")
+    where = f"/chat/shared/{link['token']}"
+    with checked(httpx.Client(base_url=people.server.url), people.server, checker) as nobody:
+        for client in (nobody, ben):
+            shown = client.get(where)
+            assert [one["content"] for one in shown.json()["messages"]] == ["one", "two"]
+            assert set(shown.json()["messages"][0]) == {"role", "content", "created_at", "status"}
+            assert set(shown.json()) == {"title", "created_at", "shared_at", "messages"}
+        assert shown.headers["cache-control"] == "no-store"
+        assert shown.headers["referrer-policy"] == "no-referrer"
+        assert shown.headers["x-robots-tag"] == "noindex"
+        assert ada.put(path(there, "/share")).status_code == 200
+        assert len(nobody.get(where).json()["messages"]) == 3
+        second = ada.post(path(there, "/share")).json()["token"]
+        refused(nobody.get(where), 404, "CONVERSATION_NOT_FOUND")
+        assert nobody.get(f"/chat/shared/{second}").status_code == 200
+        assert ada.delete(path(there, "/share")).status_code == 200
+        refused(nobody.get(f"/chat/shared/{second}"), 404, "CONVERSATION_NOT_FOUND")
+    assert ada.get(path(there)).json()["shared"] is False
+    assert ada.delete(path(there, "/share")).status_code == 200
+    refused(ada.put(path(there, "/share")), 409, "NOT_SHARED")
+    assert link["token"] not in people.server.stderr + people.server.output()
+
+
+def test_only_its_owner_shares_a_conversation(ada, ben):
+    there = new(ada, "Mine", "x")
+    for method in ("POST", "PUT", "DELETE"):
+        refused(ben.request(method, path(there, "/share")), 404, "CONVERSATION_NOT_FOUND")
+    assert ada.get(path(there)).json()["shared"] is False
+
+
+def test_a_link_ends_with_its_conversation(people, ada):
+    there = new(ada, "Short", "x")
+    token = ada.post(path(there, "/share")).json()["token"]
+    ada.delete(path(there))
+    assert people.anybody().get(f"/chat/shared/{token}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "mshare_", "mshare_" + "A" * 32, "mshare_" + "A" * 5000, "%FF", "mshare_%F0%9F%98%80"]
+)
+def test_a_token_that_is_none_shows_nothing(people, token):
+    answer = people.anybody().get(f"/chat/shared/{token}")
+    assert answer.status_code in (400, 404), answer.text
