@@ -34,7 +34,7 @@ class Deltas:
     def pieces(self, chunk: Any) -> Iterator[Piece]:
         """What a chunk adds. ProviderError when it tells of one, or is none."""
         if not isinstance(chunk, Mapping):
-            raise ProviderError(ErrorCode.ERROR, f"a chunk that is no object: {str(chunk)[: faults.DETAIL_CHARS]}")
+            raise ProviderError(ErrorCode.ERROR, f"a chunk that is no object but {type(chunk).__name__}")
         if chunk.get("error") or chunk.get("object") == "error" or chunk.get("type") == "error":
             raise faults.refused(None, chunk)
         if usage := counted(chunk.get("usage"), "prompt_tokens", "completion_tokens"):

@@ -12,7 +12,7 @@ from typing import Any
 
 from moorage_chat.providers.base import ErrorCode, ProviderError
 
-DETAIL_CHARS = 500
+DETAIL_CHARS = 300
 """How much of a provider's own words is kept for the log."""
 
 _TEXTS: Mapping[ErrorCode, str] = {
@@ -78,7 +78,7 @@ def text(code: ErrorCode) -> str:
     return _TEXTS[code]
 
 
-def refused(status: int | None, body: Any, *, retry_after: float | None = None) -> ProviderError:
+def refused(status: int | None, body: Any) -> ProviderError:
     """The error of a provider that answered with one.
 
     status: HTTP's, None for an error within an answer of status 200. body: the parsed answer, or its text.
@@ -94,7 +94,7 @@ def refused(status: int | None, body: Any, *, retry_after: float | None = None) 
         # OpenRouter and vLLM tell the status that it would have been.
         status = next((int(name) for name in names if name.isdecimal() and 400 <= int(name) < 600), None)
     detail = f"status {status}, {' '.join(names)}: {words[:DETAIL_CHARS]}"
-    return ProviderError(_code(status, names, words), detail, retry_after=retry_after)
+    return ProviderError(_code(status, names, words), detail)
 
 
 def _code(status: int | None, names: list[str], words: str) -> ErrorCode:

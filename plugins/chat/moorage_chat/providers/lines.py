@@ -62,7 +62,7 @@ def _parse(data: bytes) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise ProviderError(ErrorCode.ERROR, f"an event that is not JSON: {text[: faults.DETAIL_CHARS]!r}") from None
+        raise ProviderError(ErrorCode.ERROR, f"an event of {len(text)} bytes that is not JSON") from None
 
 
 def _lenient(data: bytes) -> Any:

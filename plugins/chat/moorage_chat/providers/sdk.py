@@ -14,6 +14,9 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, ClassVar
 
+import aiohttp
+import httpx2
+
 from moorage_chat.config import ProviderConfig
 from moorage_chat.providers import faults, lines
 from moorage_chat.providers.base import Capabilities, ErrorCode, ModelInfo, Provider, ProviderError
@@ -62,8 +65,6 @@ class SdkProvider(Provider):
             sdk = importlib.import_module(self.sdk)
         except ImportError as error:
             raise ProviderError(ErrorCode.ERROR, f"the package {self.sdk} is not installed: {error}") from None
-        import httpx2
-
         # Silence is the plugin's to bound (`Bounds`): here are only the times of connecting and of sending.
         connect = self._config.connect_timeout
         http = sdk.DefaultAioHttpClient(
@@ -96,9 +97,11 @@ class SdkProvider(Provider):
                     path, cast_to=object, body=body, options={"headers": headers}, stream=True, stream_cls=stream_class
                 )
         except self._sdk.APIStatusError as error:
-            raise Refused(error.response, error.body) from None
+            raise Refused(error.response, error.body, secret) from None
         except self._sdk.APIConnectionError as error:
             raise ProviderError(ErrorCode.UNREACHABLE, repr(error.__cause__ or error)) from None
+        except aiohttp.ClientError as error:
+            raise ProviderError(ErrorCode.ERROR, f"no HTTP: {type(error).__name__}") from None
         try:
             yield stream.response
         finally:
@@ -106,32 +109,30 @@ class SdkProvider(Provider):
 
     async def _events(self, response: Any) -> AsyncGenerator[Any, None]:
         """The answer's events, up to its end or the connection's. ProviderError INCOMPLETE when that breaks."""
-        import httpx2
-
         try:
             async with aclosing(lines.events(response.aiter_bytes())) as events:
                 async for event in events:
                     yield event
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise ProviderError(ErrorCode.INCOMPLETE, repr(error)) from None
+        except (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError) as error:
+            # Not its text: that quotes what was read, which is somebody's answer.
+            raise ProviderError(ErrorCode.INCOMPLETE, type(error).__name__) from None
 
     async def _whole(self, response: Any) -> Any:
         """The answer as JSON. ProviderError, also for one that is too long or no JSON."""
-        import httpx2
-
         data = bytearray()
         try:
             async for chunk in response.aiter_bytes():
                 data += chunk
                 if len(data) > MAX_WHOLE:
                     raise ProviderError(ErrorCode.ERROR, f"an answer of more than {MAX_WHOLE} bytes")
-        except (httpx2.HTTPError, httpx2.StreamError) as error:
-            raise ProviderError(ErrorCode.INCOMPLETE, repr(error)) from None
+        except (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError) as error:
+            # Not its text: that quotes what was read, which is somebody's answer.
+            raise ProviderError(ErrorCode.INCOMPLETE, type(error).__name__) from None
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
             kind = response.headers.get("content-type", "")
-            raise ProviderError(ErrorCode.ERROR, f"no JSON but {kind[:100]}: {bytes(data[:200])!r}") from None
+            raise ProviderError(ErrorCode.ERROR, f"{len(data)} bytes of {kind[:100]!r} that are no JSON") from None
 
     async def models(self) -> Sequence[ModelInfo]:
         """Those of the settings, else what the provider lists."""
@@ -156,32 +157,32 @@ class SdkProvider(Provider):
 class Refused(ProviderError):
     """The provider answered with an error status. body: what it said, parsed where it is JSON."""
 
-    def __init__(self, response: Any, body: Any) -> None:
+    def __init__(self, response: Any, body: Any, secret: str) -> None:
         wait = faults.seconds(response.headers.get("retry-after"))
-        error = faults.refused(response.status_code, body, retry_after=wait)
+        error = faults.refused(response.status_code, body)
         self.status, self.body = response.status_code, body
-        super().__init__(error.code, error.detail, retry_after=wait)
+        # Some quote the key that they refuse.
+        detail = error.detail.replace(secret, "…") if secret else error.detail
+        super().__init__(error.code, detail, retry_after=wait)
 
 
 async def _bound_refusal(response: Any) -> None:
     """The SDK reads a refusal to its end, however long it is."""
     if response.status_code >= 300:
-        response.stream = _short(response.stream)
+        response.stream = _Short(response.stream)
 
 
-def _short(stream: Any) -> Any:
-    import httpx2
+class _Short(httpx2.AsyncByteStream):
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
 
-    class Short(httpx2.AsyncByteStream):
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            left = MAX_ERROR
-            async for chunk in stream:
-                yield chunk[:left]
-                left -= len(chunk)
-                if left <= 0:
-                    return
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MAX_ERROR
+        async for chunk in self._stream:
+            yield chunk[:left]
+            left -= len(chunk)
+            if left <= 0:
+                return
 
-        async def aclose(self) -> None:
-            await stream.aclose()
-
-    return Short()
+    async def aclose(self) -> None:
+        await self._stream.aclose()
