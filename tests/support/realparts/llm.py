@@ -53,11 +53,12 @@ class Fail:
 class Hang:
     """Some words, then nothing more until the provider is stopped, `release` is called or the client leaves.
 
-    mute: not even the answer's head.
+    mute: not even the answer's head. then: what it goes on with when it is released, to its end.
     """
 
     text: str = ""
     mute: bool = False
+    then: str | None = None
 
 
 @dataclass(frozen=True)
@@ -351,7 +352,9 @@ def _handler(llm: Llm) -> type[BaseHTTPRequestHandler]:
                     time.sleep(step.pause)
             if isinstance(step, Hang):
                 llm.hang(self.connection)
-            if isinstance(step, Hang | Cut):
+            if isinstance(step, Hang) and step.then is not None:
+                self._event({"index": 0, "delta": {"content": step.then}, "finish_reason": None})
+            elif isinstance(step, Hang | Cut):
                 self.close_connection = True  # Without the last chunk: broken off.
                 return
             self._event({"index": 0, "delta": {}, "finish_reason": _reason(step)})

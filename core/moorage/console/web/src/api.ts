@@ -70,7 +70,9 @@ function plain(text: string): string {
 
 /** What a server's error says, whichever of its dialects spelled it. */
 function words(status: number, body: Record<string, unknown>, retryAfter: string | null): string {
-  if (status === 429) {
+  const said = body["message"];
+  // That a share is used up is told by whoever counts it; the rest is about how often one asks.
+  if (status === 429 && !(typeof said === "string" && said.startsWith("You have "))) {
     const seconds = Number(retryAfter) || 60;
     return `Too many attempts. Try again in ${seconds < 120 ? `${seconds} seconds` : `${Math.ceil(seconds / 60)} minutes`}.`;
   }

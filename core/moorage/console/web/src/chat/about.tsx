@@ -5,9 +5,10 @@ import { Copy } from "../copy";
 import { Dialog } from "../dialog";
 import { Confirm, Problem, Said, useTask } from "../forms";
 import { go } from "../router";
+import { full } from "../time";
 import * as chats from "./chats";
 import type { ChatProps } from "./page";
-import { LIST, MAY, sharedPage } from "./place";
+import { LIST, MAY } from "./place";
 import { type Talk, tell } from "./talk";
 
 type AboutProps = ChatProps & { talk: Talk; conversation: chats.Conversation; onClose: () => void };
@@ -39,7 +40,7 @@ export function About({ mount, state, refresh, talk, conversation, onClose }: Ab
           </button>
         </form>
       )}
-      {may(MAY.share) && <Share mount={mount} id={conversation.id} refresh={refresh} />}
+      {may(MAY.share) && <Share mount={mount} talk={talk} conversation={conversation} refresh={refresh} />}
       <div class="choice">
         <a class="button" href={chats.exportOf(mount, conversation.id, "markdown")} download>
           Export as Markdown
@@ -58,27 +59,30 @@ export function About({ mount, state, refresh, talk, conversation, onClose }: Ab
   );
 }
 
+type ShareProps = Pick<AboutProps, "mount" | "talk" | "conversation" | "refresh">;
+
 /** A link by which anybody can read it. It is shown when it is made, and never again: only its digest is kept. */
-function Share({ mount, id, refresh }: { mount: string; id: number; refresh: () => Promise<void> }): JSX.Element {
+function Share({ mount, talk, conversation, refresh }: ShareProps): JSX.Element {
   const [link, setLink] = useState<string | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const task = useTask(refresh);
-  const make = () =>
+  const { id, shared_at: since = null } = conversation;
+  const act = (work: () => Promise<string | null>, text: string | null) =>
     void task.run(async () => {
-      const { token } = await chats.share(mount, id);
-      setLink(location.origin + sharedPage(mount, token));
-      setSaid(null);
+      setLink(await work());
+      setSaid(text);
+      await talk.look(true);
     });
-  const end = () =>
-    void task.run(async () => {
-      await chats.unshare(mount, id);
-      setLink(null);
-      setSaid("No link leads here any more.");
-    });
+  const make = () => act(async () => (await chats.share(mount, id)).url, null);
+  const renew = () => act(async () => (await chats.renew(mount, id), link), "The link shows what there is now.");
+  const end = () => act(async () => (await chats.unshare(mount, id), null), "The link leads nowhere any more.");
   return (
     <div class="share">
       <h3>Share it</h3>
-      <p class="hint">Whoever has the link can read the branch that is shown, without signing in, until you take it back.</p>
+      <p class="hint">
+        Whoever has the link can read, without signing in, what you see here now. What is said later stays yours.
+        {since !== null && ` A link shows this as it was on ${full(chats.utc(since))}.`}
+      </p>
       {link !== null && (
         <div class="secret">
           <input readOnly value={link} aria-label="Link" onFocus={(event) => event.currentTarget.select()} />
@@ -91,11 +95,18 @@ function Share({ mount, id, refresh }: { mount: string; id: number; refresh: () 
       <Said>{said}</Said>
       <div class="choice">
         <button type="button" class="quiet" disabled={task.busy} onClick={make}>
-          {link === null ? "Make a link" : "Make another link"}
+          {since === null ? "Make a link" : "Make another link"}
         </button>
-        <button type="button" class="quiet" disabled={task.busy} onClick={end}>
-          Take all links back
-        </button>
+        {since !== null && (
+          <>
+            <button type="button" class="quiet" disabled={task.busy} onClick={renew}>
+              Show what is here now
+            </button>
+            <button type="button" class="quiet" disabled={task.busy} onClick={end}>
+              Take the link back
+            </button>
+          </>
+        )}
       </div>
     </div>
   );

@@ -11,6 +11,8 @@ export interface Conversation {
   /** Of the last answer. */
   provider_id: string | null;
   model: string | null;
+  /** Since when a link leads to it, which shows it as it was then. */
+  shared_at?: string | null;
 }
 
 /** How the next answer is to be made; what is not said is the server's to choose. */
@@ -69,15 +71,14 @@ export interface ToolUse {
   is_error: boolean;
 }
 
+/** An answer, while it is made and after. */
 export interface Generation {
-  id: string;
+  generation_id: string;
   status: string;
-  /** The answer's own message, and the one that it answers. */
-  message_id: number | null;
-  parent_id: number | null;
-  provider_id: string;
-  model: string;
-  error: { code: string; message: string } | null;
+  /** The answer's own message; without one nothing came of it. */
+  message_id?: number;
+  started_at: string;
+  error?: { code: string; message: string };
 }
 
 export interface Model {
@@ -105,13 +106,14 @@ export interface Tool {
   description: string;
 }
 
-/** A conversation in which something was found, with the place where. */
+/** What a search has found: a message, or a conversation by its title. */
 export interface Found {
   conversation_id: number;
-  message_id: number | null;
   title: string;
+  message_id: number | null;
   snippet: string;
-  updated_at: string;
+  /** Where in the snippet the words are: from and to, in whole characters. */
+  marks: [number, number][];
 }
 
 /** So many conversations are asked for at once. */
@@ -143,7 +145,10 @@ export const remove = (mount: string, id: number): Promise<unknown> => api.remov
 
 /** All of them, in the order of writing; those that are being made are not among them. */
 export const messages = (mount: string, id: number, afterSeq = 0): Promise<Message[]> =>
-  api.get(`${one(mount, id)}/messages${afterSeq > 0 ? `?after_seq=${afterSeq}` : ""}`);
+  api.get(`${one(mount, id)}/messages?${new URLSearchParams({ after_seq: String(afterSeq) })}`);
+
+/** Those of the branch that is shown. */
+export const branch = (mount: string, id: number): Promise<Message[]> => api.get(`${one(mount, id)}/messages?branch=active`);
 
 /** Write something; it is an edit where it takes another's place. */
 export const append = (mount: string, id: number, content: string, key: string, editOf?: number): Promise<{ message_id: number }> =>
@@ -201,19 +206,28 @@ export const chooseTools = (mount: string, id: number, sets: string[]): Promise<
 
 export const search = (mount: string, q: string): Promise<Found[]> => api.get(`${mount}/chat/search?${new URLSearchParams({ q, limit: "30" })}`);
 
-/** Make a link by which anybody can read it. */
-export const share = (mount: string, id: number): Promise<{ token: string }> => api.post(`${one(mount, id)}/share`);
+/** Make a link by which anybody can read what there is now. It is told this once; an earlier one ends. */
+export const share = (mount: string, id: number): Promise<{ url: string; shared_at: string }> => api.post(`${one(mount, id)}/share`);
+/** Let the link show what there is now. */
+export const renew = (mount: string, id: number): Promise<unknown> => api.put(`${one(mount, id)}/share`);
 export const unshare = (mount: string, id: number): Promise<unknown> => api.remove(`${one(mount, id)}/share`);
 
 export interface Shared {
   title: string;
-  created_at: string;
+  shared_at: string | null;
   messages: Message[];
 }
 
-export const shared = (mount: string, token: string): Promise<Shared> => api.get(`${mount}/chat/shared/${encodeURIComponent(token)}`);
+/** What a link shows. Its messages have no numbers: they get some. */
+export async function shared(mount: string, token: string): Promise<Shared> {
+  const found = await api.get<Shared>(`${mount}/chat/shared/${encodeURIComponent(token)}`);
+  return { ...found, messages: found.messages.map((message, index) => ({ ...message, id: index + 1, seq: index + 1, parent_id: index || null })) };
+}
 
 export const exportOf = (mount: string, id: number, format: string): string => `${one(mount, id)}/export?format=${format}`;
+
+/** All conversations, one a line. */
+export const exportAll = (mount: string): string => `${mount}/chat/export`;
 
 export async function bringIn(mount: string, file: Blob): Promise<{ conversations: Conversation[] }> {
   const sent = { headers: { "Content-Type": "application/json" }, body: file, wait: 120_000 };

@@ -80,7 +80,7 @@ export function Composer(props: ComposerProps): JSX.Element {
         value={text}
         placeholder="Message"
         aria-label="Message"
-        disabled={task.busy && live === null}
+        readOnly={task.busy && live === null}
         onInput={(event) => type(event.currentTarget.value)}
         onKeyDown={pressed}
       />

@@ -1,5 +1,5 @@
 // All of one's conversations, newest first, and the search in what was said in them.
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
 import { Trouble } from "../app";
@@ -78,6 +78,11 @@ export function List(props: ChatProps & { open: number | null }): JSX.Element {
         {may(MAY.usage) && (
           <a href={USAGE} aria-current={path === USAGE ? "page" : undefined}>
             Usage
+          </a>
+        )}
+        {found !== null && found.list.length > 0 && (
+          <a href={chats.exportAll(mount)} download>
+            Export all
           </a>
         )}
         {may(MAY.write) && <BringIn {...props} />}
@@ -169,12 +174,30 @@ function Results({ mount, q }: { mount: string; q: string }): JSX.Element {
           <li key={`${one.conversation_id} ${one.message_id}`}>
             <a class="card" href={one.message_id === null ? pageOf(one.conversation_id) : `${pageOf(one.conversation_id)}?at=${one.message_id}`}>
               <strong>{one.title}</strong>
-              {one.snippet !== "" && <span>{one.snippet}</span>}
+              {one.snippet !== "" && <Marked {...one} />}
             </a>
           </li>
         ))}
       </ul>
     </>
+  );
+}
+
+/** The words that were searched for stand out. */
+function Marked({ snippet, marks }: chats.Found): JSX.Element {
+  const letters = Array.from(snippet);
+  const part = (from: number, to?: number) => letters.slice(from, to).join("");
+  const ends = [0, ...marks.map(([, end]) => end)];
+  return (
+    <span>
+      {marks.map(([start, end], index) => (
+        <Fragment key={start}>
+          {part(ends[index] ?? 0, start)}
+          <mark>{part(start, end)}</mark>
+        </Fragment>
+      ))}
+      {part(ends.at(-1) ?? 0)}
+    </span>
   );
 }
 

@@ -17,10 +17,7 @@ export const SHARED = "/console/shared/";
 export const mountOf = (state: api.State): string | null => api.mountOf(state, "chat");
 export const pageOf = (id: number): string => `${LIST}/${id}`;
 
-/** A shared conversation's page: for strangers too, who are told of no plugin, so that it names where chat is. */
-export const sharedPage = (mount: string, token: string): string => `${SHARED}${token}${mount === "" ? "" : `?${new URLSearchParams({ under: mount })}`}`;
-
-/** The prefix that a shared page's address names; null for one that cannot be. */
+/** Where chat is, as a shared page's address says: strangers are told of no plugin. Null where that cannot be. */
 export function underOf(query: URLSearchParams): string | null {
   const under = query.get("under") ?? "";
   return /^(?:\/[A-Za-z0-9._~-]+)*$/.test(under) ? under : null;

@@ -43,11 +43,11 @@ export default function SharedPage({ token }: { token: string }): JSX.Element {
     <main class="shared">
       <h1>{found.title}</h1>
       <p class="hint">
-        Shared to be read. Begun <time>{full(chats.utc(found.created_at))}</time>
+        Shared to be read{found.shared_at !== null && <>, as it was on {full(chats.utc(found.shared_at))}</>}
       </p>
       <div class="inner">
-        {found.messages.map((message, index) => (
-          <Message key={message.id ?? index} message={message} versions={[message]} deeds={NOTHING} last={false} editing={false} setEditing={nobody} />
+        {found.messages.map((message) => (
+          <Message key={message.id} message={message} versions={[message]} deeds={NOTHING} last={false} editing={false} setEditing={nobody} />
         ))}
       </div>
     </main>

@@ -143,7 +143,7 @@ export class Talk {
     try {
       const response = await chats.stream(this.mount, this.id, wish, chats.newKey(), this.gone.signal);
       live.id = response.headers.get("X-Generation-Id") ?? "";
-      void this.hear(live, response);
+      void this.listen(live, response);
     } catch (error) {
       this.live = null;
       // Somebody else was quicker, or it began and the connection broke: that answer is shown.
@@ -204,6 +204,8 @@ export class Talk {
       if (anew || changed) await this.fetch(anew || before === null ? 0 : (this.all.at(-1)?.seq ?? 0));
       this.conversation = conversation;
       this.problem = null;
+      // Models think of titles when the answer is told already.
+      if (before !== null && before.title !== conversation.title) window.dispatchEvent(new CustomEvent(NEWS, { detail: this.id }));
       const head = conversation.head_id;
       if (this.live === null && this.sending === null && head !== null && !this.tree.byId.has(head)) await this.join();
       else if (before === null) await this.why();
@@ -224,17 +226,23 @@ export class Talk {
       this.conversation = conversation;
       return;
     }
+    // The answer's own message is in no list, but what comes before it on its branch is what it answers.
+    const before = generation.message_id ?? Infinity;
+    const answered = (await chats.branch(this.mount, this.id)).filter(({ id }) => id < before).at(-1);
     if (this.live !== null) return;
-    const live = new Live(generation.id, generation.parent_id);
+    const live = new Live(generation.generation_id, answered?.id ?? null);
     this.live = live;
-    void this.hear(live, null);
+    void this.listen(live, null);
   }
 
   /** What went wrong with the last answer, where the newest message has none. */
   private async why(): Promise<void> {
-    if (this.live !== null || this.shown.at(-1)?.role !== "user") return;
+    const newest = this.shown.at(-1);
+    if (this.live !== null || newest?.role !== "user") return;
     const [last] = await chats.generations(this.mount, this.id);
-    if (last?.error) this.fault = { code: last.error.code, text: last.error.message };
+    if (last?.error && last.message_id === undefined && last.started_at > newest.created_at) {
+      this.fault = { code: last.error.code, text: last.error.message };
+    }
   }
 
   /** Read what was stored since. */
@@ -246,19 +254,22 @@ export class Talk {
 
   private async fetch(after: number): Promise<void> {
     const found = await chats.messages(this.mount, this.id, after);
+    // Put together, not replaced: of two questions, the earlier one's answer may come last.
     const newer = new Set(found.map(({ id }) => id));
-    this.all = after === 0 ? found : [...this.all.filter(({ id }) => !newer.has(id)), ...found].sort((a, b) => a.seq - b.seq);
+    this.all = [...this.all.filter(({ id }) => !newer.has(id)), ...found].sort((a, b) => a.seq - b.seq);
     this.tree = grow(this.all);
   }
 
   /** Read an answer's events to the last one, over as many connections as it takes. */
-  private async hear(live: Live, response: Response | null): Promise<void> {
+  private async listen(live: Live, response: Response | null): Promise<void> {
     let pause = FIRST_PAUSE;
     let stream = response;
     while (live.outcome === null && !this.gone.signal.aborted) {
       try {
         stream ??= await chats.follow(this.mount, live.id, live.seen, this.gone.signal);
         live.away = false;
+        // All is told already.
+        if (stream.status === 204) break;
         for await (const event of events(stream)) {
           live.take(event);
           pause = FIRST_PAUSE;
@@ -274,19 +285,29 @@ export class Talk {
       await waited(pause, this.gone.signal);
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     }
-    if (this.gone.signal.aborted) return;
+    await this.settle(live);
+  }
+
+  /** Read what is stored of an answer that is over; until that goes well, what has come is shown. */
+  private async settle(live: Live): Promise<void> {
     const answered = live.answers === null ? undefined : this.tree.byId.get(live.answers);
-    try {
-      await this.fetch(answered?.seq ?? 0);
-      this.conversation = await chats.read(this.mount, this.id);
-    } catch {
-      // What has come is shown until the server can be asked again.
-      this.conversation = null;
+    for (let pause = FIRST_PAUSE; !this.gone.signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+      try {
+        await this.fetch(answered?.seq ?? 0);
+        this.conversation = await chats.read(this.mount, this.id);
+        break;
+      } catch (error) {
+        if (error instanceof ApiError && error.status >= 400 && error.status < 500 && error.status !== 429) {
+          void this.look(true);
+          break;
+        }
+        await waited(pause, this.gone.signal);
+      }
     }
+    if (this.gone.signal.aborted) return;
     if (this.live === live) this.live = null;
     this.fault = live.fault;
     this.draw();
-    if (this.conversation === null) void this.look(true);
     tell(this.id);
   }
 
