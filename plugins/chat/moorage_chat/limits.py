@@ -68,6 +68,14 @@ class Admission:
             self._over = False
             raise
 
+    def undone(self) -> None:
+        """The transaction in which it was settled or released was undone: it can be, once more."""
+        self._over = False
+
+    def drop(self) -> None:
+        """It was settled elsewhere: only the place is given back."""
+        self._end()
+
     def _end(self) -> bool:
         """Give the place back. Whether it had ended before."""
         over, self._over = self._over, True

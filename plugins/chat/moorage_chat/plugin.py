@@ -9,6 +9,7 @@ from moorage.api import CHAT, Hub, Manifest, Plugin, Route, hookimpl
 from moorage_chat import views
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
+from moorage_chat.engine.service import Engine
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.hooks import Specs
@@ -47,6 +48,7 @@ class ChatPlugin(Plugin):
     conversations: Conversations
     messages: Messages
     providers: Providers
+    engine: Engine
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -64,6 +66,17 @@ class ChatPlugin(Plugin):
         self.providers = Providers(hub, hub.config)
         limits = Limits(hub, hub.config)
         toolbox = Toolbox(hub)
+        tool_choice = ToolChoice(toolbox, self.conversations)
+        self.engine = Engine(
+            hub,
+            hub.config,
+            conversations=self.conversations,
+            messages=self.messages,
+            providers=self.providers,
+            limits=limits,
+            toolbox=toolbox,
+            tool_choice=tool_choice,
+        )
         self.services = Services(
             hub,
             hub.config,
@@ -76,19 +89,27 @@ class ChatPlugin(Plugin):
             limits=limits,
             accounting=Accounting(hub, limits),
             toolbox=toolbox,
-            tool_choice=ToolChoice(toolbox, self.conversations),
+            tool_choice=tool_choice,
             providers=self.providers,
+            engine=self.engine,
         )
         return [*views.routes(self.services), *openai_api.routes(self.services)]
 
     @hookimpl
     async def moorage_startup(self) -> None:
-        """Begin to look after what is stored, and make the providers."""
+        """Make the providers, and begin to look after answers and what is stored."""
         self.services.limits.check()
-        self.removal.start()
         self.providers.start()
+        await self.engine.start_up()
+        self.removal.start()
+
+    @hookimpl
+    async def moorage_drain(self) -> None:
+        """Store what is being answered as far as it is, and tell who follows it."""
+        await self.engine.drain()
 
     @hookimpl
     async def moorage_shutdown(self) -> None:
         """Let go of the providers."""
+        self.engine.close()
         await self.providers.close()

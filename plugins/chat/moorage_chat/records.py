@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Space(enum.StrEnum):
@@ -123,3 +123,11 @@ class Generation:
     error_code: str | None = None
     error_message: str | None = None
     usage: Mapping[str, Any] | None = None
+
+
+class Event(NamedTuple):
+    """An event of a generation. seq: its number, from 1; 0 for one that is in no log. data: without `generation_id`."""
+
+    seq: int
+    type: str
+    data: Mapping[str, Any]

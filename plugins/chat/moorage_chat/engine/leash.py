@@ -34,6 +34,14 @@ async def leashed(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], seconds: 
     return value  # type: ignore[return-value]
 
 
+async def through(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], what: str) -> T:
+    """What `work` returns or raises. It goes on to its end, also when who waits for it is cancelled."""
+    value, error = await asyncio.shield(tasks.spawn(_caught(work), what))
+    if error is not None:
+        raise error
+    return value  # type: ignore[return-value]
+
+
 async def _caught(work: Coroutine[Any, Any, T]) -> tuple[T | None, Exception | None]:
     """Its failure as a value: it is for who waits, and no failure of a background task."""
     try:

@@ -136,6 +136,10 @@ class Conversations:
         )
         return bool(changed)
 
+    async def prefer(self, conversation_id: int, provider: str, model: str) -> None:
+        """Let this model answer next, unless another one is wished then."""
+        await _live().filter(id=conversation_id).update(provider=provider, model=model)
+
     async def delete(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> None:
         """Delete one with all that belongs to it. Who asked to be told is told before its messages go."""
         found = await self.get(actor, ref, WRITE, space=space)

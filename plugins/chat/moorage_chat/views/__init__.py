@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from moorage.api import Route
 
-from moorage_chat.views import conversations, messages, orbital, portable, providers, search, shares, tools, usage
+from moorage_chat.views import (
+    conversations,
+    messages,
+    orbital,
+    portable,
+    providers,
+    search,
+    shares,
+    stream,
+    tools,
+    usage,
+)
 from moorage_chat.views.services import Services
 
 __all__ = ["Services", "routes"]
@@ -18,6 +29,7 @@ PARTS: tuple[Callable[[Services], list[Route]], ...] = (
     providers.routes,
     search.routes,
     shares.routes,
+    stream.routes,
     tools.routes,
     usage.routes,
 )

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 from quart import request
 
 from moorage_chat.config import ChatConfig
+from moorage_chat.engine.live import Wish
 
 T = TypeVar("T", bound=BaseModel)
 MAX_ID = 2**31 - 1
@@ -63,6 +64,11 @@ class WishBody(BaseModel):
         # Pages send what nobody has chosen as "".
         return {key: None if value == "" and key in ("provider_id", "model") else value for key, value in found.items()}
 
+    def wish(self) -> Wish:
+        """As the engine takes it."""
+        sets = None if self.tool_sets is None else tuple(self.tool_sets)
+        return Wish(self.provider_id, self.model, self.temperature, self.top_p, self.max_tokens, sets)
+
 
 class StreamBody(WishBody):
     """POST /conversations/{conversation_id}/stream."""
@@ -72,6 +78,18 @@ class RetryBody(WishBody):
     """POST /chat/retry."""
 
     conversation_id: Id
+
+
+class FollowQuery(BaseModel):
+    """GET /chat/generations/{generation_id}/stream."""
+
+    after: int = Field(0, ge=0, le=MAX_ID, description="Only events with a greater `id`, as `Last-Event-ID` says too.")
+
+
+class GenerationsQuery(BaseModel):
+    """GET /conversations/{conversation_id}/generations."""
+
+    active: bool = Field(False, description="Only what is being made.")
 
 
 class PageQuery(BaseModel):
@@ -152,11 +170,16 @@ def message_bytes(config: ChatConfig) -> int:
     return 3 * config.max_message_bytes + MAX_BODY
 
 
-async def exchange_body(exchange: Exchange, model: type[T]) -> T:
+async def exchange_bytes(exchange: Exchange) -> bytes:
     """The same for a handler of exchanges; ClientLeft as well."""
     kind = exchange.headers.get("content-type", "").partition(";")[0].strip().lower()
     checked_type(kind, csrf="x-csrf-token" in exchange.headers)
-    return validate(model, parse_json(await exchange.body()))
+    return await exchange.body()
+
+
+async def exchange_body(exchange: Exchange, model: type[T]) -> T:
+    """The body of an exchange, read. BadRequest and ValidationFailed as well."""
+    return validate(model, parse_json(await exchange_bytes(exchange)))
 
 
 def checked_type(kind: str, *, csrf: bool) -> None:

@@ -8,6 +8,7 @@ from moorage.api import Hub
 
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
+from moorage_chat.engine.service import Engine
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.limits import Limits
@@ -37,3 +38,4 @@ class Services:
     toolbox: Toolbox
     tool_choice: ToolChoice
     providers: Providers
+    engine: Engine

@@ -9,7 +9,7 @@ from moorage.api import CHAT
 from typing_extensions import TypedDict
 
 from moorage_chat.config import ChatConfig
-from moorage_chat.records import Conversation, Message
+from moorage_chat.records import Conversation, Generation, Message
 
 
 class ConversationShape(TypedDict):
@@ -52,6 +52,32 @@ class MessageShape(TypedDict):
     model: NotRequired[str]
     generation_id: NotRequired[str]
     parts: NotRequired[dict[str, Any]]
+
+
+class FaultShape(TypedDict):
+    """Why an answer is not whole."""
+
+    code: str
+    message: str
+
+
+class GenerationShape(TypedDict):
+    """An answer, while it is made and after. message_id: left out where it left no message.
+
+    status: "queued", "running"; and when it is over "ok", "canceled", "error" or "interrupted". token_usage: as of
+    messages.
+    """
+
+    generation_id: str
+    conversation_id: int
+    message_id: NotRequired[int]
+    provider_id: str
+    model: str
+    status: str
+    started_at: str
+    ended_at: NotRequired[str]
+    error: NotRequired[FaultShape]
+    token_usage: NotRequired[dict[str, Any]]
 
 
 class Said(TypedDict):
@@ -112,4 +138,25 @@ def message_shape(config: ChatConfig, found: Message) -> MessageShape:
         shown["generation_id"] = found.generation_id
     if found.parts:
         shown["parts"] = dict(found.parts)
+    return shown
+
+
+def generation_shape(config: ChatConfig, found: Generation) -> GenerationShape:
+    """A generation."""
+    shown: GenerationShape = {
+        "generation_id": found.id,
+        "conversation_id": found.conversation_id,
+        "provider_id": found.provider,
+        "model": found.model,
+        "status": found.status.value,
+        "started_at": stamp(config, found.started_at),
+    }
+    if found.message_id is not None:
+        shown["message_id"] = found.message_id
+    if found.ended_at is not None:
+        shown["ended_at"] = stamp(config, found.ended_at)
+    if found.error_code is not None:
+        shown["error"] = {"code": found.error_code, "message": found.error_message or ""}
+    if found.usage is not None:
+        shown["token_usage"] = dict(found.usage)
     return shown

@@ -1,0 +1,125 @@
+"""The end of a generation: message, tokens and the last events in one transaction, and only then told."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from time import monotonic
+
+from moorage.api import Hub, MoorageError
+from tortoise.exceptions import IntegrityError
+
+from moorage_chat.engine.following import ending
+from moorage_chat.engine.journal import Journal
+from moorage_chat.engine.live import Live
+from moorage_chat.providers.base import ErrorCode
+from moorage_chat.records import Event, GenerationStatus, MessageStatus
+from moorage_chat.store import generations
+from moorage_chat.store.messages import Messages
+
+TELL_SECONDS = 30.0
+"""Seconds after which followers are told of an end that cannot be stored; it is still tried."""
+NOT_STORED = "The answer could not be written down yet."
+RETRIES = (0.1, 0.3, 1.0, 3.0)
+"""Seconds between two tries; the last again and again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why an answer is not whole, as clients are told. free: nothing was used if nothing had been said."""
+
+    code: str
+    message: str
+    free: bool = False
+
+
+class Closing:
+    """Ends generations of this server."""
+
+    def __init__(self, hub: Hub, messages: Messages, journal: Journal) -> None:
+        self._hub, self._messages, self._journal = hub, messages, journal
+
+    async def close(self, live: Live, status: GenerationStatus, kept: MessageStatus, fault: Fault | None) -> None:
+        """Store how it ended, then tell it. A database that is away is tried again until it is back."""
+        live.generation = replace(
+            live.generation,
+            status=status,
+            error_code=None if fault is None else str(fault.code),
+            error_message=None if fault is None else fault.message,
+            usage=live.answer.usage(),
+            ended_at=datetime.now(UTC),
+        )
+        await self._journal.seal(live.id)
+        try:
+            await self._store(live, kept)
+        finally:
+            self._journal.forget(live.id)
+
+    async def _store(self, live: Live, kept: MessageStatus) -> None:
+        began, tried = monotonic(), 0
+        while True:
+            try:
+                async with self._hub.db.transaction():
+                    tail = await self._write(live, kept)
+                break
+            except IntegrityError:
+                # Of an earlier try of the journal's it was not known whether it had been committed: it had.
+                reason = "its events are there already"
+                live.admission.undone()
+                live.log.wrote((await generations.last_written([live.id]))[live.id])
+            except Exception as error:
+                reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
+                live.admission.undone()
+            self._hub.log.error("the end of an answer cannot be written down now", generation=live.id, reason=reason)
+            if monotonic() - began > TELL_SECONDS and not live.log.ended:
+                unstored = replace(
+                    live.generation,
+                    message_id=None,
+                    status=GenerationStatus.ERROR,
+                    error_code=ErrorCode.ERROR.value,
+                    error_message=NOT_STORED,
+                )
+                _tell(live, ending(unstored, live.log.last))
+            await asyncio.sleep(RETRIES[min(tried, len(RETRIES) - 1)])
+            tried += 1
+        _tell(live, tail)
+        live.log.wrote(live.log.last)
+
+    async def _write(self, live: Live, kept: MessageStatus) -> list[Event]:
+        """All of it, in the caller's transaction. What is still to be told."""
+        generation, admission = live.generation, live.admission
+        there = await generations.end(generation)
+        if not there and (stored := await generations.find(generation.id)) is not None:
+            # Committed by an earlier try that seemed to fail, or ended by another server: counted, too.
+            admission.drop()
+            return [] if live.log.ended else ending(stored, live.log.last)
+        usage = generation.usage
+        if usage is None:
+            await admission.release()
+        else:
+            tokens = usage["prompt_tokens"], usage["completion_tokens"]
+            await admission.settle(generation.provider, generation.model, *tokens)
+        message = None
+        if generation.message_id is not None:
+            message = await self._messages.finish(
+                generation.message_id,
+                live.answer.content.text(),
+                kept,
+                usage=usage,
+                parts=live.parts(),
+                provider=generation.provider,
+                model=generation.model,
+            )
+        if message is None:  # Nothing had been said, or the conversation is gone.
+            generation = replace(generation, message_id=None)
+            await generations.unlink(generation.id)
+        tail = [] if live.log.ended else ending(generation, live.log.last)
+        if there:
+            await generations.write(generations.rows(live.id, [*live.log.unwritten(), *tail]))
+        return tail
+
+
+def _tell(live: Live, events: list[Event]) -> None:
+    for event in events:
+        live.log.add(event.type, event.data)

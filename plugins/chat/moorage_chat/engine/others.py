@@ -1,0 +1,73 @@
+"""What servers of one installation tell each other of generations: stop it, somebody watches it.
+
+A generation lives on one server; its events are in the database for the others to read. While a reload replaces the
+plugin, its two selves in one process are to each other as two servers are.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import Any
+from uuid import uuid4
+
+from moorage.api import Hub
+
+from moorage_chat.engine.live import AWAY_AFTER, Stop
+from moorage_chat.engine.running import Running
+
+STOP = "chat.stop"
+"""{"id": the generation's, "watched": whether also one that somebody watches}."""
+WATCH = "chat.watch"
+"""{"id": the generation's, "who": the watcher, "left": bool}; while it lasts, more than once in AWAY_AFTER seconds."""
+
+
+class Others:
+    """Tells the other servers, and hears them."""
+
+    def __init__(self, hub: Hub, running: Running) -> None:
+        self._hub, self._running = hub, running
+
+    def start(self) -> None:
+        """In the plugin's start."""
+        self._hub.bus.share(STOP, WATCH)
+        self._hub.bus.subscribe(STOP, self._stop)
+        self._hub.bus.subscribe(WATCH, self._watch)
+
+    def stop(self, id: str, *, watched: bool) -> None:
+        """Let the server that has it stop it. watched: even if somebody watches."""
+        self._hub.bus.publish(STOP, {"id": id, "watched": watched})
+
+    def watcher(self, id: str) -> Watcher:
+        """Somebody here follows a generation of another server."""
+        return Watcher(self._hub, id)
+
+    def _stop(self, data: dict[str, Any]) -> None:
+        live = self._running.find(data["id"])
+        if live is not None and (data["watched"] or not live.watched):
+            live.stop(Stop.CANCELED)
+
+    def _watch(self, data: dict[str, Any]) -> None:
+        live = self._running.find(data["id"])
+        if live is not None:
+            live.watch_from(data["who"], left=data["left"])
+
+
+class Watcher:
+    """Somebody who follows what another server makes."""
+
+    def __init__(self, hub: Hub, id: str) -> None:
+        self._hub, self._id, self._who = hub, id, uuid4().hex
+        self._next = 0.0
+
+    def here(self) -> None:
+        """Still there: told from time to time."""
+        if monotonic() >= self._next:
+            self._next = monotonic() + AWAY_AFTER / 3
+            self._tell(left=False)
+
+    def left(self) -> None:
+        """Gone."""
+        self._tell(left=True)
+
+    def _tell(self, *, left: bool) -> None:
+        self._hub.bus.publish(WATCH, {"id": self._id, "who": self._who, "left": left})

@@ -1,0 +1,1 @@
+"""How events of a generation are spelled for a client."""
