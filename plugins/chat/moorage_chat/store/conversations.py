@@ -165,7 +165,7 @@ class Conversations:
         found = await self.get(actor, ref, WRITE, space=space)
         async with self._hub.db.transaction():
             await locked(found.id)
-            head = await tree.newest_below(found.id, await tree.find(found.id, message_id))
+            head = await tree.newest_below(found.id, await tree.find(self._hub, found.id, message_id))
             await ChatConversation.filter(id=found.id).update(head_id=head)
         return replace(found, head_id=head)
 
@@ -176,8 +176,8 @@ class Conversations:
         """
         found = await self.get(actor, ref, VIEW, space=space)
         self._own(actor, WRITE)
-        message = await tree.find(found.id, message_id)
-        copied = await tree.path(found.id, message.id)
+        message = await tree.find(self._hub, found.id, message_id)
+        copied = await tree.path(self._hub, found.id, message.id)
         row = self._row(actor, found.space, found.mode)
         _entitle(row, found.title, found.title_source)
         row.settings, row.provider, row.model = dict(found.settings), found.provider, found.model

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from moorage.api import Hub
 
 from moorage_chat.store import sql
-from moorage_chat.store.words import words
+from moorage_chat.store.words import Term, words
 
 LONG = 20_000
-"""Characters of a text that is cut into words beside the event loop."""
+"""Characters of texts that are cut into words beside the event loop."""
 _USER, _CONVERSATION = "\ue000", "\ue001"
 """Of Unicode's private use: part of no word."""
 
@@ -28,17 +28,19 @@ async def put(hub: Hub, message_id: int, user_id: int, conversation_id: int, tex
 async def put_many(hub: Hub, user_id: int, conversation_id: int, texts: Sequence[tuple[int, str]]) -> None:
     """Take messages of a conversation in: (message's number, text)."""
     marks = [f"{_USER}{user_id}", f"{_CONVERSATION}{conversation_id}"]
-    rows = []
-    for message_id, text in texts:
-        cut = words(text) if len(text) < LONG else await asyncio.to_thread(words, text)
-        if cut:
-            rows.append((message_id, [*marks, *cut]))
+    much = sum(len(text) for _, text in texts) > LONG
+    cut = await asyncio.to_thread(_cut, texts) if much else _cut(texts)
+    rows = [(message_id, [*marks, *found]) for message_id, found in cut]
     if hub.db.dialect == "sqlite":
         statement = 'INSERT INTO "chat_search" ("rowid", "words") VALUES (?, ?)'
-        await sql.execute_many(hub, statement, [(id, " ".join(cut)) for id, cut in rows])
+        await sql.execute_many(hub, statement, [(id, " ".join(found)) for id, found in rows])
     else:
         statement = 'INSERT INTO "chat_search" ("id", "words") VALUES (?, array_to_tsvector(CAST(? AS text[])))'
         await sql.execute_many(hub, statement, rows)
+
+
+def _cut(texts: Sequence[tuple[int, str]]) -> list[tuple[int, list[str]]]:
+    return [(message_id, found) for message_id, text in texts if (found := words(text))]
 
 
 async def remove(hub: Hub, ids: Sequence[int]) -> None:
@@ -54,10 +56,12 @@ def found(hub: Hub) -> str:
     return 'SELECT "id" FROM "chat_search" WHERE "words" @@ CAST(CAST(? AS text) AS tsquery)'
 
 
-def lookup(hub: Hub, wanted: Sequence[str], *, user_id: int, conversation_id: int | None = None) -> str:
-    """What the index is asked: for a user's messages (of a conversation) with words that begin like all of `wanted`."""
+def lookup(hub: Hub, wanted: Sequence[Term], *, user_id: int, conversation_id: int | None = None) -> str:
+    """What the index is asked: for a user's messages (of a conversation) that have all of `wanted`."""
     marks = [f"{_USER}{user_id}"] + ([f"{_CONVERSATION}{conversation_id}"] if conversation_id is not None else [])
     # Words are letters and digits, so nothing in them can end a quote.
     if hub.db.dialect == "sqlite":
-        return " AND ".join([*(f'"{mark}"' for mark in marks), *(f'"{word}" *' for word in wanted)])
-    return " & ".join([*(f"'{mark}'" for mark in marks), *(f"'{word}':*" for word in wanted)])
+        terms = [f'"{one.text}"' + ("" if one.whole else " *") for one in wanted]
+        return " AND ".join([*(f'"{mark}"' for mark in marks), *terms])
+    terms = [f"'{one.text}'" + ("" if one.whole else ":*") for one in wanted]
+    return " & ".join([*(f"'{mark}'" for mark in marks), *terms])

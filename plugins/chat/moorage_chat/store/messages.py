@@ -12,9 +12,9 @@ from moorage.api import BadRequest, Conflict, Hub, PayloadTooLarge
 from moorage_chat.config import ChatConfig
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Conversation, Message, MessageStatus, Role
-from moorage_chat.store import index, tree
+from moorage_chat.store import index, rows, tree
 from moorage_chat.store.conversations import locked
-from moorage_chat.store.rows import MESSAGE_COLUMNS, message_of, message_of_row, new_pid
+from moorage_chat.store.rows import message_of_row, new_pid
 from moorage_chat.store.text import checked, first_line, folded, sound, sound_json
 
 
@@ -39,7 +39,7 @@ class Messages:
 
     async def get(self, conversation: Conversation, ref: int | str) -> Message:
         """One message, by its number or public id. NotFound (MESSAGE_NOT_FOUND)."""
-        return await tree.find(conversation.id, ref)
+        return await tree.find(self._hub, conversation.id, ref)
 
     async def listed(
         self, conversation: Conversation, *, branch: Branch = "all", after_seq: int = 0, limit: int | None = None
@@ -48,15 +48,11 @@ class Messages:
         if branch == "active":
             found = [one for one in await self.path(conversation, conversation.head_id) if one.seq > after_seq]
             return found if limit is None else found[:limit]
-        rows = ChatMessage.filter(conversation_id=conversation.id, seq__gt=after_seq)
-        rows = rows.exclude(status=MessageStatus.RUNNING.value).order_by("seq")
-        if limit is not None:
-            rows = rows.limit(limit)
-        return [message_of(values) for values in await rows.values_list(*MESSAGE_COLUMNS)]
+        return await tree.listed(self._hub, conversation.id, after_seq=after_seq, limit=limit)
 
     async def path(self, conversation: Conversation, leaf_id: int | None) -> list[Message]:
         """What led to a message, from the first on, and itself; also answers that were broken off."""
-        return await tree.path(conversation.id, leaf_id)
+        return await tree.path(self._hub, conversation.id, leaf_id)
 
     async def newest(self, conversation_ids: Iterable[int]) -> dict[int, Message]:
         """The newest message of each conversation that has one."""
@@ -70,13 +66,10 @@ class Messages:
         """The last message of the user in the branch that is shown. A few queries, however long it is."""
         at = conversation.head_id
         while at is not None:
-            found = await ChatMessage.filter(conversation_id=conversation.id, id=at).values_list(*MESSAGE_COLUMNS)
-            if not found:
-                return None
-            message = message_of(found[0])
-            if message.role is Role.USER:
-                return message
-            at = message.parent_id
+            found = await rows.messages(self._hub, '"conversation_id" = ? AND "id" = ?', [conversation.id, at])
+            if not found or found[0].role is Role.USER:
+                return found[0] if found else None
+            at = found[0].parent_id
         return None
 
     # -- writing -------------------------------------------------------------------------------------------------
@@ -105,9 +98,9 @@ class Messages:
         async with self._hub.db.transaction():
             row = await locked(conversation.id)
             if edit_of is not None:
-                parent_id = (await tree.find(row.id, edit_of)).parent_id
+                parent_id = (await tree.find(self._hub, row.id, edit_of)).parent_id
             elif isinstance(parent_id, int):
-                parent_id = (await tree.find(row.id, parent_id)).id
+                parent_id = (await tree.find(self._hub, row.id, parent_id)).id
             message = self._row(row, role, row.head_id if isinstance(parent_id, Head) else parent_id)
             message.content, message.status = content, MessageStatus.COMPLETE.value
             message.retry_of, message.parts = retry_of, sound_json(parts or {})

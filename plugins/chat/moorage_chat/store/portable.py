@@ -72,12 +72,12 @@ class Portable:
     async def as_json(self, actor: Actor, ref: Ref) -> dict[str, Any]:
         """A conversation with all its branches. Errors as of `Conversations.get`."""
         found = await self._conversations.get(actor, ref)
-        return _file(found, await tree.everything(found.id))
+        return _file(found, await tree.listed(self._hub, found.id))
 
     async def as_markdown(self, actor: Actor, ref: Ref) -> str:
         """The branch that is shown, to read. Errors as of `Conversations.get`."""
         found = await self._conversations.get(actor, ref)
-        return _markdown(found, await tree.path(found.id, found.head_id))
+        return _markdown(found, await tree.path(self._hub, found.id, found.head_id))
 
     async def lines(self, actor: Actor, space: Space) -> AsyncIterator[str]:
         """All the actor's own as JSONL, a line at a time, those that changed last before others. Forbidden."""
@@ -88,7 +88,7 @@ class Portable:
             for found in page:
                 if found.id not in seen:
                     seen.add(found.id)
-                    messages = await tree.everything(found.id)
+                    messages = await tree.listed(self._hub, found.id)
                     yield json.dumps(_file(found, messages), ensure_ascii=False, separators=(",", ":")) + "\n"
             offset += PAGE
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from moorage.api import Actor, Hub, Unauthorized
 
 from moorage_chat.config import ChatConfig
-from moorage_chat.models import ChatConversation, ChatMessage
+from moorage_chat.models import ChatConversation
 from moorage_chat.records import Conversation, Message, Space
 from moorage_chat.rights import VIEW
-from moorage_chat.store import index, sql
-from moorage_chat.store.rows import MESSAGE_COLUMNS, conversation_of, message_of
+from moorage_chat.store import index, rows, sql
+from moorage_chat.store.rows import conversation_of
 from moorage_chat.store.text import one_line
-from moorage_chat.store.words import pattern, plain, wanted
+from moorage_chat.store.words import Term, pattern, plain, wanted
 
 BEFORE, LENGTH = 60, 200
 """Characters of an excerpt: before what was found, and in all."""
@@ -35,7 +35,7 @@ class Hit:
 
 
 class Search:
-    """Finds messages by their words: all of them, each the beginning of a word; neither capitals nor accents matter."""
+    """Finds messages by their words: all of them, or their beginnings; neither capitals nor accents matter."""
 
     def __init__(self, hub: Hub, config: ChatConfig) -> None:
         self._hub, self._config = hub, config
@@ -76,11 +76,12 @@ class Search:
         )
         return await self._hits([row["id"] for row in found], terms)
 
-    async def _hits(self, ids: Sequence[int], terms: Sequence[str]) -> list[Hit]:
-        rows = await ChatMessage.filter(id__in=ids).order_by("-id").values_list(*MESSAGE_COLUMNS)
-        messages = [message_of(values) for values in rows]
-        wanted = ChatConversation.filter(id__in={one.conversation_id for one in messages})
-        conversations = {row.id: conversation_of(row) for row in await wanted}
+    async def _hits(self, ids: Sequence[int], terms: Sequence[Term]) -> list[Hit]:
+        if not ids:
+            return []
+        messages = await rows.messages(self._hub, f'"id" IN ({sql.marks(ids)}) ORDER BY "id" DESC', ids)
+        asked = ChatConversation.filter(id__in={one.conversation_id for one in messages})
+        conversations = {row.id: conversation_of(row) for row in await asked}
         return [
             Hit(one, conversations[one.conversation_id], *excerpt(one.content, terms))
             for one in messages
@@ -89,7 +90,7 @@ class Search:
 
 
 async def conversations(
-    hub: Hub, user_id: int, only: Mapping[str, str], key: str, terms: Sequence[str], limit: int, offset: int
+    hub: Hub, user_id: int, only: Mapping[str, str], key: str, terms: Sequence[Term], limit: int, offset: int
 ) -> list[int]:
     """A user's conversations with `key` in their title or all of `terms` in a message: numbers, newest first.
 
@@ -115,7 +116,7 @@ async def conversations(
     return [row["id"] for row in found]
 
 
-def excerpt(text: str, terms: Sequence[str]) -> tuple[str, tuple[tuple[int, int], ...]]:
+def excerpt(text: str, terms: Sequence[Term]) -> tuple[str, tuple[tuple[int, int], ...]]:
     """The place of a text where the most different words of a search stand, in one line, and where they are in it."""
     places = _places(text[:LOOKED_AT], terms, 200)
     start = max(0, _best(places) - BEFORE) if places else 0
@@ -128,18 +129,18 @@ def excerpt(text: str, terms: Sequence[str]) -> tuple[str, tuple[tuple[int, int]
     return line, tuple((begin, end) for begin, end, _ in _places(line, terms, MAX_MARKS))
 
 
-def _places(text: str, terms: Sequence[str], most: int) -> list[tuple[int, int, str]]:
+def _places(text: str, terms: Sequence[Term], most: int) -> list[tuple[int, int, str]]:
     """Where words of the search are: (start, end, which one)."""
     found: list[tuple[int, int, str]] = []
     for match in pattern().finditer(text):
         word, begin = plain(match[0]), match.start()
         for term in terms:
             if match.lastgroup == "unspaced":
-                at = word.find(term)
+                at = word.find(term.text)
                 if at >= 0:
-                    found.append((begin + at, min(begin + at + len(term), match.end()), term))
-            elif word.startswith(term):
-                found.append((begin, min(begin + len(term), match.end()), term))
+                    found.append((begin + at, min(begin + at + len(term.text), match.end()), term.text))
+            elif word == term.text if term.whole else word.startswith(term.text):
+                found.append((begin, min(begin + len(term.text), match.end()), term.text))
         if len(found) >= most:
             break
     return _apart(found)

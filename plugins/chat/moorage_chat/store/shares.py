@@ -67,7 +67,8 @@ class Shares:
         row = await ChatConversation.filter(share_hash=_digest(token), deleted_at__isnull=True).first()
         if row is None or not await self._holds(row.user_id):
             raise gone()
-        said = [one for one in await tree.path(row.id, row.share_head_id) if one.role in (Role.USER, Role.ASSISTANT)]
+        shown = await tree.path(self._hub, row.id, row.share_head_id)
+        said = [one for one in shown if one.role in (Role.USER, Role.ASSISTANT)]
         return conversation_of(row), [replace(one, parts={}, usage=None, generation_id=None) for one in said]
 
     async def _holds(self, user_id: int) -> bool:

@@ -13,8 +13,8 @@ from moorage.api import Hub, NotFound
 
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Message, MessageStatus
-from moorage_chat.store import index, sql
-from moorage_chat.store.rows import AT_ONCE, MAX_ID, MESSAGE_COLUMNS, message_of, new_pid
+from moorage_chat.store import index, rows, sql
+from moorage_chat.store.rows import AT_ONCE, MAX_ID, new_pid
 
 T = TypeVar("T")
 
@@ -24,40 +24,47 @@ def gone() -> NotFound:
     return NotFound("Message not found", code="MESSAGE_NOT_FOUND")
 
 
-async def find(conversation_id: int, ref: int | str) -> Message:
+async def find(hub: Hub, conversation_id: int, ref: int | str) -> Message:
     """The message of that number or public id. NotFound (MESSAGE_NOT_FOUND), also for one of another conversation."""
     if isinstance(ref, int) and not 0 < ref <= MAX_ID:
         raise gone()
-    by = {"id": ref} if isinstance(ref, int) else {"pid": ref}
-    found = await ChatMessage.filter(conversation_id=conversation_id, **by).limit(1).values_list(*MESSAGE_COLUMNS)
+    by = '"id" = ?' if isinstance(ref, int) else '"pid" = ?'
+    found = await rows.messages(hub, f'"conversation_id" = ? AND {by}', [conversation_id, ref])
     if not found:
         raise gone()
-    return message_of(found[0])
+    return found[0]
 
 
-async def path(conversation_id: int, leaf_id: int | None) -> list[Message]:
+async def path(hub: Hub, conversation_id: int, leaf_id: int | None) -> list[Message]:
     """The messages from the first to that one, without one that is still being written. [] when there is none."""
     way = await path_ids(conversation_id, leaf_id)
     found: list[Message] = []
     for some in chunks(way):
-        rows = ChatMessage.filter(id__in=some).exclude(status=MessageStatus.RUNNING.value).order_by("seq")
-        found += map(message_of, await rows.values_list(*MESSAGE_COLUMNS))
+        wanted = f'"id" IN ({sql.marks(some)}) AND "status" <> ? ORDER BY "seq"'
+        found += await rows.messages(hub, wanted, [*some, MessageStatus.RUNNING.value])
     return found
 
 
-async def everything(conversation_id: int) -> list[Message]:
-    """All messages by their places, without one that is still being written."""
-    rows = ChatMessage.filter(conversation_id=conversation_id).exclude(status=MessageStatus.RUNNING.value)
-    return [message_of(values) for values in await rows.order_by("seq").values_list(*MESSAGE_COLUMNS)]
+async def listed(hub: Hub, conversation_id: int, *, after_seq: int = 0, limit: int | None = None) -> list[Message]:
+    """All messages by their places, from behind one on, without one that is still being written."""
+    found: list[Message] = []
+    wanted = '"conversation_id" = ? AND "seq" > ? AND "status" <> ? ORDER BY "seq" LIMIT ?'
+    while limit is None or len(found) < limit:
+        most = AT_ONCE if limit is None else min(AT_ONCE, limit - len(found))
+        last = found[-1].seq if found else after_seq
+        some = await rows.messages(hub, wanted, [conversation_id, last, MessageStatus.RUNNING.value, most])
+        found += some
+        if len(some) < most:
+            break
+    return found
 
 
 async def path_ids(conversation_id: int, leaf_id: int | None) -> list[int]:
     """As `path`: the numbers, with one that is being written."""
     if leaf_id is None:
         return []
-    parents = dict(
-        await ChatMessage.filter(conversation_id=conversation_id, id__lte=leaf_id).values_list("id", "parent_id")
-    )
+    known = ChatMessage.filter(conversation_id=conversation_id, id__lte=leaf_id)
+    parents = dict(await known.values_list("id", "parent_id"))
     way, at = [], leaf_id if leaf_id in parents else None
     while at is not None:
         way.append(at)
@@ -68,9 +75,9 @@ async def path_ids(conversation_id: int, leaf_id: int | None) -> list[int]:
 
 async def newest_below(conversation_id: int, message: Message) -> int:
     """The end of the branch that a message is in: the newest of all that follow it, or itself."""
-    rows = ChatMessage.filter(conversation_id=conversation_id, seq__gt=message.seq).order_by("seq")
+    later = ChatMessage.filter(conversation_id=conversation_id, seq__gt=message.seq).order_by("seq")
     below, newest = {message.id}, message.id
-    for id, parent_id in await rows.values_list("id", "parent_id"):
+    for id, parent_id in await later.values_list("id", "parent_id"):
         if parent_id in below:
             below.add(id)
             newest = id
@@ -88,7 +95,7 @@ async def newest(hub: Hub, conversation_ids: Sequence[int]) -> list[Message]:
         [MessageStatus.RUNNING.value, *conversation_ids],
     )
     ids = [row["newest"] for row in found if row["newest"] is not None]
-    return [message_of(values) for values in await ChatMessage.filter(id__in=ids).values_list(*MESSAGE_COLUMNS)]
+    return await rows.messages(hub, f'"id" IN ({sql.marks(ids)})', ids) if ids else []
 
 
 async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) -> dict[int, int]:

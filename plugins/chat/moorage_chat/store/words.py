@@ -15,6 +15,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from moorage_chat.store.text import folded
 
@@ -46,12 +47,22 @@ def words(text: str) -> list[str]:
     return list(found)
 
 
-def wanted(text: str) -> list[str]:
-    """The words of a search: a text is found when each of them begins one of its words."""
-    found: dict[str, None] = {}
+class Term(NamedTuple):
+    """A word of a search: how a word begins that is looked for; whole: all of it."""
+
+    text: str
+    whole: bool
+
+
+def wanted(text: str) -> list[Term]:
+    """The words of a search: a text is found when it has all of them.
+
+    A single letter is looked for as a word: too much begins with it.
+    """
+    found: dict[Term, None] = {}
     for run, unspaced in runs(plain(text[:1000])):
-        pairs = [run[at : at + 2] for at in range(max(1, len(run) - 1))]
-        found.update(dict.fromkeys(pairs if unspaced else [run[:MAX_WORD]]))
+        pairs = [Term(run[at : at + 2], False) for at in range(max(1, len(run) - 1))]
+        found.update(dict.fromkeys(pairs if unspaced else [Term(run[:MAX_WORD], len(run) == 1)]))
     return list(found)[:MAX_WANTED]
 
 
