@@ -11,7 +11,7 @@ import pytest
 import structlog
 from moorage.api import Conflict, Manifest, Plugin, TaskSupervisor, Tool, ToolAnswer, ToolSet, hookimpl
 from moorage_chat.config import ChatConfig
-from moorage_chat.engine import leash, toolbox
+from moorage_chat.engine import leash, toolbox, tools
 from moorage_chat.engine.toolcalls import Collector, rounds_of, sent
 from moorage_chat.engine.tools import ToolLoop
 from moorage_chat.providers.base import Ask, ErrorCode, ProviderError, ToolFragment
@@ -336,6 +336,14 @@ async def test_rounds_are_bounded(make):
         await one_round(loop, call, ask=ask)
     assert caught.value.code is ErrorCode.TOOL_LIMIT
     assert len(loop.parts["tool_rounds"]) == 3
+
+
+async def test_all_that_tools_say_is_bounded(make, monkeypatch):
+    monkeypatch.setattr(tools, "MAX_SAID", 7000)
+    loop, _ = make(Weather())
+    await loop.open()
+    ask = await one_round(loop, ("much", {}), ("much", {}), ("much", {}))
+    assert [said.count("x") for said in answers(ask)] == [5000, 2000, 0]
 
 
 async def test_without_rounds_there_are_no_tools(make):

@@ -12,7 +12,7 @@ from moorage_chat.records import Message, Role
 
 MAX_CALLS = 128
 """Calls that one round of an answer may ask for at most."""
-MAX_ARGUMENTS = 1024 * 1024
+MAX_ARGUMENTS = 256 * 1024
 """Characters of all their arguments."""
 PART = "tool_rounds"
 """In a message's parts: [{"until": characters of the content that were said before, "calls": [`use`, …]}, …]."""

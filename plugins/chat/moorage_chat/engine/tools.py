@@ -27,6 +27,8 @@ AT_ONCE = 8
 """Calls of one answer that run at the same time."""
 MAX_RUN = 32
 """Calls of one round that are run; a model that wants more is told so."""
+MAX_SAID = 1_000_000
+"""Characters that all tools together may say within one answer: all of it is kept with the message."""
 _BROKEN = frozenset({"length", "content_filter"})
 """Reasons of an end at which calls may be half ones."""
 
@@ -53,6 +55,7 @@ class ToolLoop:
         self._collector = Collector(0)
         self._rounds: list[dict[str, Any]] = []
         self._turns = asyncio.Semaphore(AT_ONCE)
+        self._left = MAX_SAID
 
     async def open(self) -> None:
         """Ask the sets what they have. What cannot be had is told, and the answer goes on without it."""
@@ -153,7 +156,8 @@ class ToolLoop:
     def _cut(self, text: str) -> str:
         """What a tool said, as far as it is kept and sent."""
         text = str(clean(text))
-        most = self._config.max_tool_answer
+        most = min(self._config.max_tool_answer, self._left)
+        self._left -= min(len(text), most)
         if len(text) <= most:
             return text
         return f"{text[:most]}\n[{len(text) - most} more characters are left out]"
