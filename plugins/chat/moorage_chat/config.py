@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from moorage.api import PluginConfig
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
+SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 ProviderId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 
 
@@ -72,12 +77,54 @@ class ProviderConfig(PluginConfig):
         [], description="Providers that are asked instead when this one fails before it has said anything."
     )
 
+    @field_validator("base_url")
+    @classmethod
+    def check_url(cls, url: str | None) -> str | None:
+        """A server's address and path, and nothing else. The text of an error does not repeat it."""
+        if url is None:
+            return None
+        try:
+            parts = urlsplit(url.strip())
+            host, _ = parts.hostname, parts.port
+        except ValueError:
+            raise ValueError("is not a URL") from None
+        if parts.scheme not in ("http", "https") or not host:
+            raise ValueError('must begin with "http://" or "https://" and name a host')
+        if parts.username is not None or parts.password is not None:
+            raise ValueError("must not hold a user or a password: use api_key")
+        if parts.query or parts.fragment:
+            raise ValueError("must not have a query or a fragment")
+        if _link_local(host):
+            # Where clouds tell a machine its secrets; no provider is there.
+            raise ValueError("is a link-local address")
+        return url.strip().rstrip("/")
+
+    @field_validator("headers")
+    @classmethod
+    def check_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        """Headers that HTTP can carry, and no secrets."""
+        for name, value in headers.items():
+            if name.lower() in SECRET_HEADERS:
+                raise ValueError(f"{name} is a secret: use api_key")
+            if not _HEADER.fullmatch(name) or not value.isascii() or not value.isprintable():
+                raise ValueError(f"{name!r} is no header that can be sent")
+        return headers
+
     @model_validator(mode="after")
     def check_kind(self) -> ProviderConfig:
         """What the kind needs."""
         if self.kind == "openai" and self.base_url is None:
             raise ValueError("base_url is needed for kind openai")
         return self
+
+
+def _link_local(host: str) -> bool:
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_link_local
 
 
 class RoleLimit(PluginConfig):
