@@ -41,6 +41,7 @@ class ChatPlugin(Plugin):
         dialect=CHAT,
         modules=("openai",),
         extra="chat",
+        commands={"chat": ("moorage_chat.commands:chat", "See what models cost, set limits, check providers.")},
     )
 
     services: Services
