@@ -115,11 +115,6 @@ class ProviderConfig(PluginConfig):
         """What the kind needs."""
         if self.kind == "openai" and self.base_url is None:
             raise ValueError("base_url is needed for kind openai")
-        parts = urlsplit(self.base_url or "")
-        if self.base_url is not None and (parts.scheme not in ("http", "https") or not parts.hostname):
-            raise ValueError("base_url is an address that begins with http:// or https://")
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("base_url may hold no password: use api_key or headers")
         return self
 
 
