@@ -132,6 +132,13 @@ class Limits:
         """The admission of an answer that a server which is gone had let in, to settle it."""
         return Admission(self, user_id, began.astimezone(UTC).date(), running=False)
 
+    async def spend(self, user_id: int, provider: str, model: str, prompt_tokens: int, completion_tokens: int) -> None:
+        """Count tokens that were used beside an answer: for a title."""
+        used, day = Used(0, max(0, prompt_tokens), max(0, completion_tokens)), datetime.now(UTC).date()
+        async with self.hub.db.transaction():
+            await usage.count(user_id, day, used)
+            await usage.count(user_id, day, used, provider, model)
+
     async def of(self, user: UserInfo) -> Allowed:
         """What a user may use in a day: their own limits, or else those of their role."""
         own = await usage.allowed(user.id)

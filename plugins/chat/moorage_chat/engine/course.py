@@ -18,6 +18,7 @@ from moorage_chat.engine.log import DELTA, REASONING, STATUS
 from moorage_chat.engine.prompt import prompt
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.tools import ToolLoop
+from moorage_chat.figures import Figures
 from moorage_chat.limits import estimate_prompt
 from moorage_chat.providers.base import (
     Ask,
@@ -74,9 +75,16 @@ class Course:
     """Runs generations, each in a task of its own."""
 
     def __init__(
-        self, hub: Hub, config: ChatConfig, messages: Messages, providers: Providers, toolbox: Toolbox, closing: Closing
+        self,
+        hub: Hub,
+        config: ChatConfig,
+        messages: Messages,
+        providers: Providers,
+        toolbox: Toolbox,
+        closing: Closing,
+        figures: Figures,
     ) -> None:
-        self._hub, self._config = hub, config
+        self._hub, self._config, self._figures = hub, config, figures
         self._messages, self._providers, self._toolbox, self._closing = messages, providers, toolbox, closing
 
     async def run(self, live: Live) -> None:
@@ -175,8 +183,9 @@ class Course:
             answer.count(piece)
             return
         answer.heard = True
-        if live.first_piece is None:
-            live.first_piece = monotonic()
+        if not live.spoken:
+            live.spoken = True
+            self._figures.first(live.generation.provider, monotonic() - live.begun)
         if isinstance(piece, Text):
             if said := answer.content.add(piece.text):
                 live.tell(DELTA, {"delta": said})

@@ -83,7 +83,8 @@ class Live:
         self.closed = False
         self.ended = asyncio.Event()
         self.begun = monotonic()
-        self.first_piece: float | None = None
+        self.spoken = False
+        """Whether anything has come of it."""
         self._noted, self._left = noted, left
         self._watchers = 0
         self._remote: dict[str, float] = {}

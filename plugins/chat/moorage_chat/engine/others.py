@@ -6,6 +6,9 @@ plugin, its two selves in one process are to each other as two servers are.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 from uuid import uuid4
@@ -17,6 +20,8 @@ from moorage_chat.engine.running import Running
 
 STOP = "chat.stop"
 """{"id": the generation's, "watched": whether also one that somebody watches}."""
+KEPT = "chat.kept"
+"""{"id": the generation's}: it was not stopped, since somebody watches it."""
 WATCH = "chat.watch"
 """{"id": the generation's, "who": the watcher, "left": bool}; while it lasts, more than once in AWAY_AFTER seconds."""
 
@@ -26,16 +31,28 @@ class Others:
 
     def __init__(self, hub: Hub, running: Running) -> None:
         self._hub, self._running = hub, running
+        self._asked: dict[str, asyncio.Event] = {}
 
     def start(self) -> None:
         """In the plugin's start."""
-        self._hub.bus.share(STOP, WATCH)
+        self._hub.bus.share(STOP, KEPT, WATCH)
         self._hub.bus.subscribe(STOP, self._stop)
+        self._hub.bus.subscribe(KEPT, self._kept)
         self._hub.bus.subscribe(WATCH, self._watch)
 
-    def stop(self, id: str, *, watched: bool) -> None:
-        """Let the server that has it stop it. watched: even if somebody watches."""
-        self._hub.bus.publish(STOP, {"id": id, "watched": watched})
+    def stop(self, id: str) -> None:
+        """Let the server that has it stop it."""
+        self._hub.bus.publish(STOP, {"id": id, "watched": True})
+
+    @contextmanager
+    def asked(self, id: str) -> Iterator[asyncio.Event]:
+        """Let the server that has it stop it, unless somebody watches it; what is given is set when it says so."""
+        kept = self._asked.setdefault(id, asyncio.Event())
+        self._hub.bus.publish(STOP, {"id": id, "watched": False})
+        try:
+            yield kept
+        finally:
+            self._asked.pop(id, None)
 
     def watcher(self, id: str) -> Watcher:
         """Somebody here follows a generation of another server."""
@@ -43,8 +60,16 @@ class Others:
 
     def _stop(self, data: dict[str, Any]) -> None:
         live = self._running.find(data["id"])
-        if live is not None and (data["watched"] or not live.watched):
+        if live is None:
+            return
+        if data["watched"] or not live.watched:
             live.stop(Stop.CANCELED)
+        else:
+            self._hub.bus.publish(KEPT, {"id": live.id})
+
+    def _kept(self, data: dict[str, Any]) -> None:
+        if (asked := self._asked.get(data["id"])) is not None:
+            asked.set()
 
     def _watch(self, data: dict[str, Any]) -> None:
         live = self._running.find(data["id"])

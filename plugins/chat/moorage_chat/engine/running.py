@@ -12,6 +12,8 @@ from moorage_chat.engine.live import Live
 
 ENDED_KEPT = 64
 """Ended ones whose logs stay in memory: who comes back at once does not ask the database."""
+ENDED_BYTES, ENDED_EVENTS = 128 * 1024, 2000
+"""Those that are greater do not stay."""
 
 
 class Running:
@@ -38,7 +40,8 @@ class Running:
         self._by_id.pop(live.id, None)
         if self._by_conversation.get(live.conversation.id) is live:
             del self._by_conversation[live.conversation.id]
-        self._ended[live.id] = live
+        if live.answer.size <= ENDED_BYTES and live.log.last <= ENDED_EVENTS:
+            self._ended[live.id] = live
         if len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)
 

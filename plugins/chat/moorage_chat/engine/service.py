@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
+from time import monotonic
 from uuid import UUID, uuid4
 
 from moorage.api import Actor, BadRequest, Conflict, Hub, NotFound, Unauthorized, Unavailable
@@ -21,9 +22,11 @@ from moorage_chat.engine.live import FIRST_WATCHER, Live, Stop, Wish
 from moorage_chat.engine.others import Others
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.running import Running
+from moorage_chat.engine.titles import Titles
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.engine.upkeep import Upkeep
+from moorage_chat.figures import CONVERSATION, Figures
 from moorage_chat.limits import Limits
 from moorage_chat.providers.registry import Choice, Providers
 from moorage_chat.records import Conversation, Generation, GenerationStatus, Message, MessageStatus, Role, Space
@@ -59,7 +62,10 @@ class Engine:
         self._limits, self._tool_choice = limits, tool_choice
         self.running = Running()
         self._journal = Journal(hub)
-        self._course = Course(hub, config, messages, providers, toolbox, Closing(hub, messages, self._journal))
+        self._figures = Figures(hub)
+        closing = Closing(hub, messages, self._journal)
+        self._course = Course(hub, config, messages, providers, toolbox, closing, self._figures)
+        self._titles = Titles(hub, config, conversations, providers, limits)
         self._recovery = Recovery(hub, messages, limits)
         self._others = Others(hub, self.running)
         self._server = ""
@@ -154,10 +160,12 @@ class Engine:
             await _wait(live.ended, STOP_SECONDS)
             return
         for generation in await generations.of_conversation(conversation.id, active=True, limit=1):
-            self._others.stop(generation.id, watched=False)
-            if not await self._ends(generation.id):
-                # Somebody watches it on another server, if that server is there at all.
-                raise _in_progress(generation.id)
+            with self._others.asked(generation.id) as kept:
+                if await self._ends(generation.id, kept):
+                    continue
+                if kept.is_set():
+                    raise _in_progress(generation.id)
+                await self._recovery.end(generation)
 
     async def _refuse_second(self, conversation: Conversation) -> None:
         for generation in await generations.of_conversation(conversation.id, active=True, limit=1):
@@ -183,11 +191,26 @@ class Engine:
         return generation
 
     async def _run(self, live: Live) -> None:
+        self._figures.began(CONVERSATION)
         try:
             await self._course.run(live)
+            self._titles.think(live)
         finally:
             self.running.over(live)
             live.ended.set()
+            self._count(live)
+
+    def _count(self, live: Live) -> None:
+        found = live.generation
+        used = found.usage or {"prompt_tokens": 0, "completion_tokens": 0}
+        self._figures.ended(
+            CONVERSATION,
+            found.provider,
+            found.status.value,
+            monotonic() - live.begun,
+            error=found.error_code or "",
+            tokens=(used["prompt_tokens"], used["completion_tokens"]),
+        )
 
     # -- finding, following, stopping ---------------------------------------------------------------------------
 
@@ -248,7 +271,7 @@ class Engine:
             live.stop(Stop.CANCELED)
             await _wait(live.ended, STOP_SECONDS)
             return
-        self._others.stop(generation_id, watched=True)
+        self._others.stop(generation_id)
         if not await self._ends(generation_id):
             # Its server does not answer. Whoever asks is to have an end; if it lives, it learns of it at its own.
             await self._recovery.end(generation, GenerationStatus.CANCELED)
@@ -304,11 +327,16 @@ class Engine:
         self._hub.access.require(actor, GENERATE.name)
         self._hub.access.require(actor, WRITE.name, owner_id=conversation.user_id)
 
-    async def _ends(self, generation_id: str) -> bool:
-        """Wait for the end of one of another server; False when it does not come."""
+    async def _ends(self, generation_id: str, kept: asyncio.Event | None = None) -> bool:
+        """Wait for the end of one of another server; False when it does not come, or its server says that it goes on.
+
+        A server that says nothing is gone.
+        """
         for _ in range(int(STOP_SECONDS / LOOK_EVERY)):
             if await generations.server_of(generation_id) is None:
                 return True
+            if kept is not None and kept.is_set():
+                return False
             await asyncio.sleep(LOOK_EVERY)
         return False
 
@@ -328,7 +356,7 @@ class Engine:
             await _wait(live.ended, STOP_SECONDS)
         else:
             for generation in await generations.of_conversation(conversation_id, active=True, limit=1):
-                self._others.stop(generation.id, watched=True)
+                self._others.stop(generation.id)
                 await self._ends(generation.id)
         self.running.forget(conversation_id)
 
