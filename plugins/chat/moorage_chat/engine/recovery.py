@@ -58,7 +58,7 @@ class Recovery:
         """About what it has used; nothing while it waited for its turn."""
         if generation.status is GenerationStatus.QUEUED:
             return None
-        sent = prompt(await tree.path(generation.conversation_id, generation.message_id), None, tools=False)
+        sent = prompt(await tree.path(self._hub, generation.conversation_id, generation.message_id), None, tools=False)
         asked, said = estimate_prompt(sent), estimate(text)
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said, "estimated": True}
 

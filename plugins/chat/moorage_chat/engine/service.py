@@ -142,7 +142,7 @@ class Engine:
         row = await locked(conversation.id)
         at = row.head_id
         while at is not None:
-            message = await tree.find(row.id, at)
+            message = await tree.find(self._hub, row.id, at)
             if message.role is not Role.ASSISTANT or message.status is MessageStatus.COMPLETE:
                 if message.role in (Role.USER, Role.TOOL):
                     return message

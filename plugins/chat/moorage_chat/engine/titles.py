@@ -51,7 +51,7 @@ class Titles:
 
     async def _think(self, live: Live) -> None:
         try:
-            asked = await tree.find(live.conversation.id, live.answered)
+            asked = await tree.find(self._hub, live.conversation.id, live.answered)
             said = live.answer.content.text()
             shown = f"Question:\n{asked.content[:SHOWN]}\n\nAnswer:\n{said[:SHOWN]}"
             async with asyncio.timeout(SECONDS):
