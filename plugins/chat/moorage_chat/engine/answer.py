@@ -54,6 +54,7 @@ class Answer:
         """Whether the model has said anything in the round in hand."""
         self._spent = Usage(0, 0)
         self._counted = self._estimated = False
+        self._apart = False
         self._open: tuple[int, int] | None = None
         self._told: Usage | None = None
 
@@ -65,7 +66,16 @@ class Answer:
     def ask(self, prompt_tokens: int) -> None:
         """A round begins. prompt_tokens: about how many are sent."""
         self.heard, self._told = False, None
+        self._apart = self.content.length > 0
         self._open = (prompt_tokens, self.size)
+
+    def say(self, text: str) -> str:
+        """Some more of its text; what of it is known now. After the use of tools a paragraph begins."""
+        if self._apart and text:
+            self._apart = False
+            if not text[0].isspace() and not self.content.text()[-1:].isspace():
+                text = f"\n\n{text}"
+        return self.content.add(text)
 
     def count(self, usage: Usage) -> None:
         """The provider's count for the round in hand; a later one replaces an earlier."""

@@ -141,7 +141,7 @@ class Course:
 
     async def _answer(self, live: Live) -> None:
         loop = live.tools = ToolLoop(self._hub, self._config, self._toolbox, live.tool_sets, live.tell)
-        await loop.open()
+        await loop.open(able=self._providers.uses_tools(live.generation.provider))
         path = await self._messages.path(live.conversation, live.answered)
         messages = prompt(path, self._config.system_prompt, tools=loop.offers)
         wish, content = live.wish, live.answer.content
@@ -187,7 +187,7 @@ class Course:
             live.spoken = True
             self._figures.first(live.generation.provider, monotonic() - live.begun)
         if isinstance(piece, Text):
-            if said := answer.content.add(piece.text):
+            if said := answer.say(piece.text):
                 live.tell(DELTA, {"delta": said})
         elif isinstance(piece, Reasoning):
             if said := answer.reasoning.add(piece.text):

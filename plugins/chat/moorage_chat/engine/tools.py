@@ -57,11 +57,17 @@ class ToolLoop:
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._left = MAX_SAID
 
-    async def open(self) -> None:
-        """Ask the sets what they have. What cannot be had is told, and the answer goes on without it."""
+    async def open(self, *, able: bool = True) -> None:
+        """Ask the sets what they have. What cannot be had is told, and the answer goes on without it.
+
+        able: whether the provider's models can call tools.
+        """
         if not self._sets or not self._config.max_tool_rounds:
             return
-        self._offer = await self._box.offer(self._sets)
+        if able:
+            self._offer = await self._box.offer(self._sets)
+        else:
+            self._offer = Offer({}, [(one, "The provider's models cannot use tools") for one in self._sets])
         if self._offer.away or self._offer.left_out:
             away = [{"id": one.id, "label": one.label, "message": why} for one, why in self._offer.away]
             told = {"status": "tools", "unavailable": away, "left_out": self._offer.left_out}

@@ -201,6 +201,11 @@ class Providers:
         found = await self._checks.models(self._known(provider_id), max_age=FRESH_SECONDS)
         return Health(found.error is None, faults.text(found.error) if found.error is not None else "It answers.")
 
+    def uses_tools(self, provider_id: str) -> bool:
+        """Whether its models can call tools."""
+        provider = self._gather().get(provider_id)
+        return provider is not None and provider.capabilities.tools
+
     def load(self) -> dict[str, tuple[int, int]]:
         """(answers being made, answers that wait) by provider."""
         return {id: (turns.running, turns.waiting) for id, turns in self._turns.items()}
