@@ -8,6 +8,7 @@ from moorage.api import Hub
 
 from moorage_chat.config import ChatConfig, ProviderConfig
 from moorage_chat.providers import local
+from moorage_chat.providers.anthropic import AnthropicProvider
 from moorage_chat.providers.base import Bounds, Provider
 from moorage_chat.providers.openai import OpenAIProvider
 
@@ -22,17 +23,16 @@ def configured(hub: Hub, config: ChatConfig) -> Iterator[Provider]:
         settings = {LOCAL: ProviderConfig(kind="local")}
     for id, one in settings.items():
         provider = _make(hub, id, one)
-        if provider is not None:
-            provider.bounds = _bounds(one)
-            yield provider
+        provider.bounds = _bounds(one)
+        yield provider
 
 
-def _make(hub: Hub, id: str, settings: ProviderConfig) -> Provider | None:
-    if settings.kind == "openai":
-        return OpenAIProvider(id, settings)
+def _make(hub: Hub, id: str, settings: ProviderConfig) -> Provider:
+    if settings.kind == "anthropic":
+        return AnthropicProvider(id, settings)
     if settings.kind == "local":
         return local.LocalProvider(hub, id, settings)
-    return None
+    return OpenAIProvider(id, settings)
 
 
 def _bounds(settings: ProviderConfig) -> Bounds:

@@ -41,7 +41,7 @@ _ADAPTATIONS = 3
 class OpenAIProvider(SdkProvider):
     """A provider by its settings."""
 
-    sdk = "openai"
+    sdk, extra = "openai", "chat"
 
     def __init__(self, id: str, config: ProviderConfig) -> None:
         tools = True if config.tools is None else config.tools

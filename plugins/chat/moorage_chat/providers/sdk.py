@@ -32,9 +32,11 @@ MAX_MODELS = 5000
 
 
 class SdkProvider(Provider):
-    """A provider by its settings. sdk: the SDK's module, imported when it is first needed."""
+    """A provider by its settings. sdk: the SDK's module, imported when it is first needed; models_path: of the list."""
 
     sdk: ClassVar[str]
+    extra: ClassVar[str]
+    models_path: ClassVar[str] = "/models"
 
     def __init__(self, id: str, config: ProviderConfig, capabilities: Capabilities) -> None:
         self.id, self.name = id, config.name or id
@@ -64,7 +66,8 @@ class SdkProvider(Provider):
         try:
             sdk = importlib.import_module(self.sdk)
         except ImportError as error:
-            raise ProviderError(ErrorCode.ERROR, f"the package {self.sdk} is not installed: {error}") from None
+            mend = f"pip install 'moorage[{self.extra}]'"
+            raise ProviderError(ErrorCode.UNREACHABLE, f"{self.sdk} is not installed ({error}): {mend}") from None
         # Silence is the plugin's to bound (`Bounds`): here are only the times of connecting and of sending.
         connect = self._config.connect_timeout
         http = sdk.DefaultAioHttpClient(
@@ -145,7 +148,7 @@ class SdkProvider(Provider):
         await self._listed()
 
     async def _listed(self) -> list[ModelInfo]:
-        async with self._open("GET", "/models") as response:
+        async with self._open("GET", self.models_path) as response:
             answer = await self._whole(response)
         listed = answer.get("data") if isinstance(answer, Mapping) else None
         if not isinstance(listed, list):
