@@ -153,6 +153,11 @@ class Limits:
         """How many answers of a user are under way on this server."""
         return self._running.get(user_id, 0)
 
+    @property
+    def under_way(self) -> int:
+        """How many answers of all users are under way on this server."""
+        return sum(self._running.values())
+
     def left(self, user_id: int) -> None:
         """One of them has ended. For `Admission`."""
         left = self._running.get(user_id, 0) - 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moorage.api import CHAT, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import CHAT, Health, Hub, Manifest, Plugin, Route, hookimpl
 
 from moorage_chat import views
 from moorage_chat.accounting import Accounting
@@ -15,6 +15,7 @@ from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.hooks import Specs
 from moorage_chat.limits import Limits
 from moorage_chat.openai_api import routes as openai_api
+from moorage_chat.providers.choice import NONE
 from moorage_chat.providers.registry import Providers
 from moorage_chat.rights import PERMISSIONS
 from moorage_chat.store.conversations import Conversations
@@ -114,3 +115,16 @@ class ChatPlugin(Plugin):
         """Let go of the providers."""
         self.engine.close()
         await self.providers.close()
+
+    @hookimpl
+    async def moorage_health(self) -> Health:
+        """How much is being answered now. That there is no provider yet is no fault, and is said.
+
+        No provider is asked: this is looked at every few seconds, and one that is away is told of by `GET /providers`.
+        """
+        load = self.providers.load()
+        data = {
+            "answers": self.services.limits.under_way,
+            "providers": {id: {"running": running, "waiting": waiting} for id, (running, waiting) in load.items()},
+        }
+        return Health("ok", "" if load else NONE, data)

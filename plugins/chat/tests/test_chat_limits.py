@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from harness import running
 from moorage.api import ANONYMOUS, TooManyRequests, Unauthorized
 from moorage_chat.limits import Limits, QuotaExceeded, estimate, estimate_prompt
 from moorage_chat.store import usage
 from moorage_chat.store.usage import Allowed, Used
+from realparts.llm import USAGE, Llm
 
 MOST = 3
 
@@ -136,3 +139,31 @@ def test_tokens_are_estimated():
     parts = [{"type": "text", "text": "four"}, {"type": "image_url", "image_url": {"url": "data:x"}}]
     told = [{"role": "user", "content": "four"}, {"role": "user", "content": parts}, {"role": "assistant"}]
     assert estimate_prompt(told) == 3 * 4 + 2
+
+
+def test_postgres_counts_at_once_too(tmp_path, postgres_url):
+    llm = Llm()
+    limits = {"viewer": {"messages_per_day": MOST}}
+    chat = {"enabled": True, "providers": {"lm": {"base_url": llm.url}}, "limits": limits}
+    try:
+        with running(tmp_path, {"database": {"url": postgres_url}, "plugins": {"chat": chat}}) as server:
+            server.add_user("ann", "viewer")
+            headers = {"Authorization": f"Bearer {server.key('ann')}"}
+            body = {"model": "lm", "messages": [{"role": "user", "content": "hi"}]}
+
+            def ask(_):
+                with server.client() as client:
+                    return client.post("/v1/chat/completions", json=body, headers=headers).status_code
+
+            with ThreadPoolExecutor(2 * MOST) as pool:
+                answers = sorted(pool.map(ask, range(2 * MOST)))
+            assert answers == [200] * MOST + [429] * MOST
+            with server.client() as client:
+                told = client.get("/chat/usage", headers=headers).json()
+            assert told["today"]["messages"] == told["days"][0]["models"][0]["messages"] == MOST
+            assert told["today"]["total_tokens"] == MOST * USAGE["total_tokens"]
+            assert server.cli("chat", "usage").stdout.splitlines()[1].split()[:2] == ["ann", str(MOST)]
+            server.cli("chat", "limits", "set", "ann", "--messages", "none", "--tokens", "1")
+            assert ask(None) == 429
+    finally:
+        llm.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import threading
 from datetime import UTC, datetime
 
@@ -32,9 +33,15 @@ def llm():
 
 
 @pytest.fixture
-def moorage_config(llm):
+def most():
+    """The longest answer, in bytes."""
+    return 2**24
+
+
+@pytest.fixture
+def moorage_config(llm, most):
     provider = {"kind": "openai", "base_url": llm.url}
-    chat = {"enabled": True, "providers": {"lm": provider}, "ping_seconds": 0.2, "max_answer_bytes": 4096}
+    chat = {"enabled": True, "providers": {"lm": provider}, "ping_seconds": 0.2, "max_answer_bytes": most}
     return {"plugins": {"chat": {**chat, "limits": {"viewer": {"messages_per_day": 2}}}}}
 
 
@@ -60,6 +67,7 @@ async def people(moorage_app):
 def hanging(llm, monkeypatch):
     """Answers that hang do so until this test is over, or releases them."""
     monkeypatch.setattr(llm, "_released", threading.Event())
+    monkeypatch.setattr(llm, "_hanging", threading.Event())
     yield llm
     llm.release()
 
@@ -216,9 +224,8 @@ async def test_when_the_client_leaves_the_model_is_stopped_and_what_it_cost_is_c
     asking = asyncio.create_task(_read(ask(ann, "it hangs", stream=stream)))
     limits = moorage_app.plugin("chat").services.limits
     user_id = ann.user.actor.user.id
+    await asyncio.to_thread(hanging.wait_hanging, WAIT)
     async with asyncio.timeout(WAIT):
-        while not limits.running(user_id):
-            await asyncio.sleep(0.01)
         while stream and not await metric(moorage_app, 'first_token_seconds_count{provider="lm"}'):
             await asyncio.sleep(0.01)
         asking.cancel()
@@ -269,6 +276,31 @@ async def test_a_silent_model_is_waited_for_with_comments(people, hanging):
     assert (error["code"], error["type"], error["param"]) == ("provider_incomplete", "server_error", None)
 
 
+async def test_a_client_that_does_not_read_is_let_go(people, llm, moorage_app, monkeypatch):
+    monkeypatch.setattr(outlet, "STALL", 0.5)
+    ann = await people()
+    llm.script("a flood", Say(" ".join(["x" * 4000] * 2500)))
+    body = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "a flood"}], "stream": True})
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head += f"Authorization: {ann.user.headers['Authorization']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    host, port = moorage_app.url.removeprefix("http://").split(":")
+    limits = moorage_app.plugin("chat").services.limits
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((host, int(port)))
+        client.sendall(head.encode() + body.encode())
+        async with asyncio.timeout(WAIT):
+            while not limits.under_way:
+                await asyncio.sleep(0.02)
+            while limits.under_way:
+                await asyncio.sleep(0.02)
+    assert await metric(moorage_app, 'running{surface="v1"}') == [0.0]
+    ended = 'generations_total{error="",provider="lm",status="canceled",surface="v1"}'
+    assert await metric(moorage_app, ended) == [1.0]
+    assert (await used(moorage_app, ann)).messages == 1
+
+
+@pytest.mark.parametrize("most", [4096])
 async def test_one_that_never_stops_is_ended_as_too_long(people, llm):
     ann = await people()
     llm.script("endless", Say("word " * 5000))
