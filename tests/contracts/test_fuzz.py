@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from openapi_check import Checker, documents_of, resolve
+from realparts.llm import MODEL, Llm
 from sessionserver import end_workloads, install
 from waits import WAIT
 
@@ -54,6 +55,7 @@ CONFIG = {
     # No lockout: it would hide what comes after it.
     "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 1_000_000},
     "plugins": {
+        "chat": {"enabled": True, "required": True, "default_provider": "scripted"},
         # Nothing is run of what is made up.
         "mcp": {"enabled": True, "required": True, "provided": False, "runtime": "docker"},
         "opencode": {"enabled": True, "max_running_per_user": 4},
@@ -61,7 +63,18 @@ CONFIG = {
     },
     "runtimes": {"process": {"isolation": "none"}},
 }
-DOCUMENTS = ["chat", "chrote", "core", "octo", "octoprox", "orbital", "plugin-mcp", "plugin-opencode", "plugin-tmux"]
+DOCUMENTS = [
+    "chat",
+    "chrote",
+    "core",
+    "octo",
+    "octoprox",
+    "orbital",
+    "plugin-chat",
+    "plugin-mcp",
+    "plugin-opencode",
+    "plugin-tmux",
+]
 ENDS_ITS_OWN_LOGIN = {
     "/api/auth/logout",
     "/auth/logout",
@@ -126,6 +139,9 @@ class Target:
             "settings": "{}",
             "avatar_url": "https://example.org/a.png",
             "expires_at": "2099-01-01T00:00:00Z",
+            "model": MODEL,
+            "messages": [{"role": "user", "content": "hello"}],
+            "provider_id": "scripted",
         }
 
     def things(self) -> tuple[list[str], dict[str, Any]]:
@@ -166,6 +182,15 @@ class Target:
             "token": key,
         }
         return list(dict.fromkeys(named)), members
+
+    def chats(self) -> tuple[list[str], dict[str, Any]]:
+        """The same for chat alone: conversations, and a link to one."""
+        with httpx.Client(base_url=self.server.url, headers=self.headers["owner"], timeout=WAIT) as client:
+            chat = client.post("/conversations", json={"title": "fuzzed"}).json()["id"]
+            message = client.post(f"/conversations/{chat}/messages", json={"content": "fuzzed"}).json()["message_id"]
+            shared = client.post(f"/conversations/{chat}/share").json()["token"]
+            orbital = client.post("/api/conversations", json={}).json()["id"]
+        return [str(chat), orbital, shared, "scripted"], {"conversation_id": chat, "message_id": message}
 
     def reads(self, path) -> set[str]:
         """The members of a body that is posted to a path."""
@@ -215,12 +240,15 @@ def target(tmp_path_factory):
     folder = Path(tempfile.mkdtemp(prefix="mf"))
     (folder / ".tmux.conf").write_text("set -g default-command 'exec sleep 1000'\n")
     where = {"HOME": str(folder), "TMUX_TMPDIR": str(folder)}
+    llm = Llm()
     try:
         place = tmp_path_factory.mktemp("fuzz")
-        program = {"plugins": {"opencode": {"binary": str(install(folder / "bin"))}}}
-        with running(place, merged(CONFIG, program), env=where) as server:
+        program = {"opencode": {"binary": str(install(folder / "bin"))}}
+        provider = {"chat": {"providers": {"scripted": {"base_url": llm.url}}}}
+        with running(place, merged(CONFIG, {"plugins": program | provider}), env=where) as server:
             yield Target(server)
     finally:
+        llm.stop()
         end_workloads(place / "data")
         subprocess.run(["tmux", "kill-server"], env={"PATH": os.environ["PATH"], **where}, check=False)
         shutil.rmtree(folder, ignore_errors=True)
@@ -232,7 +260,7 @@ def target(tmp_path_factory):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_input_is_answered_by_a_fault_or_otherwise_than_described(target, name, who):
     problems: list[str] = []
-    things, members = target.things()
+    things, members = target.chats() if name == "plugin-chat" else target.things()
     for operation in target.operations(name, who):
         for mode in schemathesis.GenerationMode:
             problems += _fuzz(target, operation, who, generation_mode=mode)
