@@ -71,7 +71,7 @@ $(BIN)/python:
 # An editable install also builds the page. The development install holds everything that serving needs.
 $(VENV)/.serve: pyproject.toml | $(BIN)/python
 	@echo "Installing Moorage into $(VENV)"
-	@$(BIN)/pip install -q -e ".[fast,mcp]"
+	@$(BIN)/pip install -q -e ".[chat,fast,mcp]"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
