@@ -8,7 +8,7 @@ import httpx._transports.default as transports
 import pytest
 from waits import WAIT
 
-pytest_plugins = ["realparts.fixtures"]
+pytest_plugins = ["realparts.fixtures", "secondchance"]
 
 # What a request without a limit of its own has: httpx's five seconds can pass on a busy machine.
 inspect.signature(httpx.Client).parameters["timeout"].default.__init__(WAIT)
