@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import structlog
+from moorage.api import Topic
 from moorage.events import TaskSupervisor
 from moorage_chat.config import ChatConfig
 from moorage_chat.providers.base import (
@@ -37,6 +38,10 @@ class Plugins:
 
     makers: dict[str, Callable[[], Iterable[Provider]]] = field(default_factory=dict)
 
+    def subscribe(self, topic: str, handler: Callable[[dict[str, str]], None]) -> None:
+        assert topic == Topic.PLUGIN_CHANGED
+        self.changed = handler
+
     def implementers(self, hook: str) -> list[str]:
         return list(self.makers)
 
@@ -50,7 +55,8 @@ async def providers(
 ) -> AsyncIterator[Providers]:
     """The service, with these settings of providers; `more`: other settings of chat's."""
     tasks = TaskSupervisor("chat")
-    hub: Any = SimpleNamespace(tasks=tasks, log=structlog.get_logger(), hooks=plugins or Plugins())
+    plugins = plugins or Plugins()
+    hub: Any = SimpleNamespace(tasks=tasks, log=structlog.get_logger(), hooks=plugins, bus=plugins)
     service = Providers(hub, ChatConfig.model_validate({"providers": dict(settings), **more}))
     service.start()
     try:

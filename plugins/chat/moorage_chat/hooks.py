@@ -20,10 +20,11 @@ class Specs:
     def moorage_chat_providers(self) -> Iterable[Provider]:  # type: ignore[empty-body]
         """Providers of models of the plugin's own, beside those of chat's settings (sync).
 
-        Called once, when chat starts. An id that is taken is refused and logged; an error is logged, and the plugin's
-        providers are left out.
+        Called once in a life of the plugin, when providers are first needed after it has started. An id that is taken
+        is refused and logged; an error is logged, and the plugin's providers are left out.
 
-        :returns: objects of `moorage_chat.providers.base.Provider`; chat closes them when it ends.
+        :returns: objects of `moorage_chat.providers.base.Provider`; chat closes them when it or the plugin ends, after
+            the answers that they have begun.
 
         .. versionadded:: 0.1
         """

@@ -71,6 +71,20 @@ class Told(Provider):
         self.closed = True
 
 
+class Held(Told):
+    """Answers when it is let."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.asking, self.go = asyncio.Event(), asyncio.Event()
+
+    async def generate(self, ask: Ask) -> AsyncGenerator[Piece, None]:
+        self.asking.set()
+        await self.go.wait()
+        async for piece in super().generate(ask):
+            yield piece
+
+
 GOOD = (Text("Instead"), Finish("stop"))
 LM_SMALL, LM_BIG = Choice("lm", "small"), Choice("lm", "big:latest")
 TOLD = Choice("told", "m1")
@@ -333,10 +347,26 @@ async def test_plugins_come_and_go(llm: Llm) -> None:
     plugins = Plugins({"broken": broken})
     async with providers(settings(llm), plugins) as service:
         assert [info.id for info in await service.listed()] == ["lm"]
-        plugins.makers["extra"] = lambda: [mine, taken]
+        plugins.makers["extra"] = lambda: [mine, taken, Told("No Id"), "text"]
         assert [(info.id, info.name) for info in await service.listed()] == [("lm", "lm"), ("told", "Told")]
         assert (await hear(service, "hello", TOLD)).text == "Instead"
         assert (await hear(service, "hello", LM_SMALL)).text == "You said: hello"
+        # A reload makes it anew, while the old one still answers.
+        held = Held("told", *GOOD)
+        plugins.makers["extra"] = lambda: [held]
+        plugins.changed({"name": "extra", "state": "started"})
+        answer = asyncio.create_task(hear(service, "hello", TOLD))
+        await asyncio.wait_for(held.asking.wait(), WAIT)
+        assert mine.closed
+        mine = Told("told", Text("Anew"), Finish("stop"))
+        plugins.changed({"name": "extra", "state": "started"})
+        plugins.makers["extra"] = lambda: [mine]
+        assert (await hear(service, "hello", TOLD)).text == "Anew"
+        assert not held.closed
+        held.go.set()
+        assert (await asyncio.wait_for(answer, WAIT)).text == "Instead"
+        while not held.closed:
+            await asyncio.sleep(0)
         del plugins.makers["extra"]
         assert [info.id for info in await service.listed()] == ["lm"]
         assert (await hear(service, "hello", TOLD)).code is ErrorCode.UNREACHABLE

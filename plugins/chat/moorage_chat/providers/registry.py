@@ -10,9 +10,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any
 
-from moorage.api import HookFailed, Hub, NotFound, TooManyRequests
+from moorage.api import Hub, NotFound, TooManyRequests
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.providers import faults
@@ -30,11 +29,10 @@ from moorage_chat.providers.base import (
 from moorage_chat.providers.catalog import FRESH_SECONDS, Catalog
 from moorage_chat.providers.choice import Choice, Chooser
 from moorage_chat.providers.configured import configured
-from moorage_chat.providers.turns import Turns
+from moorage_chat.providers.gathered import Gathered
 
 __all__ = ["Choice", "Health", "ProviderInfo", "Providers", "Queued", "Running", "Switched", "text"]
 
-HOOK = "moorage_chat_providers"
 QUEUE_RETRY_SECONDS = 10
 text = faults.text
 
@@ -87,34 +85,22 @@ class Providers:
 
     def __init__(self, hub: Hub, config: ChatConfig) -> None:
         self._hub, self._config = hub, config
-        self._own: dict[str, Provider] = {}
-        self._foreign: dict[str, tuple[Provider, ...]] = {}
-        self._all: dict[str, Provider] = {}
-        self._turns: dict[str, Turns] = {}
+        self._gathered = Gathered(hub, self._forget)
         self._catalog = Catalog(hub.tasks.spawn, hub.log, lambda provider: provider.models())
         self._checks = Catalog(hub.tasks.spawn, hub.log, _check)
         self._chooser = Chooser(config, self._catalog)
 
     def start(self) -> None:
-        """Make the configured providers; their SDKs are imported in the background."""
-        self._own = {one.id: one for one in configured(self._hub, self._config)}
-        self._gather()
-        for provider in self._own.values():
-            self._hub.tasks.spawn(self._warm(provider), f"start of {provider.id}")
-
-    async def _warm(self, provider: Provider) -> None:
-        warm = getattr(provider, "warm", None)
-        if warm is not None:
-            try:
-                await warm()
-            except ProviderError as error:
-                self._hub.log.error("provider cannot be used", provider=provider.id, reason=error.detail)
+        """Make the configured providers."""
+        self._gathered.start(configured(self._hub, self._config))
 
     async def close(self) -> None:
         """Close every provider."""
-        providers, self._own, self._foreign, self._all = list(self._all.values()), {}, {}, {}
-        for provider in providers:
-            await self._close(provider)
+        await self._gathered.close()
+
+    def _forget(self, provider: Provider) -> None:
+        self._catalog.forget(provider.id)
+        self._checks.forget(provider.id)
 
     async def choose(self, wish_provider: str | None, wish_model: str | None, *, last: Choice | None = None) -> Choice:
         """Which model answers. last: what answered before in the same conversation.
@@ -123,12 +109,12 @@ class Providers:
         answers. BadRequest PROVIDER_NOT_FOUND or MODEL_NOT_FOUND for a wish that cannot be; a model of a provider that
         could not list its own is let through, to be decided there. Unavailable, with the mend, when there is none.
         """
-        return await self._chooser.choose(self._gather(), wish_provider, wish_model, last)
+        return await self._chooser.choose(self._gathered.current(), wish_provider, wish_model, last)
 
     def admit(self, choice: Choice) -> None:
         """TooManyRequests when too many wait for this provider already: to refuse before an answer has begun."""
-        turns = self._turns.get(choice.provider)
-        if turns is not None and turns.full:
+        provider = self._gathered.current().get(choice.provider)
+        if provider is not None and self._gathered.turns(provider).full:
             raise TooManyRequests(faults.text(ErrorCode.RATE_LIMITED), retry_after=QUEUE_RETRY_SECONDS)
 
     async def run(self, choice: Choice, ask: Ask, *, fallback: bool = True) -> AsyncGenerator[Piece | Notice, None]:
@@ -137,7 +123,7 @@ class Providers:
         ask.model is set from the choice. Until the first text, reasoning or tool call another provider may be asked
         instead (`Switched`), unless `fallback` is False. Close the generator, or cancel its task, to stop.
         """
-        providers = self._gather()
+        providers = self._gathered.current()
         tried: list[str] = []
         now: Choice | None = choice
         while now is not None:
@@ -166,7 +152,7 @@ class Providers:
 
     async def _one(self, provider: Provider, ask: Ask) -> AsyncGenerator[Piece | Notice, None]:
         """One provider's answer, in its turn."""
-        turns = self._turns[provider.id]
+        turns = self._gathered.turns(provider)
         if turns.busy and not turns.full:
             yield Queued(turns.waiting)
         await turns.take()
@@ -190,7 +176,7 @@ class Providers:
 
     async def listed(self) -> list[ProviderInfo]:
         """All providers with their models, at most half a minute old."""
-        return list(await asyncio.gather(*(self._info(provider) for provider in self._gather().values())))
+        return list(await asyncio.gather(*(self._info(provider) for provider in self._gathered.current().values())))
 
     async def find(self, provider_id: str) -> ProviderInfo:
         """One of them. NotFound."""
@@ -203,15 +189,16 @@ class Providers:
 
     def uses_tools(self, provider_id: str) -> bool:
         """Whether its models can call tools."""
-        provider = self._gather().get(provider_id)
+        provider = self._gathered.current().get(provider_id)
         return provider is not None and provider.capabilities.tools
 
     def load(self) -> dict[str, tuple[int, int]]:
         """(answers being made, answers that wait) by provider."""
-        return {id: (turns.running, turns.waiting) for id, turns in self._turns.items()}
+        found = {id: self._gathered.turns(provider) for id, provider in self._gathered.current().items()}
+        return {id: (turns.running, turns.waiting) for id, turns in found.items()}
 
     def _known(self, provider_id: str) -> Provider:
-        provider = self._gather().get(provider_id)
+        provider = self._gathered.current().get(provider_id)
         if provider is None:
             raise NotFound("There is no such provider", code="PROVIDER_NOT_FOUND")
         return provider
@@ -221,43 +208,6 @@ class Providers:
         return ProviderInfo(
             provider.id, provider.name, provider.capabilities, listing.models, listing.error is None, listing.error
         )
-
-    def _gather(self) -> Mapping[str, Provider]:
-        """The providers of the settings and of the plugins that run now: those come and go with a reload."""
-        there = self._hub.hooks.implementers(HOOK)
-        if self._all and there == list(self._foreign):
-            return self._all
-        for name in [name for name in self._foreign if name not in there]:
-            for provider in self._foreign.pop(name):
-                self._catalog.forget(provider.id)
-                self._checks.forget(provider.id)
-                self._hub.tasks.spawn(self._close(provider), f"end of {provider.id}")
-        self._all = dict(self._own)
-        self._foreign = {name: self._foreign[name] if name in self._foreign else self._ask(name) for name in there}
-        for plugin, providers in self._foreign.items():
-            for provider in providers:
-                if self._all.setdefault(provider.id, provider) is not provider:
-                    self._hub.log.error("a provider's id is taken", plugin=plugin, provider=provider.id)
-        for id, provider in self._all.items():
-            if id not in self._turns:
-                self._turns[id] = Turns(provider.bounds.max_parallel, provider.bounds.max_queue)
-        return self._all
-
-    def _ask(self, plugin: str) -> tuple[Provider, ...]:
-        try:
-            made: Any = self._hub.hooks.call_one(HOOK, plugin)
-            return tuple(made or ())
-        except HookFailed as error:
-            self._hub.log.error("a plugin's providers are left out", plugin=plugin, reason=str(error))
-        except Exception:
-            self._hub.log.exception("a plugin's providers are left out", plugin=plugin)
-        return ()
-
-    async def _close(self, provider: Provider) -> None:
-        try:
-            await provider.close()
-        except Exception:
-            self._hub.log.exception("provider did not close", provider=provider.id)
 
 
 async def _check(provider: Provider) -> Sequence[ModelInfo]:

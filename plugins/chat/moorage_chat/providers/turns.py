@@ -15,6 +15,8 @@ class Turns:
         self._parallel, self._queue = parallel, queue
         self.running = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     @property
     def waiting(self) -> int:
@@ -35,6 +37,7 @@ class Turns:
         """Wait for a turn, which must be given back. ProviderError when too many wait."""
         if not self.busy:
             self.running += 1
+            self._ended.clear()
             return
         if self.full:
             raise ProviderError(ErrorCode.RATE_LIMITED, f"{self.waiting} wait for their turn already")
@@ -50,6 +53,10 @@ class Turns:
                 self._waiting.remove(turn)
             raise
 
+    async def ended(self) -> None:
+        """Wait until no turn is taken."""
+        await self._ended.wait()
+
     def give_back(self) -> None:
         """End a turn: the one that waits longest has the next."""
         while self._waiting:
@@ -59,3 +66,5 @@ class Turns:
                 turn.set_result(None)
                 return
         self.running -= 1
+        if self.running == 0:
+            self._ended.set()
