@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,3 +184,12 @@ class ChatSite:
         for client in self._clients.values():
             client.close()
         self.server.stop()
+
+
+def until(condition: Callable[[], Any], what: str = "it") -> Any:
+    """What the condition gives as soon as that is something; asked again and again."""
+    deadline = time.monotonic() + WAIT
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(0.02)
+    return found

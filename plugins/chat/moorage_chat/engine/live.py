@@ -56,7 +56,7 @@ class Live:
     """One generation of this server. Used from the event loop.
 
     answered: the id of the message that it answers. left: called each time that nobody watches it any more.
-    ended: set once all is stored and told.
+    ended: set once all is stored and told; alone: while nobody on this server follows it.
     """
 
     def __init__(
@@ -81,7 +81,8 @@ class Live:
         """Whether a provider may have been asked, and may bill it."""
         self.stopping: asyncio.Future[Stop] = asyncio.get_running_loop().create_future()
         self.closed = False
-        self.ended = asyncio.Event()
+        self.ended, self.alone = asyncio.Event(), asyncio.Event()
+        self.alone.set()
         self.begun = monotonic()
         self.spoken = False
         """Whether anything has come of it."""
@@ -138,10 +139,13 @@ class Live:
         """One more watches it."""
         self._watchers += 1
         self._followed = True
+        self.alone.clear()
 
     def unwatch(self) -> None:
         """One less."""
         self._watchers -= 1
+        if not self._watchers:
+            self.alone.set()
         self.look()
 
     def watch_from(self, who: str, *, left: bool) -> None:

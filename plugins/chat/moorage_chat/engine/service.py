@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -38,6 +38,8 @@ from moorage_chat.store.messages import Messages
 __all__ = ["Engine", "Wish"]
 STOP_SECONDS = 5.0
 """Seconds that are waited for a generation that was told to stop."""
+TELL_SECONDS = 1.0
+"""Seconds in which those who follow have heard of the end of the server."""
 LOOK_EVERY = 0.1
 MAX_LISTED = 100
 
@@ -88,8 +90,9 @@ class Engine:
         lives = list(self.running)
         for live in lives:
             live.stop(Stop.ENDING)
-        if lives:
-            await asyncio.wait([asyncio.ensure_future(live.ended.wait()) for live in lives], timeout=STOP_SECONDS)
+        await _wait([live.ended for live in lives], STOP_SECONDS)
+        # Their streams are cut right after this: until then they have had the end.
+        await _wait([live.alone for live in lives], TELL_SECONDS)
 
     def close(self) -> None:
         """All is over."""
@@ -157,7 +160,7 @@ class Engine:
             if live.watched and live.why is None:
                 raise _in_progress(live.id)
             live.stop(Stop.CANCELED)
-            await _wait(live.ended, STOP_SECONDS)
+            await _wait([live.ended], STOP_SECONDS)
             return
         for generation in await generations.of_conversation(conversation.id, active=True, limit=1):
             with self._others.asked(generation.id) as kept:
@@ -269,7 +272,7 @@ class Engine:
         live = self.running.find(generation_id)
         if live is not None:
             live.stop(Stop.CANCELED)
-            await _wait(live.ended, STOP_SECONDS)
+            await _wait([live.ended], STOP_SECONDS)
             return
         self._others.stop(generation_id)
         if not await self._ends(generation_id):
@@ -353,7 +356,7 @@ class Engine:
         live = self.running.of_conversation(conversation_id)
         if live is not None:
             live.stop(Stop.CANCELED)
-            await _wait(live.ended, STOP_SECONDS)
+            await _wait([live.ended], STOP_SECONDS)
         else:
             for generation in await generations.of_conversation(conversation_id, active=True, limit=1):
                 self._others.stop(generation.id)
@@ -396,9 +399,8 @@ def _in_progress(id: str) -> Conflict:
     )
 
 
-async def _wait(event: asyncio.Event, timeout: float) -> None:
-    try:
+async def _wait(events: Iterable[asyncio.Event], timeout: float) -> None:
+    with suppress(TimeoutError):
         async with asyncio.timeout(timeout):
-            await event.wait()
-    except TimeoutError:
-        pass
+            for event in events:
+                await event.wait()
