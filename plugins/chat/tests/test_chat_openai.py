@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import openai
 import pytest
@@ -309,6 +311,22 @@ async def test_one_that_never_stops_is_ended_as_too_long(people, llm):
     assert 4096 <= len(answer.choices[0].message.content) < 5000
     assert answer.usage.estimated is True
     assert answer.usage.completion_tokens >= 1024
+
+
+async def test_the_guide_s_example_works(people, moorage_app, monkeypatch):
+    guide = (Path(__file__).parents[3] / "docs" / "chat.md").read_text()
+    code = next(block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "import OpenAI" in block)
+    ann, said = await people(), []
+    monkeypatch.setenv("OPENAI_BASE_URL", f"{moorage_app.url}/v1")
+    monkeypatch.setenv("OPENAI_API_KEY", ann.api_key)
+
+    def run():
+        names = {"print": lambda text, **_: said.append(text)}
+        exec(code, names)
+        names["client"].close()
+
+    await asyncio.to_thread(run)
+    assert (said[0], "".join(said[1:])) == (NAME, "You said: Why is the sky blue?")
 
 
 WRONG = [
