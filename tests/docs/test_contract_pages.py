@@ -15,6 +15,7 @@ from moorage.app import App
 from moorage.config import load
 from moorage.openapi.served import by_document
 from moorage.routes import ProxyRoute, SocketRoute
+from realparts.llm import Llm
 from waits import WAIT
 
 FOLDER = Path(__file__).parents[2] / "docs" / "contracts"
@@ -43,7 +44,7 @@ SHARED = {
 }
 """Routes of a page whose view is another surface's or the core's."""
 
-PLUGINS = {"tmux": "chrote", "opencode": "octo", "mcp": "octoprox"}
+PLUGINS = {"tmux": {"chrote"}, "opencode": {"octo"}, "mcp": {"octoprox"}, "chat": {"chat", "orbital"}}
 """Plugins and the pages of their contracts."""
 
 ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
@@ -109,7 +110,7 @@ def test_what_a_page_names_is_served_or_said_to_be_missing(page, table):
     served = {shape(route) for document in table.values() for route in document}
     missing = {shape(route) for route in rows(section(page, "Not served yet"))}
     # What a plugin has at the same path, maybe mounted elsewhere, is not what the other contracts mean by it.
-    elsewhere = set().union(*(table[f"plugin-{name}"] for name, own in PLUGINS.items() if page != own))
+    elsewhere = set().union(*(table[f"plugin-{name}"] for name, own in PLUGINS.items() if page not in own))
     assert not missing & {shape(route) for document in table.values() for route in document - elsewhere}
     plugin = rows(section(page, "With the tmux plugin"))
     assert set(plugin) == (table["plugin-tmux"] if page == "chrote" else set())
@@ -131,6 +132,13 @@ def test_the_page_of_octo_holds_the_routes_of_sessions_and_no_others(table):
 
 def test_the_page_of_octoprox_holds_the_routes_of_workspaces_and_no_others(table):
     assert set(rows(section("octoprox", "With the mcp plugin"))) == table["plugin-mcp"]
+
+
+def test_the_pages_of_chat_and_orbital_hold_the_routes_of_conversations_and_no_others(table):
+    chat, orbital = (rows(section(page, "With the chat plugin")) for page in ("chat", "orbital"))
+    assert set(chat) | set(orbital) == table["plugin-chat"]
+    assert {route for route in table["plugin-chat"] if " /api/conversations" in route} == set(orbital)
+    assert not set(chat) & set(orbital)
 
 
 def test_each_account_route_is_on_some_page(table):
@@ -224,7 +232,8 @@ def server(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     socket = str(folder / "tmux")
     tmux = {"enabled": True, "required": True, "mount": ["/"], "socket_path": socket}
-    config = {**CONFIG, "plugins": {"mcp": {"enabled": True, "required": True}, "tmux": tmux}}
+    on = {"enabled": True, "required": True}
+    config = {**CONFIG, "plugins": {"chat": on, "mcp": on, "tmux": tmux}}
     with running(folder, config) as server:
         ada = ["users", "create", "ada", "--role", "owner", "--email", "ada@example.org", "--password-file", "-"]
         server.cli(*ada, input="correct horse battery\n")
@@ -240,8 +249,14 @@ def test_the_examples_of_a_page_do_what_it_says(page, server, tmp_path):
 def test_the_examples_of_chat_begin_with_its_first_user(tmp_path):
     folder = tmp_path / "server"
     folder.mkdir()
-    with running(folder, CONFIG) as fresh:
-        play("chat", fresh, tmp_path, SETUP=setup_token(fresh))
+    llm = Llm()
+    provider = {"name": "LM Studio", "base_url": llm.url}
+    chat = {"enabled": True, "required": True, "providers": {"lmstudio": provider}}
+    try:
+        with running(folder, {**CONFIG, "plugins": {"chat": chat}}) as fresh:
+            play("chat", fresh, tmp_path, SETUP=setup_token(fresh))
+    finally:
+        llm.stop()
 
 
 def setup_token(server):
