@@ -24,6 +24,9 @@ NOT_STORED = "The answer could not be written down yet."
 RETRIES = (0.1, 0.3, 1.0, 3.0)
 """Seconds between two tries; the last again and again."""
 
+LOG_EVERY = 10
+"""Tries that share a line in the log."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -42,7 +45,7 @@ class Closing:
 
     async def close(self, live: Live, status: GenerationStatus, kept: MessageStatus, fault: Fault | None) -> None:
         """Store how it ended, then tell it. A database that is away is tried again until it is back."""
-        live.generation = replace(
+        ended = replace(
             live.generation,
             status=status,
             error_code=None if fault is None else str(fault.code),
@@ -52,16 +55,18 @@ class Closing:
         )
         await self._journal.seal(live.id)
         try:
-            await self._store(live, kept)
+            # Until it is stored nobody may find that it has ended.
+            live.generation = await self._store(live, ended, kept)
         finally:
             self._journal.forget(live.id)
 
-    async def _store(self, live: Live, kept: MessageStatus) -> None:
+    async def _store(self, live: Live, ended: Generation, kept: MessageStatus) -> Generation:
+        """What is stored of it at last."""
         began, tried = monotonic(), 0
         while True:
             try:
                 async with self._hub.db.transaction():
-                    tail = await self._write(live, kept)
+                    stored, tail = await self._write(live, ended, kept)
                 break
             except IntegrityError:
                 # Of an earlier try of the journal's it was not known whether it had been committed: it had.
@@ -71,10 +76,11 @@ class Closing:
             except Exception as error:
                 reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
                 live.admission.undone()
-            self._hub.log.error("the end of an answer cannot be written down now", generation=live.id, reason=reason)
+            if not tried % LOG_EVERY:
+                self._hub.log.error("an answer's end cannot be written down now", generation=live.id, reason=reason)
             if monotonic() - began > TELL_SECONDS and not live.log.ended:
                 unstored = replace(
-                    live.generation,
+                    ended,
                     message_id=None,
                     status=GenerationStatus.ERROR,
                     error_code=ErrorCode.ERROR.value,
@@ -85,15 +91,16 @@ class Closing:
             tried += 1
         _tell(live, tail)
         live.log.wrote(live.log.last)
+        return stored
 
-    async def _write(self, live: Live, kept: MessageStatus) -> list[Event]:
-        """All of it, in the caller's transaction. What is still to be told."""
-        generation, admission = live.generation, live.admission
+    async def _write(self, live: Live, generation: Generation, kept: MessageStatus) -> tuple[Generation, list[Event]]:
+        """All of it, in the caller's transaction. As what it is stored, and what is still to be told of that."""
+        admission = live.admission
         there = await generations.end(generation)
         if not there and (stored := await generations.find(generation.id)) is not None:
             # Committed by an earlier try that seemed to fail, or ended by another server: counted, too.
             admission.drop()
-            return [] if live.log.ended else ending(stored, live.log.last)
+            return stored, [] if live.log.ended else ending(stored, live.log.last)
         usage = generation.usage
         if usage is None:
             await admission.release()
@@ -117,7 +124,7 @@ class Closing:
         tail = [] if live.log.ended else ending(generation, live.log.last)
         if there:
             await generations.write(generations.rows(live.id, [*live.log.unwritten(), *tail]))
-        return tail
+        return generation, tail
 
 
 def _tell(live: Live, events: list[Event]) -> None:

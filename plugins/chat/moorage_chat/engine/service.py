@@ -262,7 +262,8 @@ class Engine:
             return live.log.ended and after >= live.log.last
         if await generations.server_of(generation_id) is not None:
             return False
-        return after >= (await generations.last_written([generation_id]))[generation_id]
+        last = (await generations.last_written([generation_id]))[generation_id]
+        return 0 < last <= after
 
     async def cancel(self, actor: Actor, generation_id: str, *, space: Space | None = None) -> None:
         """Stop it, and keep its text. Once more while it stops changes nothing. NotFound when it is over."""
