@@ -448,6 +448,8 @@ class App:
         await self.tasks.stop()
         self.access_log.close()
         backplane = [self.backplane.stop] if self.backplane is not None else []
+        # Last, so that no other server takes the place of one that still writes.
+        presence = [self.presence.release] if self.presence is not None else []
         for end in (
             self.runtimes.close,
             self.proxy.close,
@@ -456,6 +458,7 @@ class App:
             self.limiter.stop,
             self.accounts.close,
             self.db.close,
+            *presence,
         ):
             # Whatever it says, what comes after must be ended all the same.
             try:

@@ -143,8 +143,8 @@ class Messages:
     ) -> Message | None:
         """Write an answer that was reserved. Joins the caller's transaction. Once: a second time changes nothing.
 
-        provider, model: who answered, where that is another than was asked. None when there is no such message any
-        more, or when it was not completed and has no text: then it is removed, and what follows it moves up.
+        provider, model: who answered, where that is another than was asked. None when the message or its conversation
+        is gone, or when it was not completed and has no text: then it is removed, and what follows it moves up.
         """
         if status is MessageStatus.RUNNING:
             raise BadRequest("An answer does not end as one that runs")
@@ -154,7 +154,7 @@ class Messages:
                 return None
             conversation = await ChatConversation.filter(id=known.conversation_id).select_for_update().first()
             row = await ChatMessage.filter(id=message_id).select_for_update().first()
-            if row is None or conversation is None:
+            if row is None or conversation is None or conversation.deleted_at is not None:
                 return None
             if row.status != MessageStatus.RUNNING.value:
                 return message_of_row(row)

@@ -29,6 +29,7 @@ from moorage_chat.store.tree import chunks
 
 LOOK_EVERY = 60.0
 """Seconds between two looks for what a crash left half done, and for users who were deleted while nobody heard."""
+TELL_SECONDS = 10.0
 LEFT_AFTER = timedelta(minutes=10)
 """A mark that is older is nobody's work any more."""
 _OF_USERS: tuple[type[Model], ...] = (ChatConversation, ChatUsage, ChatUserLimit, ChatIdempotency, ChatGeneration)
@@ -56,14 +57,16 @@ class Removal:
         """Tell who asked to be told, then remove all of a conversation that is marked. Harmless to repeat."""
         for callback in self.callbacks:
             try:
-                await callback(conversation_id)
+                async with asyncio.timeout(TELL_SECONDS):
+                    await callback(conversation_id)
             except Exception:
                 self._hub.log.exception("the end of a conversation was not taken in", conversation=conversation_id)
         messages = ChatMessage.filter(conversation_id=conversation_id).order_by("id").limit(AT_ONCE)
         while ids := await messages.values_list("id", flat=True):
             async with self._hub.db.transaction():
-                await index.remove(self._hub, ids)  # type: ignore[arg-type]
+                # Who finishes one of them right now is waited for here; what they put into the index goes after it.
                 await ChatMessage.filter(id__in=ids).delete()
+                await index.remove(self._hub, ids)  # type: ignore[arg-type]
         generations = await ChatGeneration.filter(conversation_id=conversation_id).values_list("id", flat=True)
         for some in chunks(list(generations)):
             async with self._hub.db.transaction():
@@ -80,6 +83,7 @@ class Removal:
             await self.remove(conversation_id)
         for model in _OF_USERS:
             await model.filter(user_id=user_id).delete()
+        self._hub.log.info("what a deleted user had is removed", user_id=user_id)
 
     async def look(self) -> None:
         """Finish what a crash left half done, and what users left who were deleted while nobody heard."""
@@ -97,7 +101,8 @@ class Removal:
                     await self.remove_user(user_id)
 
     async def _user_deleted(self, data: dict[str, Any]) -> None:
-        await self.remove_user(int(data["user_id"]))
+        """Async, so that it runs in the context of the plugin's start; in a task, since it may take long."""
+        self._hub.tasks.spawn(self.remove_user(int(data["user_id"])), f"user {data['user_id']}")
 
     async def _look_on(self) -> None:
         away = False
@@ -106,6 +111,7 @@ class Removal:
                 await self.look()
                 away = False
             except Exception as error:
+                # Also what a task that follows a user's end could not do: the next look does it.
                 if not away:
                     reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
                     self._hub.log.error("deleted conversations cannot be removed now", reason=reason)
