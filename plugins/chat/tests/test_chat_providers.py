@@ -343,6 +343,21 @@ async def test_models_that_call_the_longest_answer_otherwise(llm: Llm) -> None:
     assert llm.requests[-1]["max_completion_tokens"] == 9
 
 
+async def test_models_that_take_only_their_own_temperature(llm: Llm) -> None:
+    llm.refuses = {"temperature": "'temperature' does not support 0.5 with this model", "top_p": "not supported"}
+    async with providers(settings(llm)) as service:
+        heard = await hear(service, ask("hello", temperature=0.5, top_p=0.9))
+        assert heard.error is None
+        assert [sent.keys() & {"temperature", "top_p"} for sent in llm.requests] == [
+            {"temperature", "top_p"},
+            {"top_p"},
+            set(),
+        ]
+        # A refusal of what cannot be left out is one.
+        llm.refuses = {"seed": "no seed"}
+        assert (await hear(service, ask("hello", more={"seed": 1}))).code is ErrorCode.ERROR
+
+
 async def test_usage_that_is_no_usage(llm: Llm) -> None:
     for usage, told in (({"prompt_tokens": 5}, (5, 0)), ({"prompt_tokens": -1, "completion_tokens": "x"}, (0, 0))):
         last = {"choices": [], "usage": usage}
