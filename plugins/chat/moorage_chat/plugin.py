@@ -10,6 +10,7 @@ from moorage_chat import views
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.service import Engine
+from moorage_chat.engine.settings import Settings
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.hooks import Specs
@@ -92,6 +93,7 @@ class ChatPlugin(Plugin):
             accounting=Accounting(hub, limits),
             toolbox=toolbox,
             tool_choice=tool_choice,
+            settings=Settings(self.conversations, self.providers, toolbox),
             providers=self.providers,
             engine=self.engine,
         )

@@ -9,14 +9,18 @@ import pytest
 from harness import merged
 from openapi_check import Checker, checked, documents_of
 from people import CONFIG, populated
-
-SETTINGS = merged(CONFIG, {"plugins": {"chat": {"enabled": True, "required": True}}})
+from realparts.llm import MODEL, Llm
 
 
 @pytest.fixture(scope="module")
 def people(tmp_path_factory):
-    with populated(tmp_path_factory.mktemp("surfaces"), SETTINGS) as people:
-        yield people
+    llm = Llm()
+    chat = {"enabled": True, "required": True, "providers": {"scripted": {"base_url": llm.url}}}
+    try:
+        with populated(tmp_path_factory.mktemp("surfaces"), merged(CONFIG, {"plugins": {"chat": chat}})) as people:
+            yield people
+    finally:
+        llm.stop()
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +242,101 @@ def test_a_link_ends_with_its_conversation(people, ada):
 def test_a_token_that_is_none_shows_nothing(people, token):
     answer = people.anybody().get(f"/chat/shared/{token}")
     assert answer.status_code in (400, 404), answer.text
+
+
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_answers_next_is_set_and_forgotten(people, ada):
+    there = new(ada, "Set", "hello")
+    wanted = {"provider_id": "scripted", "model": MODEL, "temperature": 0.5, "max_tokens": 7}
+    answer = ada.patch(path(there), json={"settings": wanted})
+    assert (answer.status_code, answer.json()) == (200, {"message": "Conversation changed"})
+    shown = ada.get(path(there)).json()
+    assert (shown["provider_id"], shown["model"]) == ("scripted", MODEL)
+    assert shown["settings"] == {"temperature": 0.5, "max_tokens": 7}
+    ada.patch(path(there), json={"settings": {"temperature": None}, "title": "Other"})
+    shown = ada.get(path(there)).json()
+    assert (shown["settings"], shown["title"]) == ({"max_tokens": 7}, "Other")
+    ada.patch(path(there), json={"settings": {"provider_id": None, "model": None}})
+    assert ada.get(path(there)).json()["model"] is None
+
+
+@pytest.mark.parametrize(
+    ("wanted", "code"),
+    [
+        ({"provider_id": "none-such"}, "PROVIDER_NOT_FOUND"),
+        ({"model": "none such"}, "MODEL_NOT_FOUND"),
+        ({"provider_id": "scripted", "model": "none such", "temperature": 1}, "MODEL_NOT_FOUND"),
+        ({"tool_sets": ["mcp:none"], "temperature": 1}, "TOOLS_NOT_FOUND"),
+        ({"temperature": 3}, "VALIDATION_ERROR"),
+        ({"temperature": "hot"}, "VALIDATION_ERROR"),
+        ({"max_tokens": 0}, "VALIDATION_ERROR"),
+        ({"tool_sets": "mcp:x"}, "VALIDATION_ERROR"),
+        ({"nonsense": 1}, "VALIDATION_ERROR"),
+    ],
+)
+def test_a_setting_that_cannot_be_changes_nothing(ada, wanted, code):
+    there = new(ada, "Kept", "x")
+    refused(ada.patch(path(there), json={"settings": wanted, "title": "Other"}), 400, code)
+    shown = ada.get(path(there)).json()
+    assert (shown["title"], shown["settings"], shown["model"]) == ("Kept", {}, None)
+
+
+def events(answer):
+    """(type, data) of a stream's events."""
+    return [
+        (block.split("event: ")[1].split("\n")[0], json.loads(block.split("data: ")[1]))
+        for block in answer.text.split("\n\n")
+        if block
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"provider_id": "scripted", "model": MODEL, "temperature": 0.7, "max_tokens": 1000, "top_p": 0.9},
+        {"provider_id": "scripted", "model_id": MODEL, "generation_settings": {"temperature": 0.7, "max_tokens": 1000}},
+        {"provider_id": "", "model": ""},
+        {"provider_id": None, "model": None, "temperature": None},
+        {},
+    ],
+)
+def test_every_pages_wish_is_understood(people, ada, body):
+    there = new(ada, "Wishes", "hello")
+    csrf = ada.get("/auth/me").headers["x-csrf-token"]
+    headers = {"X-CSRF-Token": csrf, "Content-Type": "text/plain;charset=UTF-8"}
+    answer = ada.post(path(there, "/stream"), content=json.dumps(body), headers=headers)
+    assert answer.status_code == 200, answer.text
+    told = events(answer)
+    assert (told[0][0], told[-1][0], told[-1][1]["status"]) == ("ping", "done", "ok")
+    assert ada.get(path(there, "/messages")).json()[-1]["content"] == "You said: hello"
+
+
+def test_a_stream_that_is_asked_for_again_is_the_same_answer(ada):
+    there = new(ada, "Once", "hello")
+    again = {"Idempotency-Key": f"stream {there['id']}"}
+    first, second = (ada.post(path(there, "/stream"), json={}, headers=again) for _ in range(2))
+    assert second.headers["x-generation-id"] == first.headers["x-generation-id"]
+    assert second.headers["idempotent-replayed"] == "true"
+    assert [one for one in events(first) if one[0] != "ping"] == [one for one in events(second) if one[0] != "ping"]
+    assert len(ada.get(path(there, "/messages")).json()) == 2
+    refused(ada.post(path(there, "/stream"), json={"model": MODEL}, headers=again), 422, "IDEMPOTENCY_KEY_REUSED")
+
+
+def test_a_retry_that_is_asked_for_again_is_one_copy(ada):
+    there = new(ada, "Again", "hello")
+    again = {"Idempotency-Key": f"retry {there['id']}"}
+    first, second = (ada.post("/chat/retry", json={"conversation_id": there["id"]}, headers=again) for _ in range(2))
+    assert first.json() == second.json()
+    assert second.headers["idempotent-replayed"] == "true"
+    copies = ada.get(path(there, "/messages")).json()
+    assert [(one["content"], one.get("retry_of")) for one in copies] == [("hello", None), ("hello", copies[0]["id"])]
+
+
+def test_a_stream_of_another_users_conversation_is_not_there(ada, ben):
+    there = new(ada, "Mine", "x")
+    refused(ben.post(path(there, "/stream"), json={}), 404, "CONVERSATION_NOT_FOUND")
+    refused(ben.post("/chat/retry", json={"conversation_id": there["id"]}), 404, "CONVERSATION_NOT_FOUND")
+    evil = {"Origin": "https://evil.example"}
+    refused(ada.post(path(there, "/stream"), json={}, headers=evil), 403, "CSRF_INVALID")

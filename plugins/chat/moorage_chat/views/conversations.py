@@ -9,10 +9,10 @@ from moorage_chat.records import Space
 from moorage_chat.rights import VIEW, WRITE
 from moorage_chat.views.reading import (
     MAX_BODY,
+    ChangeBody,
     ConversationBody,
     ConversationsQuery,
     MessageRefBody,
-    TitleBody,
     conversation_id,
     read_body,
 )
@@ -65,12 +65,14 @@ def _one(services: Services) -> Routes:
         found = await conversations.get(current_actor(), number(conversation_id), space=Space.CHAT)
         return json_response(conversation_shape(config, found))
 
-    @table.patch(ONE, access=WRITE.name, max_body=MAX_BODY, body=TitleBody, answer=Said)
-    async def rename(conversation_id: str) -> Response:
-        """Give a conversation another title."""
-        ref, body = number(conversation_id), await read_body(TitleBody)
-        await conversations.change(current_actor(), ref, title=body.title, space=Space.CHAT)
-        return json_response({"message": "Conversation renamed"})
+    @table.patch(ONE, access=WRITE.name, max_body=MAX_BODY, body=ChangeBody, answer=Said)
+    async def change(conversation_id: str) -> Response:
+        """Give a conversation another title, or set by what its next answers are made."""
+        ref, body = number(conversation_id), await read_body(ChangeBody)
+        wanted = body.settings.given() if body.settings is not None else {}
+        await services.settings.change(current_actor(), ref, title=body.title, wanted=wanted, space=Space.CHAT)
+        said = "Conversation changed" if body.title is None else "Conversation renamed"
+        return json_response({"message": said})
 
     @table.delete(ONE, access=WRITE.name, max_body=MAX_BODY, answer=Said)
     async def delete(conversation_id: str) -> Response:

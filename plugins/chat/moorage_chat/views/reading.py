@@ -114,10 +114,28 @@ class ConversationBody(BaseModel):
     title: Title | None = None
 
 
-class TitleBody(BaseModel):
+class SettingsBody(WishBody):
+    """What a conversation's next answers are made by, unless another is wished then. null forgets a setting."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def given(self) -> dict[str, Any]:
+        """What was said."""
+        return self.model_dump(exclude_unset=True)
+
+
+class ChangeBody(BaseModel):
     """PATCH /conversations/{conversation_id}. An empty title is none: the first line becomes it again."""
 
-    title: Title
+    title: Title | None = None
+    settings: SettingsBody | None = None
+
+    @model_validator(mode="after")
+    def check_any(self) -> ChangeBody:
+        """One of both."""
+        if self.title is None and self.settings is None:
+            raise ValueError("title or settings are needed")
+        return self
 
 
 class MessagesQuery(BaseModel):

@@ -9,6 +9,7 @@ from moorage.api import Hub
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.service import Engine
+from moorage_chat.engine.settings import Settings
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.limits import Limits
@@ -37,5 +38,6 @@ class Services:
     accounting: Accounting
     toolbox: Toolbox
     tool_choice: ToolChoice
+    settings: Settings
     providers: Providers
     engine: Engine
