@@ -162,7 +162,8 @@ class Course:
         """One question and its answer, to the end that the provider marks; why it ended."""
         taken, reason = 0, ""
         choice = Choice(live.generation.provider, live.generation.model)
-        async with aclosing(self._providers.run(choice, ask)) as pieces:
+        # What has been said, in an earlier round too, is not gone on with by another.
+        async with aclosing(self._providers.run(choice, ask, fallback=not live.spoken)) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Queued | Running | Switched):
                     await self._notice(live, piece)
