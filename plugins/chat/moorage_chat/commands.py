@@ -69,7 +69,7 @@ async def usage(hub: Hub, login: str | None, days: int, as_json: bool) -> None:
     accounting = _accounting(hub)
     if login is not None:
         report = await accounting.of(await required_user(hub.accounts, login), days)
-        click.echo(json.dumps(usage_shape(report), indent=2)) if as_json else _echo_report(report)
+        click.echo(json.dumps(usage_shape(_config(hub), report), indent=2)) if as_json else _echo_report(report)
         return
     rows = await accounting.ranking(days=days, limit=1000)
     if as_json:

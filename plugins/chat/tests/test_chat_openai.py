@@ -10,6 +10,7 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx2
 import openai
 import pytest
 from moorage_chat.models import ChatConversation, ChatMessage
@@ -42,8 +43,10 @@ def most():
 
 @pytest.fixture
 def moorage_config(llm, most):
-    provider = {"kind": "openai", "base_url": llm.url}
-    chat = {"enabled": True, "providers": {"lm": provider}, "ping_seconds": 0.2, "max_answer_bytes": most}
+    away = {"base_url": "http://127.0.0.1:1/v1", "models": [{"id": "far"}], "fallback": ["lm"]}
+    gone = {"base_url": "http://127.0.0.1:1/v1", "models": [{"id": "lost"}]}
+    providers = {"lm": {"base_url": llm.url}, "away": away, "gone": gone}
+    chat = {"enabled": True, "providers": providers, "ping_seconds": 0.2, "max_answer_bytes": most}
     return {"plugins": {"chat": {**chat, "limits": {"viewer": {"messages_per_day": 2}}}}}
 
 
@@ -93,7 +96,8 @@ async def metric(app, wanted):
 async def test_models_are_listed_and_asked_for_by_several_names(people, llm):
     ann = await people()
     models = (await ann.models.list()).data
-    assert [(one.id, one.object, one.owned_by) for one in models] == [(NAME, "model", "lm")]
+    assert [(one.id, one.object) for one in models] == [(NAME, "model"), ("away/far", "model"), ("gone/lost", "model")]
+    assert [one.owned_by for one in models] == ["lm", "away", "gone"]
     assert (await ann.models.retrieve(NAME)).id == NAME
     assert (await ann.models.retrieve(MODEL)).owned_by == "lm"
     for name in (NAME, MODEL, "lm", "default"):
@@ -217,6 +221,37 @@ async def test_what_the_provider_does_wrong_is_told_as_openai_would(people, llm,
     assert (await used(moorage_app, ann)).messages == 3
 
 
+async def test_another_provider_steps_in_before_the_first_word_and_is_told(people, moorage_app):
+    ann = await people()
+    answer = await ask(ann, model="away/far")
+    assert (answer.model, answer.choices[0].message.content) == (NAME, "You said: hi")
+    assert {chunk.model async for chunk in await ask(ann, model="far", stream=True)} == {NAME}
+    days = (await ann.user.get("/chat/usage")).json()["days"]
+    assert [(one["provider_id"], one["model"], one["messages"]) for one in days[0]["models"]] == [("lm", MODEL, 2)]
+    # Where nobody does, nothing is counted, and asking again may help.
+    with pytest.raises(openai.InternalServerError) as failed:
+        await ask(ann, model="gone/lost")
+    assert (failed.value.status_code, failed.value.code) == (503, "provider_unreachable")
+    assert "x-should-retry" not in failed.value.response.headers
+    assert (await used(moorage_app, ann)).messages == 2
+
+
+async def test_with_the_user_s_right_the_stream_ends(people, hanging, moorage_app):
+    ann, boss = await people(), await moorage_app.as_user("admin")
+    hanging.script("it hangs", Hang("some words"))
+    said = []
+    asking = asyncio.create_task(_read(ask(ann, "it hangs", stream=True), said))
+    await asyncio.to_thread(hanging.wait_hanging, WAIT)
+    user = f"/admin/users/{ann.user.actor.user.id}"
+    assert (await boss.patch(user, json={"status": "inactive"})).status_code == 200
+    async with asyncio.timeout(WAIT):
+        with pytest.raises((openai.APIError, httpx2.HTTPError)):
+            await asking
+        while moorage_app.plugin("chat").services.limits.under_way:
+            await asyncio.sleep(0.01)
+    assert (await used(moorage_app, ann)).messages == 1
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_when_the_client_leaves_the_model_is_stopped_and_what_it_cost_is_counted(
     people, hanging, moorage_app, stream
@@ -326,7 +361,8 @@ async def test_the_guide_s_example_works(people, moorage_app, monkeypatch):
         names["client"].close()
 
     await asyncio.to_thread(run)
-    assert (said[0], "".join(said[1:])) == (NAME, "You said: Why is the sky blue?")
+    assert said[:3] == [NAME, "away/far", "gone/lost"]
+    assert "".join(said[3:]) == "You said: Why is the sky blue?"
 
 
 WRONG = [

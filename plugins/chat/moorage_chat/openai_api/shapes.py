@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii
 from typing import Any, Literal, NotRequired
 
 from typing_extensions import TypedDict
@@ -131,6 +132,8 @@ class Chunks:
         self._head = b"data: " + json.dumps(head)[:-1].encode()
         # While usage is still to come, each chunk says so.
         self._tail = b',"usage":null}\n\n' if usage else b"}\n\n"
+        self._before_text = self._head + b',"choices":[{"index":0,"delta":{"content":'
+        self._after_text = b'},"logprobs":null,"finish_reason":null}]' + self._tail
 
     def first(self) -> bytes:
         """Who speaks."""
@@ -139,7 +142,8 @@ class Chunks:
     def piece(self, piece: Piece) -> bytes:
         """Some more of the answer."""
         if isinstance(piece, Text):
-            return self._chunk({"content": piece.text})
+            # Nearly all are of this kind, so it is not made by way of objects.
+            return self._before_text + encode_basestring_ascii(piece.text).encode() + self._after_text
         if isinstance(piece, Reasoning):
             return self._chunk({"reasoning_content": piece.text})
         if isinstance(piece, ToolFragment):

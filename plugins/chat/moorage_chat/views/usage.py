@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from moorage.api import CHAT, NotFound, Route, Routes, current_actor, json_response, read_query
+from moorage.api import NotFound, Route, Routes, current_actor, json_response, read_query
 from pydantic import BaseModel, Field, StrictInt
 from quart import Response
 from typing_extensions import TypedDict
 
 from moorage_chat.accounting import MOST_DAYS, Day, Report
+from moorage_chat.config import ChatConfig
 from moorage_chat.rights import LIMITS, USAGE
 from moorage_chat.store.usage import Allowed, Used
 from moorage_chat.views.reading import MAX_ID, Own, read_body
 from moorage_chat.views.services import Services
+from moorage_chat.views.shapes import stamp
 
 MOST_MESSAGES, MOST_TOKENS = 2**31 - 1, 2**53 - 1
 
@@ -121,7 +123,7 @@ def routes(services: Services) -> list[Route]:
         """Show what one has used of models: today, what is left, and by day and model."""
         query = read_query(UsageQuery)
         report = await accounting.report(current_actor(), days=query.days, user_id=query.user_id)
-        return json_response(usage_shape(report))
+        return json_response(usage_shape(services.config, report))
 
     @table.get("/chat/usage/users", access=USAGE.name, query=RankingQuery, answer=RankingAnswer)
     async def ranking() -> Response:
@@ -164,14 +166,14 @@ def routes(services: Services) -> list[Route]:
     return list(table)
 
 
-def usage_shape(report: Report) -> UsageAnswer:
+def usage_shape(config: ChatConfig, report: Report) -> UsageAnswer:
     """A report as its answer."""
     allowed = report.allowed
     return {
         "user_id": report.user.id,
         "today": used_shape(report.today),
         "limits": allowed_shape(allowed, own=report.own),
-        "resets_at": CHAT.timestamp(report.resets_at),
+        "resets_at": stamp(config, report.resets_at),
         "days": [day_shape(day) for day in report.days],
     }
 
