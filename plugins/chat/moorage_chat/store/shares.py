@@ -6,6 +6,7 @@ import hashlib
 import secrets
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from moorage.api import Actor, Conflict, Hub
 
@@ -14,7 +15,7 @@ from moorage_chat.records import Conversation, Message, Role, Space
 from moorage_chat.rights import SHARE
 from moorage_chat.store import tree
 from moorage_chat.store.conversations import Conversations, Ref, gone
-from moorage_chat.store.rows import conversation_of
+from moorage_chat.store.rows import AT_ONCE, conversation_of
 
 PREFIX = "mshare_"
 """Lets scanners of leaked secrets know it."""
@@ -37,7 +38,9 @@ class Shares:
         """
         found = await self._conversations.get(actor, ref, SHARE, space=space)
         token = PREFIX + secrets.token_urlsafe(24)
-        await self._set(actor, found, token)
+        head_id = await self._written(found)
+        columns = {"share_hash": _digest(token), "share_head_id": head_id, "shared_at": datetime.now(UTC)}
+        await self._set(actor, found, "shared", columns)
         return await self._conversations.get(actor, ref), token
 
     async def renew(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> Conversation:
@@ -45,7 +48,8 @@ class Shares:
         found = await self._conversations.get(actor, ref, SHARE, space=space)
         if found.shared_at is None:
             raise Conflict("The conversation has no link", code="NOT_SHARED")
-        await ChatConversation.filter(id=found.id).update(share_head_id=found.head_id, shared_at=datetime.now(UTC))
+        columns = {"share_head_id": await self._written(found), "shared_at": datetime.now(UTC)}
+        await self._set(actor, found, "shared", columns, share_hash__isnull=False)
         return await self._conversations.get(actor, ref)
 
     async def unshare(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> bool:
@@ -53,7 +57,7 @@ class Shares:
         found = await self._conversations.get(actor, ref, SHARE, space=space)
         if found.shared_at is None:
             return False
-        await self._set(actor, found, None)
+        await self._set(actor, found, "unshared", {"share_hash": None, "share_head_id": None, "shared_at": None})
         return True
 
     async def open(self, token: str) -> tuple[Conversation, list[Message]]:
@@ -75,17 +79,20 @@ class Shares:
         user = await self._hub.accounts.get_user(user_id)
         return user is not None and self._hub.access.can(Actor(user=user), SHARE.name, owner_id=user_id)
 
-    async def _set(self, actor: Actor, found: Conversation, token: str | None) -> None:
+    async def _written(self, found: Conversation) -> int | None:
+        """The newest message of the branch that is shown, without an answer that is still being written."""
+        path = await tree.path_ids(found.id, found.head_id)
+        running = await tree.running(path[-AT_ONCE:])
+        return next((id for id in reversed(path) if id not in running), None)
+
+    async def _set(
+        self, actor: Actor, found: Conversation, done: str, columns: dict[str, Any], **condition: Any
+    ) -> None:
         async with self._hub.db.transaction():
-            changed = await ChatConversation.filter(id=found.id, deleted_at__isnull=True).update(
-                share_head_id=found.head_id if token is not None else None,
-                share_hash=_digest(token) if token is not None else None,
-                shared_at=datetime.now(UTC) if token is not None else None,
-            )
-            if not changed:
+            if not await ChatConversation.filter(id=found.id, deleted_at__isnull=True, **condition).update(**columns):
                 raise gone()
             await self._hub.audit.write(
-                "chat.conversation_shared" if token is not None else "chat.conversation_unshared",
+                f"chat.conversation_{done}",
                 actor=actor,
                 target=f"chat_conversation:{found.pid}",
                 data={"user_id": found.user_id},

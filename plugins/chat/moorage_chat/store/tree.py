@@ -73,6 +73,12 @@ async def path_ids(conversation_id: int, leaf_id: int | None) -> list[int]:
     return way
 
 
+async def running(ids: Sequence[int]) -> set[int]:
+    """Those of some messages, at most AT_ONCE, that are still being written."""
+    found = await ChatMessage.filter(id__in=ids, status=MessageStatus.RUNNING.value).values_list("id", flat=True)
+    return set(found)  # type: ignore[arg-type]
+
+
 async def newest_below(conversation_id: int, message: Message) -> int:
     """The end of the branch that a message is in: the newest of all that follow it, or itself."""
     later = ChatMessage.filter(conversation_id=conversation_id, seq__gt=message.seq).order_by("seq")
