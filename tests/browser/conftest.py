@@ -52,17 +52,17 @@ def faults() -> Faults:
 
 @pytest.fixture
 def open_page(browser: Browser, server: Server, faults: Faults) -> Iterator[Callable[..., Page]]:
-    """`open_page(path, **context options)`: a page in a profile of its own."""
+    """`open_page(path, **context options)`: a page in a profile of its own. base: another way to the server."""
     contexts = []
 
-    def open_one(path: str = "/", **options: object) -> Page:
+    def open_one(path: str = "/", base: str | None = None, **options: object) -> Page:
         context = browser.new_context(**options)
         context.set_default_timeout(PAGE)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: faults.append(f"exception: {error}"))
         page.on("console", lambda said: faults.append(said.text) if said.type == "error" else None)
-        page.goto(server.url + path)
+        page.goto((base or server.url) + path)
         return page
 
     yield open_one

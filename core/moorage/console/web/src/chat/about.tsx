@@ -5,7 +5,6 @@ import { Copy } from "../copy";
 import { Dialog } from "../dialog";
 import { Confirm, Problem, Said, useTask } from "../forms";
 import { go } from "../router";
-import { full } from "../time";
 import * as chats from "./chats";
 import type { ChatProps } from "./page";
 import { LIST, MAY } from "./place";
@@ -66,7 +65,7 @@ function Share({ mount, talk, conversation, refresh }: ShareProps): JSX.Element 
   const [link, setLink] = useState<string | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const task = useTask(refresh);
-  const { id, shared_at: since = null } = conversation;
+  const { id, shared } = conversation;
   const act = (work: () => Promise<string | null>, text: string | null) =>
     void task.run(async () => {
       setLink(await work());
@@ -81,7 +80,7 @@ function Share({ mount, talk, conversation, refresh }: ShareProps): JSX.Element 
       <h3>Share it</h3>
       <p class="hint">
         Whoever has the link can read, without signing in, what you see here now. What is said later stays yours.
-        {since !== null && ` A link shows this as it was on ${full(chats.utc(since))}.`}
+        {shared && " A link leads here."}
       </p>
       {link !== null && (
         <div class="secret">
@@ -95,9 +94,9 @@ function Share({ mount, talk, conversation, refresh }: ShareProps): JSX.Element 
       <Said>{said}</Said>
       <div class="choice">
         <button type="button" class="quiet" disabled={task.busy} onClick={make}>
-          {since === null ? "Make a link" : "Make another link"}
+          {!shared ? "Make a link" : "Make another link"}
         </button>
-        {since !== null && (
+        {shared && (
           <>
             <button type="button" class="quiet" disabled={task.busy} onClick={renew}>
               Show what is here now

@@ -11,8 +11,8 @@ export interface Conversation {
   /** Of the last answer. */
   provider_id: string | null;
   model: string | null;
-  /** Since when a link leads to it, which shows it as it was then. */
-  shared_at?: string | null;
+  /** Whether a link leads to it. */
+  shared: boolean;
 }
 
 /** How the next answer is to be made; what is not said is the server's to choose. */

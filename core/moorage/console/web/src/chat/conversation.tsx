@@ -32,6 +32,8 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
   const mayTalk = may(MAY.write) && may(MAY.generate);
   const busy = live !== null || sending !== null;
   useTitle(conversation?.title ?? "Chat");
+  // What was searched for is looked at, not typed over.
+  const sought = useQuery().has("at");
   const asked = useRef(wish);
   asked.current = wish;
   const deeds = useDeeds(talk, mount, asked, may(MAY.write), mayTalk && !busy);
@@ -77,7 +79,7 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
           live={live}
           stop={() => talk.stop()}
           editLast={editLast}
-          focus
+          focus={!sought}
         />
       )}
       {about && conversation !== null && <About {...props} talk={talk} conversation={conversation} onClose={() => setAbout(false)} />}
@@ -128,6 +130,7 @@ function Log({ talk, shown, deeds, editing, setEditing, children }: LogProps): J
   const [most, setMost] = useState(SHOWN);
   const box = useRef<HTMLDivElement>(null);
   const follows = useRef(true);
+  const top = useRef(0);
   const [away, setAway] = useState(false);
   /** The distance from the end that is to be kept while earlier messages come in above. */
   const kept = useRef<number | null>(null);
@@ -160,7 +163,10 @@ function Log({ talk, shown, deeds, editing, setEditing, children }: LogProps): J
   const scrolled = () => {
     const element = box.current;
     if (element === null) return;
-    follows.current = element.scrollHeight - element.scrollTop - element.clientHeight < NEAR;
+    // Only a way up is somebody's wish: the end goes away by itself when something above it grows.
+    if (element.scrollHeight - element.scrollTop - element.clientHeight < NEAR) follows.current = true;
+    else if (element.scrollTop < top.current) follows.current = false;
+    top.current = element.scrollTop;
     setAway(!follows.current);
   };
   const earlier = () => {

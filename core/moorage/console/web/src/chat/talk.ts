@@ -247,7 +247,13 @@ export class Talk {
 
   /** Read what was stored since. */
   private async sync(): Promise<void> {
-    await this.fetch(this.all.at(-1)?.seq ?? 0).catch(() => undefined);
+    try {
+      // The conversation too: it may be called after what was said.
+      const [, conversation] = await Promise.all([this.fetch(this.all.at(-1)?.seq ?? 0), chats.read(this.mount, this.id)]);
+      this.conversation = conversation;
+    } catch {
+      // The next look finds it.
+    }
     this.sending = null;
     this.draw();
   }
