@@ -160,6 +160,17 @@ async def test_a_model_that_was_loaded_just_now(llm: Llm, monkeypatch) -> None:
         assert await service.choose(None, "new") == Choice("lm", "new")
 
 
+async def test_a_model_that_is_gone_is_not_listed_on(llm: Llm) -> None:
+    llm.script("are you there", Fail(404, "model not found"))
+    async with providers(settings(llm)) as service:
+        assert await service.choose("lm", "small") == LM_SMALL
+        llm.models = [{"id": "big:latest"}]
+        assert (await hear(service, "are you there", LM_SMALL)).code is ErrorCode.MODEL_NOT_FOUND
+        with pytest.raises(BadRequest):
+            await service.choose("lm", "small")
+        assert await service.choose(None, None, last=LM_SMALL) == LM_BIG
+
+
 async def test_a_provider_whose_models_are_not_known_decides_itself(llm: Llm) -> None:
     async with providers({"down": nobody(), **settings(llm)}, default_provider="down") as service:
         assert await service.choose("down", "anything") == Choice("down", "anything")
@@ -296,6 +307,20 @@ async def test_another_is_asked_before_a_word_was_said(fault: ErrorCode) -> None
         assert (await hear(service, "hello", TOLD, fallback=False)).code is fault
     assert told.closed
     assert other.closed
+
+
+async def test_another_that_cannot_use_tools() -> None:
+    told = Told("told", ProviderError(ErrorCode.ERROR), bounds=Bounds(fallback=("other",)))
+    other = Told("other", *GOOD)
+    tools = [{"type": "function", "function": {"name": "roll"}}]
+    used = [{"role": "user", "content": "x"}, {"role": "assistant", "content": "", "tool_calls": [{"id": "a"}]}]
+    async with providers({}, Plugins({"extra": lambda: [told, other]})) as service:
+        assert (await hear(service, ask("hello", tools=tools, tool_choice="auto"), TOLD)).text == "Instead"
+        assert (other.asked[0].tools, other.asked[0].tool_choice) == ((), None)
+        # What has been said by tools cannot be said without.
+        heard = await hear(service, Ask("", used, tools=tools), TOLD)
+        assert heard.code is ErrorCode.ERROR
+        assert len(other.asked) == 1
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ async def test_providers_over_http(moorage_app, llm, monkeypatch, caplog):
     assert (await user.get("/providers/lm/health")).json() == {"ok": True, "detail": "It answers."}
     health = (await user.get("/providers/down/health")).json()
     assert health == {"ok": False, "detail": "The provider of the model cannot be reached."}
+    assert (await user.get("/providers?include_models=false")).json() == [lm, {**down, "ok": False}]
     for path in ("/providers/gone/models", "/providers/gone/health", "/providers/LM/models"):
         answer = await user.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "PROVIDER_NOT_FOUND"), path

@@ -62,8 +62,12 @@ class Catalog:
         # Who waits may leave; the others go on waiting.
         return await asyncio.shield(asking)
 
+    def last(self, provider: Provider) -> Listing | None:
+        """What was heard last, however long ago."""
+        return self._kept.get(provider.id)
+
     def forget(self, provider_id: str) -> None:
-        """The provider is gone."""
+        """What it said holds no more: it is gone, or says otherwise by now."""
         self._kept.pop(provider_id, None)
 
     async def _ask(self, provider: Provider) -> Listing:

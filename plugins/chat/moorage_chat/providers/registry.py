@@ -30,6 +30,7 @@ from moorage_chat.providers.catalog import FRESH_SECONDS, Catalog
 from moorage_chat.providers.choice import Choice, Chooser
 from moorage_chat.providers.configured import configured
 from moorage_chat.providers.gathered import Gathered
+from moorage_chat.records import Role
 
 __all__ = ["Choice", "Health", "ProviderInfo", "Providers", "Queued", "Running", "Switched", "text"]
 
@@ -133,7 +134,7 @@ class Providers:
             tried.append(now.provider)
             said = False
             try:
-                async with aclosing(self._one(provider, replace(ask, model=now.model))) as pieces:
+                async with aclosing(self._one(provider, _fitting(provider, replace(ask, model=now.model)))) as pieces:
                     async for piece in pieces:
                         said = said or not isinstance(piece, Queued | Running)
                         yield piece
@@ -142,6 +143,8 @@ class Providers:
                 self._hub.log.warning(
                     "provider failed", provider=now.provider, model=now.model, code=error.code, reason=error.detail
                 )
+                if error.code is ErrorCode.MODEL_NOT_FOUND:
+                    self._catalog.forget(now.provider)
                 following = None
                 if fallback and not said and error.code is not ErrorCode.CONTENT_FILTER:
                     following = await self._next(providers, providers[choice.provider], now, tried)
@@ -205,9 +208,19 @@ class Providers:
 
     async def _info(self, provider: Provider) -> ProviderInfo:
         listing = await self._catalog.models(provider)
-        return ProviderInfo(
-            provider.id, provider.name, provider.capabilities, listing.models, listing.error is None, listing.error
-        )
+        # Where the settings say which models there are, only the last check knows how the provider is.
+        checked = self._checks.last(provider)
+        error = listing.error or (checked.error if checked is not None and checked.at > listing.at else None)
+        return ProviderInfo(provider.id, provider.name, provider.capabilities, listing.models, error is None, error)
+
+
+def _fitting(provider: Provider, ask: Ask) -> Ask:
+    """What is asked of a provider whose models can call no tools: the same without them."""
+    if provider.capabilities.tools or not ask.tools:
+        return ask
+    if any(message.get("tool_calls") or message.get("role") == Role.TOOL for message in ask.messages):
+        raise ProviderError(ErrorCode.ERROR, "it can use no tools, and some have been used already")
+    return replace(ask, tools=(), tool_choice=None)
 
 
 async def _check(provider: Provider) -> Sequence[ModelInfo]:
