@@ -386,3 +386,15 @@ def test_no_compression_on_sockets(server, cookie):
     answer = raw(server, asked.encode())
     assert answer.startswith(b"HTTP/1.1 101"), answer[:100]
     assert b"permessage-deflate" not in answer
+
+
+def test_a_request_whose_head_is_refused_ends_its_connection_however_its_body_came(server):
+    head = b"POST /good/%%00 HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n"
+    for size in (0, 7, 50_000):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=WAIT) as sock:
+            sock.sendall(head % size + b"x" * size)
+            got = b""
+            while chunk := sock.recv(65536):  # To the end; it times out where there is none.
+                got += chunk
+        assert got.startswith(b"HTTP/1.1 400 ")
+        assert b"Malformed request target" in got

@@ -167,6 +167,9 @@ class Gate:
             if not info.address and scope["http_version"].startswith("1"):
                 # The head was refused: where this request ends is not certain, and what is behind it is not read.
                 reply.extra.append((b"connection", b"close"))
+            if not info.address:
+                # An engine waits for somebody to take what came with it, before it can end the connection.
+                body = Body(receive, 0)
             await self._answer(reply, error, dialect, body)
         except TimeoutError:
             await self._answer(reply, DeadlineExceeded(), dialect, body)
