@@ -269,7 +269,9 @@ def _handler(llm: Llm) -> type[BaseHTTPRequestHandler]:
             llm.keys.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
             llm.headers.append({name.lower(): value for name, value in self.headers.items()})
             refused = next((name for name in llm.refuses if name in body), None)
-            step = Fail(400, llm.refuses[refused], {"param": refused, "code": "unsupported_value"}) if refused else llm.step(body)
+            step = llm.step(body)
+            if refused is not None:
+                step = Fail(400, llm.refuses[refused], {"param": refused, "code": "unsupported_value"})
             try:
                 self._answer(step, body)
             except OSError:
