@@ -13,7 +13,7 @@ import pytest
 from cable import Cable
 from harness import Server
 from playwright.sync_api import Page, expect
-from realparts.llm import MODEL, Fail, Hang, Llm, Say
+from realparts.llm import MODEL, Call, Fail, Hang, Llm, Say
 
 PHONE = {"width": 360, "height": 640}
 HARM = """# Roses
@@ -57,7 +57,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, llm: Llm) -> Iterator[Server
         "providers": {"scripted": provider},
         "limits": {"viewer": {"messages_per_day": 2, "tokens_per_day": 1_000_000}},
     }
-    config = {"plugins": {"chat": plugin}, "limits": {"enabled": False}}
+    config = {"plugins": {"chat": plugin, "mcp": {"enabled": True}}, "limits": {"enabled": False}}
     server = Server(tmp_path_factory.mktemp("chat"), config)
     server.add_users({"ann": "operator", "bob": "operator", "vic": "viewer"})
     try:
@@ -98,7 +98,7 @@ def answer(page: Page, number: int = -1):
 
 def test_an_answer_survives_a_reload(server: Server, sign_in, llm: Llm, faults) -> None:
     llm.script("roses", Hang("Roses are **red** and", then=" some are *white*."))
-    page = sign_in("ann")
+    page = sign_in("ann", "/console/chat")
     # By keyboard alone.
     expect(page.get_by_text("You have no conversations yet")).to_be_visible()
     expect(page.get_by_label("Message", exact=True)).to_be_focused()
@@ -367,6 +367,38 @@ def test_the_model_is_chosen_and_what_it_costs_is_told(server: Server, sign_in, 
     say(page, "dearest")
     expect(page.get_by_role("alert").filter(has_text="You have used up the 2 messages")).to_be_visible()
     expect(page.get_by_role("article", name="You").last).to_contain_text("dearest")
+
+
+def test_tools_of_a_workspace_are_used_and_shown(server: Server, sign_in, llm: Llm, faults) -> None:
+    with server.client("ann") as api:
+        api.headers["X-CSRF-Token"] = api.get("/api/auth/csrf").json()["csrf_token"]
+        assert api.post("/api/v1/workspaces", json={"name": "garden"}).status_code == 201
+    write = Call("write_file", {"path": "bed.txt", "content": "🌷 tulips"}, say="🌷🌷 I plant them.")
+    llm.script("Plant", write, Hang("**Planted", then=".** All of them."))
+    page = sign_in("ann", "/console/chat/new")
+    page.get_by_role("button", name="Options").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_text("Its tools").click()
+    expect(dialog.get_by_text("write_file").or_(dialog.get_by_text("Write")).first).to_be_visible()
+    dialog.get_by_role("checkbox", name="garden").check()
+    dialog.get_by_role("button", name="Use these").click()
+    say(page, "Plant tulips")
+    used = answer(page).get_by_text("Tool write_file done")
+    expect(used).to_be_visible()
+    expect(answer(page)).to_contain_text("**Planted")
+    used.click()
+    expect(page.get_by_label("What write_file was given")).to_contain_text('"path": "bed.txt"')
+    expect(page.get_by_label("What write_file said")).to_contain_text("created")
+    llm.release()
+    expect(answer(page).locator("strong")).to_have_text("Planted.")
+    # The same once it is stored: what was said before the tool was used stands before it.
+    page.reload()
+    pieces = answer(page).locator(".piece")
+    expect(pieces.first.locator(".markdown")).to_have_text("🌷🌷 I plant them.")
+    expect(pieces.first).to_contain_text("Tool write_file done")
+    expect(pieces.last.locator(".markdown")).to_have_text("Planted. All of them.")
+    expect(page.get_by_role("button", name="Options, 1 set of tools")).to_be_visible()
+    assert faults == []
 
 
 def test_on_a_phone(server: Server, sign_in) -> None:
