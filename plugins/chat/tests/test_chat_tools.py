@@ -60,6 +60,16 @@ class Weather(ToolSet):
         return ToolAnswer(f"Rain in {arguments.get('place')}", is_error=arguments.get("place") == "Nowhere")
 
 
+class Counter:
+    """Counts nothing; that calls are counted is shown over HTTP."""
+
+    def labels(self, *values):
+        return self
+
+    def inc(self):
+        pass
+
+
 class Broken(Weather):
     async def tools(self):
         raise Conflict("It is closed")
@@ -103,7 +113,8 @@ async def ann(app):
 @pytest.fixture
 async def make():
     """make(*sets, **settings): a ToolLoop, and what it tells."""
-    hub = SimpleNamespace(tasks=TaskSupervisor("test"), log=structlog.get_logger())
+    metrics = SimpleNamespace(counter=lambda *_: Counter())
+    hub = SimpleNamespace(tasks=TaskSupervisor("test"), log=structlog.get_logger(), metrics=metrics)
 
     def make(*sets, **settings):
         told, config = [], ChatConfig(**settings)

@@ -60,7 +60,7 @@ def calls(ann, workspace):
     return ann.client.get(f"/api/v1/workspaces/{workspace}/calls").json()["data"]["calls"]
 
 
-def test_a_model_writes_a_file_and_reads_it_again(ann, llm, notes):
+def test_a_model_writes_a_file_and_reads_it_again(site, ann, llm, notes):
     workspace, tools = notes
     conversation = asked(
         ann,
@@ -110,8 +110,9 @@ def test_a_model_writes_a_file_and_reads_it_again(ann, llm, notes):
         {"role": "user", "content": question["content"]},
         {"role": "assistant", "content": answer["content"]},
     ]
-    ends = {call["tool"]: call for call in calls(ann, workspace)}
-    assert {call["client"] for call in ends.values()} == {"chat"}
+    assert {call["client"] for call in calls(ann, workspace)} == {"chat"}
+    metrics = site.chat("root").client.get("/metrics").text
+    assert 'moorage_chat_tool_calls_total{kind="mcp",outcome="ok"} 2.0' in metrics
 
 
 def test_no_tools_unless_they_are_chosen(ann, llm, notes):

@@ -14,6 +14,7 @@ class Book:
         self._ids: dict[int, WorkspaceInfo] = {}
         self._pids: dict[str, WorkspaceInfo] = {}
         self._names: dict[tuple[int, str], WorkspaceInfo] = {}
+        self._users: dict[int, dict[int, WorkspaceInfo]] = {}
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -33,6 +34,10 @@ class Book:
         """By its owner and name."""
         return self._names.get((user_id, name))
 
+    def of_user(self, user_id: int) -> list[WorkspaceInfo]:
+        """All of an owner's."""
+        return list(self._users.get(user_id, {}).values())
+
     def put(self, info: WorkspaceInfo) -> bool:
         """Take it in; a deleted one out. False when it is known already as it is, or newer."""
         known = self._ids.get(info.id)
@@ -42,6 +47,7 @@ class Book:
         if info.status is Status.DELETED:
             return known is not None
         self._ids[info.id] = self._pids[info.pid] = self._names[info.user_id, info.name] = info
+        self._users.setdefault(info.user_id, {})[info.id] = info
         return True
 
     def drop(self, id: int) -> WorkspaceInfo | None:
@@ -49,6 +55,10 @@ class Book:
         known = self._ids.pop(id, None)
         if known is not None:
             self._pids.pop(known.pid, None)
+            mine = self._users[known.user_id]
+            del mine[id]
+            if not mine:
+                del self._users[known.user_id]
             if self._names.get((known.user_id, known.name)) is known:
                 del self._names[known.user_id, known.name]
         return known

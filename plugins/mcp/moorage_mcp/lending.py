@@ -35,7 +35,7 @@ class Lending:
         user = actor.user
         if user is None or not self._hub.access.can(actor, USE.name, owner_id=user.id):
             return []
-        mine = [one for one in self._workspaces.book if one.user_id == user.id and one.status is Status.ACTIVE]
+        mine = [one for one in self._workspaces.book.of_user(user.id) if one.status is Status.ACTIVE]
         mine.sort(key=lambda one: one.name)
         return [WorkspaceTools(self._hub, self._workspaces, self._tools, actor, one) for one in mine[:MAX_SETS]]
 

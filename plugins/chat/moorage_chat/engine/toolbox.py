@@ -67,6 +67,11 @@ class Toolbox:
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._used = hub.metrics.counter(
+            "tool_calls_total",
+            "Uses of tools by models: whose tools, and how it ended",
+            ["kind", "outcome"],
+        )
 
     async def sets(self, actor: Actor) -> list[ToolSet]:
         """All that the actor may choose from, in the order of plugins."""
@@ -104,6 +109,11 @@ class Toolbox:
     async def offer(self, sets: Sequence[ToolSet]) -> Offer:
         """What these sets have now. All are asked at once; one that fails is left out and told."""
         return offer(list(zip(sets, await asyncio.gather(*[self._ask(one) for one in sets]), strict=True)))
+
+    def count(self, set_id: str, *, is_error: bool) -> None:
+        """A call has ended. set_id: "" where there was no such tool."""
+        kind = set_id.partition(":")[0] or "none"
+        self._used.labels(kind, "error" if is_error else "ok").inc()
 
     async def _ask(self, one: ToolSet) -> Sequence[Tool] | str:
         try:

@@ -137,6 +137,7 @@ class ToolLoop:
             answer = ToolAnswer("Not used: no more tools may be used for this answer. Answer now.", is_error=True)
         text, seconds = self._cut(answer.text), round(time.monotonic() - began, 3)
         kept.update({"text": text, "is_error": answer.is_error, "seconds": seconds})
+        self._box.count(kept["set"], is_error=answer.is_error)
         self._tell("tool_result", {key: kept[key] for key in RESULT})
 
     async def _answer(self, call: ToolCall) -> ToolAnswer:
