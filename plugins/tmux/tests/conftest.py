@@ -54,8 +54,12 @@ class TmuxServer:
 
     def new(self, name: str, command: str = "exec sleep 1000", *, cols: int = 80, rows: int = 24) -> str:
         """A new detached session; returns its first pane's id."""
-        arguments = ["new-session", "-d", "-P", "-F", "#{pane_id}", "-s", name, "-x", str(cols), "-y", str(rows)]
-        return self.run(*arguments, command).strip()
+        wanted, form = ("-x", str(cols), "-y", str(rows)), "#{pane_id} #{window_width} #{window_height}"
+        pane, *size = self.run("new-session", "-d", "-P", "-F", form, "-s", name, *wanted, command).split()
+        if size != [str(cols), str(rows)]:
+            # While a client of another session has a size, tmux gives that to a new one too, whatever it was asked.
+            self.run("resize-window", "-t", pane, *wanted, ";", "set-option", "-wu", "-t", pane, "window-size")
+        return pane
 
     def cat(self, name: str, *, cols: int = 80, rows: int = 24) -> str:
         """A new session that shows what is typed, byte for byte; it is ready when this returns."""

@@ -42,8 +42,14 @@ class TmuxServer:
 
     def new_session(self, name: str, command: str = "exec /bin/sh", *, cols: int = 80, rows: int = 24) -> str:
         """Start a detached session; returns its id (`$0`)."""
-        size = ("-x", str(cols), "-y", str(rows))
-        return self.run("new-session", "-d", "-P", "-F", "#{session_id}", "-s", name, *size, command)
+        wanted = ("-x", str(cols), "-y", str(rows))
+        form = "#{session_id} #{window_width} #{window_height}"
+        made, *size = self.run("new-session", "-d", "-P", "-F", form, "-s", name, *wanted, command).split()
+        if size != [str(cols), str(rows)]:
+            # While a client of another session has a size, tmux gives that to a new one too, whatever it was asked.
+            window = ("-t", f"{made}:")
+            self.run("resize-window", *window, *wanted, ";", "set-option", "-wu", *window, "window-size")
+        return made
 
     def capture(self, target: str) -> str:
         """The visible screen as plain text."""
