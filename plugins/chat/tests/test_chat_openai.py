@@ -10,9 +10,11 @@ import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
 import httpx2
 import openai
 import pytest
+from moorage.commands import SYSTEM
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.openai_api import outlet
 from moorage_chat.store import usage
@@ -286,16 +288,59 @@ async def _read(creating, said=None):
 
 async def test_the_limits_are_those_of_conversations(people, llm):
     ann = await people("viewer", retries=2)
-    await ask(ann)
+    made = (await ann.user.post("/conversations", json={})).json()["id"]
+    await ann.user.post(f"/conversations/{made}/messages", json={"content": "hi"})
+    first = await ann.user.post(f"/conversations/{made}/stream", json={})
+    assert "event: done" in first.text
     await ask(ann)
     before = len(llm.requests)
     with pytest.raises(openai.RateLimitError) as refused:
         await ask(ann, stream=True)
     assert (refused.value.code, refused.value.type) == ("insufficient_quota", "insufficient_quota")
     assert int(refused.value.response.headers["retry-after"]) > 0
-    assert len(llm.requests) == before, "the provider is not asked"
     assert refused.value.response.headers["x-should-retry"] == "false"
-    assert (await ann.user.get("/chat/usage")).json()["today"]["messages"] == 2
+    await ann.user.post(f"/conversations/{made}/messages", json={"content": "and?"})
+    second = await ann.user.post(f"/conversations/{made}/stream", json={})
+    assert (second.status_code, second.json()["code"]) == (429, "QUOTA_EXCEEDED")
+    assert second.json()["detail"][0]["limit"] == "messages_per_day"
+    assert len(llm.requests) == before, "no provider is asked"
+    told = (await ann.user.get("/chat/usage")).json()["today"]
+    assert told == {"messages": 2} | {key: 2 * number for key, number in USAGE.items()}
+
+
+# aiohttp would rather be given a file; what is sent is in memory anyway, and Python hides this warning by itself.
+@pytest.mark.filterwarnings("ignore:Sending a large body directly:ResourceWarning")
+async def test_a_prompt_of_a_megabyte_and_thousands_of_messages(people, llm):
+    ann = await people()
+    llm.script("long ", Say("short"))
+    answer = await ask(ann, "long " + "å" * 2**20, max_tokens=5)
+    assert answer.choices[0].finish_reason == "stop"
+    assert len(llm.requests[-1]["messages"][0]["content"]) == 2**20 + 5
+    told = [
+        {"role": "user" if number % 2 == 0 else "assistant", "content": f"number {number}"} for number in range(9999)
+    ]
+    answer = await ann.chat.completions.create(model=NAME, messages=told)
+    assert (answer.choices[0].message.content, len(llm.requests[-1]["messages"])) == ("You said: number 9998", 9999)
+    too_long = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "x" * 2**25}]})
+    answer = await ann.user.post("/v1/chat/completions", content=too_long, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
+
+
+async def test_a_cookie_is_taken_from_pages_of_this_server_alone(people, moorage_app):
+    with moorage_app.hub("chat").db.activate():
+        await moorage_app.app.accounts.create_user("cook", password="correct horse battery", role="operator", by=SYSTEM)
+    body = {"model": NAME, "messages": HI}
+    async with httpx.AsyncClient(base_url=moorage_app.url, timeout=WAIT) as page:
+        login = await page.post("/auth/login", json={"username": "cook", "password": "correct horse battery"})
+        for headers, status in (
+            ({"X-CSRF-Token": login.json()["csrf_token"]}, 200),
+            ({"Origin": moorage_app.url}, 200),
+            ({"Origin": "https://evil.example"}, 403),
+            ({"X-CSRF-Token": "wrong"}, 403),
+        ):
+            answer = await page.post("/v1/chat/completions", json=body, headers=headers)
+            assert answer.status_code == status, headers
+        assert answer.json()["error"]["type"] == "permission_error"
 
 
 async def test_a_silent_model_is_waited_for_with_comments(people, hanging):
