@@ -256,6 +256,23 @@ def test_what_a_model_writes_is_text_and_never_runs(server: Server, sign_in, fau
     assert faults == []
 
 
+def test_what_comes_in_pieces_is_shown_as_the_whole_is(server: Server, sign_in, llm: Llm) -> None:
+    text = (
+        HARM.replace("\n\n", "\n \n")
+        + "\n- a\n- b\n\n  still b\n\n    code of b\n\nSetext\n---\n> one\ntwo\n\n***\n[x]: y\nEnd"
+    )
+    llm.script("pieces", Hang(text))
+    page = sign_in("ann", "/console/chat/new")
+    say(page, "In pieces")
+    shown = page.locator(".markdown")
+    expect(shown).to_contain_text("End")
+    while_it_came = shown.inner_html()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_text("Stopped.")).to_be_visible()
+    assert shown.inner_html() == while_it_came
+    assert "still b" in shown.locator("li").last.inner_text()
+
+
 def test_what_fails_is_told_and_tried_again(server: Server, sign_in, llm: Llm) -> None:
     llm.script("ferns", Fail(401))
     page = sign_in("ann", "/console/chat/new")

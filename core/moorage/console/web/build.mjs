@@ -1,5 +1,6 @@
-// Bundles the console into the folder named by the first argument: index.html and assets/ with hashed names.
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+// Bundles the console into the folder named by the first argument: index.html, assets/ with hashed names, and the
+// licences of the packages whose code is in it.
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { build } from "esbuild";
 
@@ -37,3 +38,15 @@ const page = (await readFile(path.join(here, "index.html"), "utf8"))
   .replace("{{script}}", url(entry[0]))
   .replace("{{style}}", url(entry[1].cssBundle));
 await writeFile(path.join(out, "index.html"), page);
+
+const packages = new Set(
+  Object.keys(result.metafile.inputs).map((file) => /^node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(file)?.[1]).filter((name) => name !== undefined),
+);
+const licences = [];
+for (const name of [...packages].sort()) {
+  const folder = path.join(here, "node_modules", name);
+  const file = (await readdir(folder)).find((one) => /^licen[cs]e/i.test(one));
+  if (!file) throw new Error(`the package ${name} says nothing of its licence`);
+  licences.push(`${name}\n\n${(await readFile(path.join(folder, file), "utf8")).trim()}\n`);
+}
+await writeFile(path.join(out, "licences.txt"), licences.join("\n\n"));

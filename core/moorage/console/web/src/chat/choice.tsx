@@ -61,6 +61,9 @@ function useShared<T>(ask: (mount: string) => Promise<T>, mount: string): { foun
   return { found, problem };
 }
 
+/** Whether nobody can answer, for no provider is set up. */
+export const useNobody = (mount: string): boolean => useShared(providersOf, mount).found?.length === 0;
+
 interface ChoiceProps {
   mount: string;
   wish: chats.Wish;

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { useTitle } from "../forms";
 import { go } from "../router";
 import * as chats from "./chats";
-import { lastChoice } from "./choice";
+import { lastChoice, useNobody } from "./choice";
 import { Composer } from "./composer";
 import type { ChatProps } from "./page";
 import { LIST, MAY, pageOf } from "./place";
@@ -17,6 +17,7 @@ export function Beginning(props: ChatProps): JSX.Element {
   const [tools, setTools] = useState<string[]>([]);
   // Kept while its first message cannot be sent: not one more with each try.
   const made = useRef<Talk | null>(null);
+  const nobody = useNobody(mount);
   useEffect(() => () => made.current?.end(), []);
   const may = (permission: string) => state.user.permissions.includes(permission);
   const begin = async (content: string) => {
@@ -37,7 +38,11 @@ export function Beginning(props: ChatProps): JSX.Element {
         <h1>New conversation</h1>
       </div>
       <div class="beginning">
-        {may(MAY.write) && may(MAY.generate) ? (
+        {nobody ? (
+          <p class="empty">
+            No model can answer yet. The operator names a provider of models under <code>[plugins.chat.providers]</code>.
+          </p>
+        ) : may(MAY.write) && may(MAY.generate) ? (
           <p>
             Say something to begin. An answer goes on when you close the page, and is here when you come back.
           </p>
