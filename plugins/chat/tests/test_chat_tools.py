@@ -442,6 +442,24 @@ async def test_a_stored_answer_is_sent_as_it_came_about(make):
     assert rounds_of(log) == loop.parts["tool_rounds"]
 
 
+@pytest.mark.parametrize(
+    "rounds",
+    [
+        "text",
+        [1],
+        [{}],
+        [{"until": 1}],
+        [{"until": 0, "calls": []}],
+        [{"until": "0", "calls": [{"id": "a", "tool": "t", "arguments": {}, "text": ""}]}],
+        [{"until": 0, "calls": [{"id": "a", "tool": "t", "arguments": [], "text": ""}]}],
+        [{"until": 0, "calls": [{"id": 1, "tool": "t", "arguments": {}, "text": ""}]}],
+        [{"until": 0, "calls": [{"id": "a", "tool": "t", "arguments": {}}]}],
+    ],
+)
+def test_rounds_that_somebody_made_up_are_not_sent(rounds):
+    assert sent(message("Hi", {"tool_rounds": rounds}), tools=True) == [{"role": "assistant", "content": "Hi"}]
+
+
 async def test_rounds_in_the_log_are_told_apart(make):
     loop, told = make(Weather())
     await loop.open()

@@ -134,8 +134,8 @@ def sent(message: Message, *, tools: bool) -> list[dict[str, Any]]:
     if message.role is Role.TOOL:
         said = {"id": message.parts.get("tool_call_id"), "text": message.content}
         return [answered(said)] if tools and said["id"] else []
-    rounds = message.parts.get(PART)
-    if message.role is not Role.ASSISTANT or not tools or not isinstance(rounds, list):
+    rounds = kept(message) if message.role is Role.ASSISTANT and tools else []
+    if not rounds:
         return [{"role": message.role.value, "content": message.content}] if _says(message) else []
     made: list[dict[str, Any]] = []
     said_until = 0
@@ -147,6 +147,27 @@ def sent(message: Message, *, tools: bool) -> list[dict[str, Any]]:
     if rest := message.content[said_until:].strip():
         made.append({"role": "assistant", "content": rest})
     return made
+
+
+def kept(message: Message) -> list[Mapping[str, Any]]:
+    """A message's rounds; none where they are not as we write them, as in a file that somebody imports."""
+    rounds = message.parts.get(PART)
+    if not isinstance(rounds, list) or not all(_is_round(one) for one in rounds):
+        return []
+    return rounds
+
+
+def _is_round(one: Any) -> bool:
+    if not isinstance(one, Mapping) or not isinstance(one.get("until"), int):
+        return False
+    calls = one.get("calls")
+    return isinstance(calls, list) and bool(calls) and all(_is_call(call) for call in calls)
+
+
+def _is_call(call: Any) -> bool:
+    if not isinstance(call, Mapping) or not isinstance(call.get("arguments"), Mapping):
+        return False
+    return all(isinstance(call.get(key), str) for key in ("id", "tool", "text"))
 
 
 def _says(message: Message) -> bool:
