@@ -236,10 +236,9 @@ async def test_a_long_conversation(store: Store):
             "EXPLAIN QUERY PLAN SELECT * FROM chat_messages WHERE conversation_id = 1 AND seq > 5 AND status <> 'x' "
             "ORDER BY seq LIMIT 500"
         )
-        plans += await store.rows(
-            "EXPLAIN QUERY PLAN SELECT m.id FROM "
-            "(SELECT rowid AS id FROM chat_search WHERE chat_search MATCH 'zebra') s JOIN chat_messages m ON m.id = s.id ORDER BY s.id DESC LIMIT 20"
-        )
+        found = "SELECT rowid AS id FROM chat_search WHERE chat_search MATCH 'zebra'"
+        joined = f"SELECT m.id FROM ({found}) s JOIN chat_messages m ON m.id = s.id ORDER BY s.id DESC LIMIT 20"
+        plans += await store.rows(f"EXPLAIN QUERY PLAN {joined}")
         plans = [plan for plan in plans if "VIRTUAL TABLE" not in str(plan)]
         assert all("USING IN" in str(plan) for plan in plans), plans
         assert not any("TEMP B-TREE" in str(plan) for plan in plans), "in the order of the index"
