@@ -142,7 +142,6 @@ class ChatIdempotency(Model):
     user_id = fields.IntField()
     key = fields.CharField(max_length=255)
     body_hash = fields.CharField(max_length=64)
-    status = fields.IntField(null=True)
     response: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
     expires_at = fields.DatetimeField(db_index=True)
 
