@@ -27,7 +27,7 @@ AT_ONCE = 8
 """Calls of one answer that run at the same time."""
 MAX_RUN = 32
 """Calls of one round that are run; a model that wants more is told so."""
-MAX_SAID = 1_000_000
+MAX_SAID = 400_000
 """Characters that all tools together may say within one answer: all of it is kept with the message."""
 _BROKEN = frozenset({"length", "content_filter"})
 """Reasons of an end at which calls may be half ones."""
