@@ -80,6 +80,19 @@ async def test_a_topic_can_be_joined_while_running(redis_url: str, server: Make)
             await asyncio.sleep(0.02)
 
 
+async def test_a_topic_can_be_joined_while_the_connection_is_made(redis_url: str, server: Make) -> None:
+    one, two = await server(redis_url), await server(redis_url, wait=False)
+    await asyncio.sleep(0)  # Now it has said what to listen to, and waits for the connection.
+    got: asyncio.Queue[Data] = asyncio.Queue()
+    two.bus.subscribe("soon", got.put_nowait)
+    two.bus.bridge(two.plane, ["soon"])
+    one.bus.bridge(one.plane, ["soon"])
+    async with asyncio.timeout(WAIT):
+        while got.empty():
+            one.bus.publish("soon", {"n": 1})
+            await asyncio.sleep(0.02)
+
+
 async def test_installations_with_other_prefixes_do_not_meet(redis_url: str, server: Make) -> None:
     one, two = await server(redis_url, prefix="x:"), await server(redis_url, prefix="y:")
     third = await server(redis_url, prefix="y:")

@@ -133,10 +133,12 @@ class RedisBackplane:
         pubsub = self._redis.pubsub()
         try:
             # The channel of our own is there so that something is always subscribed to.
-            channels = [self._prefix + topic for topic in self._receivers]
+            topics = list(self._receivers)
             async with asyncio.timeout(_TIMEOUT):
-                await pubsub.subscribe(f"{self._prefix}node:{self._origin}", *channels)
+                await pubsub.subscribe(f"{self._prefix}node:{self._origin}", *(self._prefix + one for one in topics))
             self._pubsub = pubsub
+            for topic in set(self._receivers).difference(topics):
+                await self._join(topic)  # It came while the connection was made.
             await self._receive(pubsub, connected)
         finally:
             self._pubsub = None

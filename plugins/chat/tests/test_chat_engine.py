@@ -437,9 +437,9 @@ async def test_an_answer_whose_server_is_gone_for_long_is_ended_by_another(run):
                 await ChatGeneration.filter(id=id).update(started_at=long_ago, server="elsewhere")
                 await engine._upkeep.look()
             assert (await ann.messages(conversation))[1] == ("assistant", "so far", "partial")
-            # If it lives after all, it does not store or count a second time.
-            puppet.says.put_nowait(Text(" and more"))
-            puppet.says.put_nowait(END)
+            # If it lives after all, it does not store or count a second time, and lets its provider go.
+            async with asyncio.timeout(WAIT):
+                await puppet.let_go.wait()
             assert (await heard(stream, "done"))["status"] == "interrupted"
         assert (await ann.messages(conversation))[1] == ("assistant", "so far", "partial")
         assert (await ann.get("/chat/usage"))["today"]["messages"] == 1

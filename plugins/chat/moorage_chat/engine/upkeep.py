@@ -103,7 +103,17 @@ class Upkeep:
         for generation, server in await generations.active(before=now - longest):
             if server != self._server:
                 await self._recovery.end(generation)
+        await self._stop_ended()
         await self._clean(now - timedelta(seconds=self._config.keep_events_seconds))
+
+    async def _stop_ended(self) -> None:
+        """Another server has ended it, which did not hear from this one: no provider works for that any more."""
+        lives = list(self._running)
+        if lives:
+            there = {generation.id for generation, _ in await generations.active(self._server)}
+            for live in lives:
+                if live.id not in there:
+                    live.stop(Stop.CANCELED)
 
     async def _clean(self, before: datetime) -> None:
         """Let go of events of those that ended before that time; at first of those, too, that nobody knows any more."""
