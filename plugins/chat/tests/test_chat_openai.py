@@ -49,6 +49,7 @@ def moorage_config(llm, most):
     gone = {"base_url": "http://127.0.0.1:1/v1", "models": [{"id": "lost"}]}
     providers = {"lm": {"base_url": llm.url}, "away": away, "gone": gone}
     chat = {"enabled": True, "providers": providers, "ping_seconds": 0.2, "max_answer_bytes": most}
+    chat["max_message_bytes"] = 2**18
     return {"plugins": {"chat": {**chat, "limits": {"viewer": {"messages_per_day": 2}}}}}
 
 
@@ -313,15 +314,15 @@ async def test_the_limits_are_those_of_conversations(people, llm):
 async def test_a_prompt_of_a_megabyte_and_thousands_of_messages(people, llm):
     ann = await people()
     llm.script("long ", Say("short"))
-    answer = await ask(ann, "long " + "å" * 2**20, max_tokens=5)
+    answer = await ask(ann, "long " + "å" * 2**19, max_tokens=5)
     assert answer.choices[0].finish_reason == "stop"
-    assert len(llm.requests[-1]["messages"][0]["content"]) == 2**20 + 5
+    assert len(llm.requests[-1]["messages"][0]["content"]) == 2**19 + 5
     told = [
         {"role": "user" if number % 2 == 0 else "assistant", "content": f"number {number}"} for number in range(9999)
     ]
     answer = await ann.chat.completions.create(model=NAME, messages=told)
     assert (answer.choices[0].message.content, len(llm.requests[-1]["messages"])) == ("You said: number 9998", 9999)
-    too_long = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "x" * 2**25}]})
+    too_long = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "x" * 2**21}]})
     answer = await ann.user.post("/v1/chat/completions", content=too_long, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "payload_too_large")
 
