@@ -33,7 +33,7 @@ def server(tmp_path_factory, llm):
 
 def complete(server, name):
     with server.client() as client:
-        body = {"model": "lm", "messages": [{"role": "user", "content": "hi"}]}
+        body = {"model": f"lm/{MODEL}", "messages": [{"role": "user", "content": "hi"}]}
         headers = {"Authorization": f"Bearer {server.key(name)}"}
         return client.post("/v1/chat/completions", json=body, headers=headers)
 

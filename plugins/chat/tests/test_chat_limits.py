@@ -12,7 +12,7 @@ from moorage.api import ANONYMOUS, TooManyRequests, Unauthorized
 from moorage_chat.limits import Limits, QuotaExceeded, estimate, estimate_prompt
 from moorage_chat.store import usage
 from moorage_chat.store.usage import Allowed, Used
-from realparts.llm import USAGE, Llm
+from realparts.llm import MODEL, USAGE, Llm
 
 MOST = 3
 
@@ -149,7 +149,7 @@ def test_postgres_counts_at_once_too(tmp_path, postgres_url):
         with running(tmp_path, {"database": {"url": postgres_url}, "plugins": {"chat": chat}}) as server:
             server.add_user("ann", "viewer")
             headers = {"Authorization": f"Bearer {server.key('ann')}"}
-            body = {"model": "lm", "messages": [{"role": "user", "content": "hi"}]}
+            body = {"model": f"lm/{MODEL}", "messages": [{"role": "user", "content": "hi"}]}
 
             def ask(_):
                 with server.client() as client:
