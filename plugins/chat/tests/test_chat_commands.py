@@ -31,16 +31,21 @@ def server(tmp_path_factory, llm):
         yield server
 
 
-def complete(server, name):
+@pytest.fixture(scope="module")
+def key(server):
+    return server.key("ann")
+
+
+def complete(server, key):
     with server.client() as client:
         body = {"model": f"lm/{MODEL}", "messages": [{"role": "user", "content": "hi"}]}
-        headers = {"Authorization": f"Bearer {server.key(name)}"}
+        headers = {"Authorization": f"Bearer {key}"}
         return client.post("/v1/chat/completions", json=body, headers=headers)
 
 
-def test_use_and_limits(server):
-    assert complete(server, "ann").status_code == 200
-    assert complete(server, "ann").status_code == 200
+def test_use_and_limits(server, key):
+    assert complete(server, key).status_code == 200
+    assert complete(server, key).status_code == 200
     table = server.cli("chat", "usage").stdout.splitlines()
     assert table[0].split() == ["USER", "ANSWERS", "TOKENS", "ASKED", "TOKENS", "ANSWERED"]
     assert table[1].split() == ["ann", "2", "22", "14"]
@@ -57,9 +62,9 @@ def test_use_and_limits(server):
     )
     listed = [line.split() for line in server.cli("chat", "limits", "list").stdout.splitlines()[1:]]
     assert listed == [["role", "viewer", "5", "any", "number"], ["ann", "2", "any", "number"]]
-    assert complete(server, "ann").json()["error"]["code"] == "insufficient_quota"
+    assert complete(server, key).json()["error"]["code"] == "insufficient_quota"
     server.cli("chat", "limits", "clear", "ann")
-    assert complete(server, "ann").status_code == 200
+    assert complete(server, key).status_code == 200
     for wrong in (
         ("set", "ann", "--messages", "-1", "--tokens", "1"),
         ("set", "nobody", "--messages", "1"),
