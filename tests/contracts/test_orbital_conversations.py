@@ -230,12 +230,14 @@ def test_the_lists_of_the_contracts_are_apart(ada):
 
 
 def test_an_operator_can_join_them(people, tmp_path):
-    joined = {"plugins": {"chat": {"enabled": True, "required": True, "shared_conversations": True}}}
+    chat = {"enabled": True, "required": True, "shared_conversations": True, "timestamps": "z"}
+    joined = {"plugins": {"chat": chat}}
     with populated(tmp_path, merged(CONFIG, joined)) as others:
         client = others.make().client
         orbital = new(client, title="Of Orbital", mode="agent")
         say(client, orbital, "hello")
         chat = client.post("/conversations", json={"title": "Of chat"}).json()
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", chat["created_at"])
         shown = {one["title"]: one["id"] for one in client.get("/conversations").json()}
         assert set(shown) == {"Of Orbital", "Of chat"}
         assert client.get(f"/conversations/{shown['Of Orbital']}/messages").json()[0]["content"] == "hello"

@@ -66,7 +66,9 @@ async def batches(
     """A conversation's messages, some at a time."""
     listed = services.messages.listed
     if branch == "active":
-        yield await listed(conversation, branch="active", after_seq=after_seq, limit=limit)
+        way = await listed(conversation, branch="active", after_seq=after_seq, limit=limit)
+        for start in range(0, len(way), BATCH):
+            yield way[start : start + BATCH]
         return
     left = limit
     while left is None or left > 0:
