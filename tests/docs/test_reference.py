@@ -124,7 +124,7 @@ def test_every_name_of_the_api_is_there():
 
 def test_settings_in_the_guide_are_right(tmp_path):
     found = 0
-    guides = "".join((DOCS / name).read_text() for name in ("operator.md", "mcp.md"))
+    guides = "".join((DOCS / name).read_text() for name in ("operator.md", "mcp.md", "chat.md"))
     for kind, text in FENCE.findall(guides):
         if kind == "toml":
             found += 1

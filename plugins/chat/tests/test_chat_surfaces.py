@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -340,3 +344,29 @@ def test_a_stream_of_another_users_conversation_is_not_there(ada, ben):
     refused(ben.post("/chat/retry", json={"conversation_id": there["id"]}), 404, "CONVERSATION_NOT_FOUND")
     evil = {"Origin": "https://evil.example"}
     refused(ada.post(path(there, "/stream"), json={}, headers=evil), 403, "CSRF_INVALID")
+
+
+# -- the guide --------------------------------------------------------------------------------------------------------
+
+
+def test_the_guides_first_answer_is_given(people):
+    bash, curl = shutil.which("bash"), shutil.which("curl")
+    help = subprocess.run([curl, "--help", "all"], capture_output=True, text=True).stdout if curl else ""
+    if bash is None or "--json" not in help:
+        pytest.skip("bash and curl 7.82 or newer are needed")
+    person = people.make()
+    key = person.client.post("/api/v1/api-keys", json={"name": "guide"}).json()["data"]["api_key"]
+    following = person.client.post("/conversations", json={}).json()["id"] + 1
+    guide = (Path(__file__).parents[3] / "docs" / "chat.md").read_text()
+    text = re.findall(r"^```sh\n(.*?)^```$", guide, re.M | re.S)[0]
+    for old, new in (
+        ("https://moorage.example.org KEY=mcp_...", f"{people.server.url} KEY={key}"),
+        ("conversations/1/", f"conversations/{following}/"),
+    ):
+        assert old in text
+        text = text.replace(old, new)
+    text = 'curl() { command curl -sS --fail-with-body -w "\\n" "$@"; }\nset -e\n' + text
+    done = subprocess.run([bash, "-c", text], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status": "ok"' in done.stdout
+    assert person.client.get(f"/conversations/{following}/messages").json()[1]["content"].startswith("You said: Why is")
