@@ -21,6 +21,8 @@ from moorage_chat.providers.base import ErrorCode, ProviderError
 PROGRAM = Path(__file__).with_name("localworker.py")
 CANCEL_SECONDS = 0.7
 """In which a job that was cancelled must have ended; else the process is ended."""
+END_SECONDS = 1.0
+"""In which it must have ended once it says nothing more, and its last words must have come."""
 LOAD_SECONDS = 600.0
 """In which the model must have been loaded."""
 MAX_LINE = 4 * 1024 * 1024
@@ -126,11 +128,15 @@ class Process:
 
     async def _ended(self) -> ProviderError:
         """It is gone: what to say of that."""
-        self.kill()
-        code = await self._process.wait()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(1):
-                await asyncio.wait({self._listening})
+        self._killed = True
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                code = await self._process.wait()
+        except TimeoutError:
+            # Not before: who sends a signal to a child that has just ended takes its exit code from the one who waits.
+            self.kill()
+            code = await self._process.wait()
+        await asyncio.wait({self._listening}, timeout=END_SECONDS)
         why = f"exit code {code}" if code >= 0 else _NAMES.get(-code, f"signal {-code}")
         hint = _HINT if -code in (signal.SIGSEGV, signal.SIGILL) else ""
         return ProviderError(ErrorCode.ERROR, f"the local model's process ended: {why}{hint}: {' '.join(self._said)}")
