@@ -269,7 +269,7 @@ def test_of_many_at_once_one_begins(site, llm):
     id: list[str] = []
     with ThreadPoolExecutor(6) as pool:
         found = [pool.submit(begin, n) for n in range(6)]
-        until(lambda: sum(one.done() for one in found) == 5)
+        until(lambda: sum(one.done() for one in found) == 5 and id)
         chat.cancel(id[0])
         assert sorted(one.result() for one in found) == [200, 409, 409, 409, 409, 409]
     assert len(llm.requests) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -52,27 +53,30 @@ class Stop(enum.Enum):
     """The server, or the plugin, ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a generation begins with. answered: the id of the message that it answers."""
+
+    generation: Generation
+    conversation: Conversation
+    actor: Actor
+    wish: Wish
+    answered: int
+    tool_sets: Sequence[ToolSet]
+    admission: Admission
+
+
 class Live:
     """One generation of this server. Used from the event loop.
 
-    answered: the id of the message that it answers. left: called each time that nobody watches it any more.
+    noted: called with each event. left: called each time that nobody watches it any more.
     ended: set once all is stored and told; alone: while nobody on this server follows it.
     """
 
-    def __init__(
-        self,
-        generation: Generation,
-        conversation: Conversation,
-        actor: Actor,
-        wish: Wish,
-        answered: int,
-        tool_sets: Sequence[ToolSet],
-        admission: Admission,
-        noted: Callable[[str, EventLog], None],
-        left: Callable[[Live], None],
-    ) -> None:
-        self.generation, self.conversation, self.actor, self.wish = generation, conversation, actor, wish
-        self.answered, self.tool_sets, self.admission = answered, tool_sets, admission
+    def __init__(self, start: Start, noted: Callable[[str, EventLog], None], left: Callable[[Live], None]) -> None:
+        self.generation, self.conversation, self.actor = start.generation, start.conversation, start.actor
+        self.wish, self.answered, self.tool_sets = start.wish, start.answered, start.tool_sets
+        self.admission = start.admission
         self.log, self.answer = EventLog(), Answer()
         self.tools: ToolLoop | None = None
         self.finish_reason = "stop"
@@ -118,6 +122,12 @@ class Live:
         """Let it end soon. The first reason counts."""
         if not self.stopping.done():
             self.stopping.set_result(why)
+
+    async def over(self, timeout: float) -> None:
+        """Return once it has ended, or after `timeout` seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                await self.ended.wait()
 
     @property
     def why(self) -> Stop | None:

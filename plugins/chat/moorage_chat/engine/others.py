@@ -17,7 +17,11 @@ from moorage.api import Hub
 
 from moorage_chat.engine.live import AWAY_AFTER, Stop
 from moorage_chat.engine.running import Running
+from moorage_chat.store import generations
 
+STOP_SECONDS = 5.0
+"""Seconds that are waited for a generation that was told to stop."""
+LOOK_EVERY = 0.1
 STOP = "chat.stop"
 """{"id": the generation's, "watched": whether also one that somebody watches}."""
 KEPT = "chat.kept"
@@ -53,6 +57,19 @@ class Others:
             yield kept
         finally:
             self._asked.pop(id, None)
+
+    async def end_of(self, id: str, kept: asyncio.Event | None = None) -> bool:
+        """Wait for the end of one of another server; False when it does not come, or its server says that it goes on.
+
+        A server that says nothing is gone.
+        """
+        for _ in range(int(STOP_SECONDS / LOOK_EVERY)):
+            if await generations.server_of(id) is None:
+                return True
+            if kept is not None and kept.is_set():
+                return False
+            await asyncio.sleep(LOOK_EVERY)
+        return False
 
     def watcher(self, id: str) -> Watcher:
         """Somebody here follows a generation of another server."""

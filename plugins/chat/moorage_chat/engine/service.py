@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
-from datetime import UTC, datetime
 from secrets import token_hex
 from time import monotonic
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from moorage.api import Actor, BadRequest, Conflict, Hub, NotFound, Unauthorized, Unavailable
+from moorage.api import Actor, Hub, NotFound, Unavailable
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.closing import Closing
 from moorage_chat.engine.course import Course
 from moorage_chat.engine.following import Follower, LocalFollower, StoredFollower
 from moorage_chat.engine.journal import Journal
-from moorage_chat.engine.live import FIRST_WATCHER, Live, Stop, Wish
-from moorage_chat.engine.others import Others
+from moorage_chat.engine.live import FIRST_WATCHER, Live, Start, Stop, Wish
+from moorage_chat.engine.others import STOP_SECONDS, Others
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.running import Running
+from moorage_chat.engine.starting import Starting
 from moorage_chat.engine.titles import Titles
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
@@ -29,18 +28,15 @@ from moorage_chat.engine.upkeep import Upkeep
 from moorage_chat.figures import CONVERSATION, Figures
 from moorage_chat.limits import Limits
 from moorage_chat.providers.registry import Choice, Providers
-from moorage_chat.records import Conversation, Generation, GenerationStatus, Message, MessageStatus, Role, Space
-from moorage_chat.rights import GENERATE, VIEW, WRITE
-from moorage_chat.store import generations, tree
-from moorage_chat.store.conversations import Conversations, locked
+from moorage_chat.records import Conversation, Generation, GenerationStatus, Message, Space
+from moorage_chat.rights import VIEW, WRITE
+from moorage_chat.store import generations
+from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
 
 __all__ = ["Engine", "Wish"]
-STOP_SECONDS = 5.0
-"""Seconds that are waited for a generation that was told to stop."""
 TELL_SECONDS = 1.0
 """Seconds in which those who follow have heard of the end of the server."""
-LOOK_EVERY = 0.1
 MAX_LISTED = 100
 
 
@@ -60,8 +56,7 @@ class Engine:
         tool_choice: ToolChoice,
     ) -> None:
         self._hub, self._config = hub, config
-        self._conversations, self._messages, self._providers = conversations, messages, providers
-        self._limits, self._tool_choice = limits, tool_choice
+        self._conversations = conversations
         self.running = Running()
         self._journal = Journal(hub)
         self._figures = Figures(hub)
@@ -70,7 +65,18 @@ class Engine:
         self._titles = Titles(hub, config, conversations, providers, limits)
         self._recovery = Recovery(hub, messages, limits)
         self._others = Others(hub, self.running)
-        self._server = ""
+        self._starting = Starting(
+            hub,
+            conversations=conversations,
+            messages=messages,
+            providers=providers,
+            limits=limits,
+            tool_choice=tool_choice,
+            running=self.running,
+            others=self._others,
+            recovery=self._recovery,
+            begin=self._begin,
+        )
         self._upkeep: Upkeep | None = None
         self._ending = False
         conversations.on_delete(self._deleted)
@@ -78,10 +84,10 @@ class Engine:
     async def start_up(self) -> None:
         """In the plugin's start: end what a crash left, and begin to listen."""
         # Of this engine alone: while a reload replaces the plugin, there are two of them on the server.
-        self._server = self._hub.server_id() + token_hex(4)
+        server = self._starting.server = self._hub.server_id() + token_hex(4)
         self._journal.start()
         self._others.start()
-        self._upkeep = Upkeep(self._hub, self._config, self.running, self._recovery, self._server)
+        self._upkeep = Upkeep(self._hub, self._config, self.running, self._recovery, server)
         await self._upkeep.start()
 
     async def drain(self) -> None:
@@ -109,89 +115,16 @@ class Engine:
         TOOLS_NOT_FOUND, NO_USER_MESSAGE), NotFound (CONVERSATION_NOT_FOUND), Conflict (GENERATION_IN_PROGRESS with
         details {"generation_id"}; CONVERSATION_FULL), TooManyRequests (RATE_LIMITED, QUOTA_EXCEEDED), Unavailable.
         """
-        self._require(actor, conversation)
         if self._ending:
             raise Unavailable("Server shutting down", headers={"Retry-After": "5"})
-        wish = _with_settings(wish, conversation)
-        choice = await self._providers.choose(wish.provider_id, wish.model, last=_last(conversation))
-        self._providers.admit(choice)
-        tool_sets = await self._tool_choice.for_answer(actor, conversation, wish.tool_sets)
-        await self._answered(conversation)
-        async with self.running.turn(conversation.id):
-            await self._make_room(conversation)
-            admission = await self._limits.admit(actor)
-            try:
-                async with self._hub.db.transaction():
-                    answered = await self._answered(conversation)
-                    await self._refuse_second(conversation)
-                    generation = await self._reserve(actor, conversation, answered, choice, wish)
-            except BaseException:
-                admission.undone()
-                await admission.release()
-                raise
-            live = Live(
-                generation, conversation, actor, wish, answered.id, tool_sets, admission, self._journal.note, self._left
-            )
-            self.running.add(live)
-            self._hub.tasks.spawn(self._run(live), f"generation {live.id}")
+        return await self._starting.start(actor, conversation, wish)
+
+    def _begin(self, start: Start) -> None:
+        """It is reserved, so it runs."""
+        live = Live(start, self._journal.note, self._left)
+        self.running.add(live)
+        self._hub.tasks.spawn(self._run(live), f"generation {live.id}")
         asyncio.get_running_loop().call_later(FIRST_WATCHER + 0.1, live.look)
-        return generation
-
-    async def _answered(self, conversation: Conversation) -> Message:
-        """The message that is to be answered. In a transaction, nobody else changes the conversation meanwhile.
-
-        The head; but where that is an answer that broke off, or is about to, what it was to answer.
-        """
-        row = await locked(conversation.id)
-        at = row.head_id
-        while at is not None:
-            message = await tree.find(self._hub, row.id, at)
-            if message.role is not Role.ASSISTANT or message.status is MessageStatus.COMPLETE:
-                if message.role in (Role.USER, Role.TOOL):
-                    return message
-                break
-            at = message.parent_id
-        raise BadRequest("There is no message of the user to answer", code="NO_USER_MESSAGE")
-
-    async def _make_room(self, conversation: Conversation) -> None:
-        """One answer at a time: one that somebody watches stays, another is stopped, and its text kept."""
-        live = self.running.of_conversation(conversation.id)
-        if live is not None:
-            if live.watched and live.why is None:
-                raise _in_progress(live.id)
-            live.stop(Stop.CANCELED)
-            await _wait([live.ended], STOP_SECONDS)
-            return
-        for generation in await generations.of_conversation(conversation.id, active=True, limit=1):
-            with self._others.asked(generation.id) as kept:
-                if await self._ends(generation.id, kept):
-                    continue
-                if kept.is_set():
-                    raise _in_progress(generation.id)
-                await self._recovery.end(generation)
-
-    async def _refuse_second(self, conversation: Conversation) -> None:
-        for generation in await generations.of_conversation(conversation.id, active=True, limit=1):
-            raise _in_progress(generation.id)
-
-    async def _reserve(
-        self, actor: Actor, conversation: Conversation, answered: Message, choice: Choice, wish: Wish
-    ) -> Generation:
-        assert actor.user is not None
-        id = str(uuid4())
-        message = await self._messages.reserve(conversation, answered.id, id, choice.provider, choice.model)
-        generation = Generation(
-            id=id,
-            conversation_id=conversation.id,
-            user_id=actor.user.id,
-            message_id=message.id,
-            provider=choice.provider,
-            model=choice.model,
-            status=GenerationStatus.RUNNING,
-            started_at=datetime.now(UTC),
-        )
-        await generations.create(generation, self._server, wish.stored())
-        return generation
 
     async def _run(self, live: Live) -> None:
         self._figures.began(CONVERSATION)
@@ -273,10 +206,10 @@ class Engine:
         live = self.running.find(generation_id)
         if live is not None:
             live.stop(Stop.CANCELED)
-            await _wait([live.ended], STOP_SECONDS)
+            await live.over(STOP_SECONDS)
             return
         self._others.stop(generation_id)
-        if not await self._ends(generation_id):
+        if not await self._others.end_of(generation_id):
             # Its server does not answer. Whoever asks is to have an end; if it lives, it learns of it at its own.
             await self._recovery.end(generation, GenerationStatus.CANCELED)
 
@@ -294,55 +227,16 @@ class Engine:
 
     async def plan_retry(self, actor: Actor, conversation: Conversation, wish: Wish) -> Choice | None:
         """See to it that what is wished for a retry can be, before anything is written. Errors as of `start`."""
-        self._require(actor, conversation)
-        if wish.tool_sets is not None:
-            await self._tool_choice.for_answer(actor, conversation, wish.tool_sets)
-        if wish.provider_id is None and wish.model is None:
-            return None
-        return await self._providers.choose(wish.provider_id, wish.model, last=_last(conversation))
+        return await self._starting.plan_retry(actor, conversation, wish)
 
     async def retry(self, actor: Actor, conversation: Conversation, wish: Wish, choice: Choice | None) -> Message:
         """Append a copy of the last message of the user, beside it; what is wished holds for the next answer.
 
         choice: of `plan_retry`. BadRequest (NO_USER_MESSAGE).
         """
-        async with self._hub.db.transaction():
-            last = await self._messages.last_user(conversation)
-            if last is None:
-                raise BadRequest("There is no message of the user to answer again", code="NO_USER_MESSAGE")
-            if choice is not None:
-                await self._conversations.prefer(conversation.id, choice.provider, choice.model)
-            if settings := wish.stored():
-                await self._conversations.change(actor, conversation.id, settings=settings)
-            return await self._messages.append(
-                conversation,
-                Role.USER,
-                last.content,
-                parent_id=last.parent_id,
-                retry_of=last.retry_of or last.id,
-                parts=last.parts,
-            )
+        return await self._starting.retry(actor, conversation, wish, choice)
 
     # -- how ----------------------------------------------------------------------------------------------------
-
-    def _require(self, actor: Actor, conversation: Conversation) -> None:
-        if actor.user is None:
-            raise Unauthorized
-        self._hub.access.require(actor, GENERATE.name)
-        self._hub.access.require(actor, WRITE.name, owner_id=conversation.user_id)
-
-    async def _ends(self, generation_id: str, kept: asyncio.Event | None = None) -> bool:
-        """Wait for the end of one of another server; False when it does not come, or its server says that it goes on.
-
-        A server that says nothing is gone.
-        """
-        for _ in range(int(STOP_SECONDS / LOOK_EVERY)):
-            if await generations.server_of(generation_id) is None:
-                return True
-            if kept is not None and kept.is_set():
-                return False
-            await asyncio.sleep(LOOK_EVERY)
-        return False
 
     def _left(self, live: Live) -> None:
         """Nobody watches it any more: the settings say what then."""
@@ -357,30 +251,17 @@ class Engine:
         live = self.running.of_conversation(conversation_id)
         if live is not None:
             live.stop(Stop.CANCELED)
-            await _wait([live.ended], STOP_SECONDS)
+            await live.over(STOP_SECONDS)
         else:
             for generation in await generations.of_conversation(conversation_id, active=True, limit=1):
                 self._others.stop(generation.id)
-                await self._ends(generation.id)
+                await self._others.end_of(generation.id)
         self.running.forget(conversation_id)
 
 
 def _stop_unwatched(live: Live) -> None:
     if not live.watched:
         live.stop(Stop.CANCELED)
-
-
-def _with_settings(wish: Wish, conversation: Conversation) -> Wish:
-    """What is not wished is as the conversation has it; tools are looked up apart."""
-    kept = conversation.settings
-    names = [name for name in ("temperature", "top_p", "max_tokens") if getattr(wish, name) is None]
-    return replace(wish, **{name: kept[name] for name in names if isinstance(kept.get(name), int | float)})
-
-
-def _last(conversation: Conversation) -> Choice | None:
-    if conversation.provider is None or conversation.model is None:
-        return None
-    return Choice(conversation.provider, conversation.model)
 
 
 def _is_uuid(text: str) -> bool:
@@ -392,12 +273,6 @@ def _is_uuid(text: str) -> bool:
 
 def _gone() -> NotFound:
     return NotFound("Generation not found", code="GENERATION_NOT_FOUND")
-
-
-def _in_progress(id: str) -> Conflict:
-    return Conflict(
-        "An answer is being made in this conversation", code="GENERATION_IN_PROGRESS", details={"generation_id": id}
-    )
 
 
 async def _wait(events: Iterable[asyncio.Event], timeout: float) -> None:
