@@ -260,6 +260,26 @@ async def test_with_the_user_s_right_the_stream_ends(people, hanging, moorage_ap
     assert (await used(moorage_app, ann)).messages == 1
 
 
+async def test_a_reload_in_the_middle_of_an_answer_loses_no_count(people, hanging, moorage_app):
+    ann = await people()
+    hanging.script("it hangs", Hang("some words"))
+    said = []
+    asking = asyncio.create_task(_read(ask(ann, "it hangs", stream=True), said))
+    await asyncio.to_thread(hanging.wait_hanging, WAIT)
+    before = moorage_app.plugin("chat").services.limits
+    await moorage_app.reload({"plugins": {"chat": {"max_running_per_user": 3}}})
+    hanging.release()
+    async with asyncio.timeout(WAIT):
+        with pytest.raises((openai.APIError, httpx2.HTTPError)):
+            await asking
+        while before.under_way:
+            await asyncio.sleep(0.01)
+    assert "".join(said) == "some words"
+    count = await used(moorage_app, ann)
+    assert (count.messages, count.tokens_in > 0) == (1, True)
+    assert (await ask(ann)).choices[0].message.content == "You said: hi"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_when_the_client_leaves_the_model_is_stopped_and_what_it_cost_is_counted(
     people, hanging, moorage_app, stream

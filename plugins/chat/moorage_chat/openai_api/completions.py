@@ -120,8 +120,7 @@ class Completions:
             status = "canceled" if isinstance(error, asyncio.CancelledError | ClientLeft) else "error"
             raise
         finally:
-            # Apart from the request: what was used is counted also when that is cancelled once more meanwhile.
-            await asyncio.shield(self._hub.tasks.spawn(self._end(answer, admission, status, code), "end of an answer"))
+            await self._close(answer, admission, status, code)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -133,6 +132,16 @@ class Completions:
             if not limit.expired():
                 raise
             raise ProviderError(ErrorCode.TIMEOUT, f"the answer took more than {most:g} s") from None
+
+    async def _close(self, answer: Answer, admission: Admission, status: str, code: str) -> None:
+        try:
+            # Apart from the request: what was used is counted also when that is cancelled once more meanwhile.
+            ending = self._hub.tasks.spawn(self._end(answer, admission, status, code), "end of an answer")
+        except RuntimeError:
+            # The plugin has been stopped, by a reload for one, and this answer was still there.
+            await self._end(answer, admission, status, code)
+        else:
+            await asyncio.shield(ending)
 
     async def _end(self, answer: Answer, admission: Admission, status: str, code: str) -> None:
         usage, choice = answer.usage(), answer.choice
