@@ -1,7 +1,7 @@
 // One message, with what can be done with it.
 import type { JSX } from "preact";
 import { memo } from "preact/compat";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Copy } from "../copy";
 import { Problem, useTask } from "../forms";
 import { full } from "../time";
@@ -145,7 +145,8 @@ function Edit({ message, edit, done }: { message: chats.Message; edit: NonNullab
   const [text, setText] = useState(message.content);
   const area = useRef<HTMLTextAreaElement>(null);
   const task = useTask();
-  useEffect(() => {
+  // At once: the next key is for this field already.
+  useLayoutEffect(() => {
     grown(area.current);
     area.current?.focus();
     area.current?.setSelectionRange(text.length, text.length);
