@@ -318,13 +318,13 @@ async def test_what_a_crash_left_is_removed_later(store: Store):
 
 async def test_a_tree_that_cannot_be_written_leaves_nothing(store: Store, monkeypatch):
     ann = await store.person()
-    write = tree.index.put_many
+    write = tree.index.put
 
     async def fails(*args):
         await write(*args)
         raise RuntimeError("the power is cut")
 
-    monkeypatch.setattr(tree.index, "put_many", fails)
+    monkeypatch.setattr(tree.index, "put", fails)
     with pytest.raises(RuntimeError):
         await add(store, ann, [message(1, None, "quagga")])
     assert not any((await counted(store, ann.user.id, "quagga")).values())

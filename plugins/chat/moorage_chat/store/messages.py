@@ -94,7 +94,7 @@ class Messages:
         """
         if len(content.encode("utf-8", "surrogatepass")) > self._config.max_message_bytes:
             raise PayloadTooLarge(f"A message may have {self._config.max_message_bytes} bytes")
-        checked("content", content)
+        words = await index.cut(checked("content", content))
         async with self._hub.db.transaction():
             row = await locked(conversation.id)
             if edit_of is not None:
@@ -105,7 +105,7 @@ class Messages:
             message.content, message.status = content, MessageStatus.COMPLETE.value
             message.retry_of, message.parts = retry_of, sound_json(parts or {})
             await message.save()
-            await index.put(self._hub, message.id, row.user_id, row.id, content)
+            await index.put(self._hub, row.user_id, row.id, [message.id], words)
             changed = self._moved(row, message)
             if role is Role.USER and row.title_source == "default" and (title := first_line(content)):
                 row.title, row.title_key, row.title_source = title, folded(title), "first_line"
@@ -148,6 +148,7 @@ class Messages:
         """
         if status is MessageStatus.RUNNING:
             raise BadRequest("An answer does not end as one that runs")
+        words = await index.cut(content)
         async with self._hub.db.transaction():
             known = await ChatMessage.filter(id=message_id).first()
             if known is None:
@@ -165,7 +166,7 @@ class Messages:
             row.usage, row.parts = sound_json(usage), sound_json(parts or {})
             row.provider, row.model = provider or row.provider, model or row.model
             await row.save(update_fields=["content", "status", "usage", "parts", "provider", "model"])
-            await index.put(self._hub, row.id, conversation.user_id, conversation.id, row.content)
+            await index.put(self._hub, conversation.user_id, conversation.id, [row.id], words)
             conversation.updated_at = datetime.now(UTC)
             conversation.provider, conversation.model = row.provider, row.model
             await conversation.save(update_fields=["updated_at", "provider", "model"])

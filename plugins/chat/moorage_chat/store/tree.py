@@ -112,6 +112,7 @@ async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) ->
     """
     ids: dict[int, int] = {}
     for start, some in zip(range(1, len(messages) + 1, AT_ONCE), chunks(messages), strict=True):
+        words = await index.cut(*(one.content for one in some))
         async with hub.db.transaction():
             await ChatMessage.bulk_create(
                 [_row(row.id, seq, message) for seq, message in enumerate(some, start)], batch_size=40
@@ -121,7 +122,7 @@ async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) ->
             for message, id in zip(some, await places.values_list("id", flat=True), strict=True):
                 assert isinstance(id, int)
                 ids[message.id] = id
-            await index.put_many(hub, row.user_id, row.id, [(ids[one.id], one.content) for one in some])
+            await index.put(hub, row.user_id, row.id, [ids[one.id] for one in some], words)
             links = [(ids.get(one.parent_id or 0), ids.get(one.retry_of or 0), ids[one.id]) for one in some]
             await sql.execute_many(
                 hub, 'UPDATE "chat_messages" SET "parent_id" = ?, "retry_of" = ? WHERE "id" = ?', links

@@ -30,21 +30,25 @@ _UNSPACED = (
     "\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"  # Kana and Han
     "\U00020000-\U0003ffff"
 )
+_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+_PLAIN_RUN = re.compile(rf"[^\W_{_UNSPACED}]+")
+_ASCII_RUN = re.compile(r"[^\W_]+", re.ASCII)
 _ACCENTS = re.compile("[\u0300-\u036f]")
 
 
 def words(text: str) -> list[str]:
-    """Its different words, in order."""
-    found: dict[str, None] = {}
+    """Its different words."""
+    bare = plain(text)
+    unspaced = [] if bare.isascii() else _UNSPACED_RUN.findall(bare)
+    spaced = {run[:MAX_WORD]: None for run in dict.fromkeys(_spaced(bare).findall(bare))}
+    pairs = (run[at : at + 2] for run in dict.fromkeys(unspaced) for at in range(len(run)))
+    found = list(spaced | dict.fromkeys(pairs))
     left = MAX_BYTES
-    for run, unspaced in runs(plain(text)):
-        for word in _pairs(run) if unspaced else (run[:MAX_WORD],):
-            if word not in found:
-                left -= len(word.encode())
-                if left < 0:
-                    return list(found)
-                found[word] = None
-    return list(found)
+    for number, word in enumerate(found):
+        left -= len(word.encode())
+        if left < 0:
+            return found[:number]
+    return found
 
 
 class Term(NamedTuple):
@@ -82,18 +86,29 @@ def runs(text: str) -> Iterator[tuple[str, bool]]:
 
 @functools.cache
 def pattern() -> re.Pattern[str]:
-    """A run of letters and digits."""
+    """A run of letters and digits; the group "unspaced" for one without spaces between words."""
+    return re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{_with_marks().pattern}")
+
+
+def _spaced(text: str) -> re.Pattern[str]:
+    """What finds the words of scripts with spaces in that text: ten times as fast where it has no marks."""
+    if text.isascii():
+        return _ASCII_RUN
+    return _with_marks() if _marks().search(text) else _PLAIN_RUN
+
+
+@functools.cache
+def _with_marks() -> re.Pattern[str]:
     # `\\w` knows no marks, without which the words of India and Arabia would fall apart.
-    points = [chr(point) for point in range(0x300, sys.maxunicode >> 3) if unicodedata.category(chr(point))[0] == "M"]
-    marks = "".join(f"{first}-{last}" if first != last else first for first, last in _ranges(points))
-    letter = rf"(?:[^\W_{_UNSPACED}]|[{marks}])"
-    return re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|{letter}+")
+    return re.compile(rf"(?:[^\W_{_UNSPACED}]|{_marks().pattern})+")
 
 
-def _pairs(run: str) -> Iterator[str]:
-    """Each two neighbours, and the last alone."""
-    for at in range(len(run)):
-        yield run[at : at + 2]
+@functools.cache
+def _marks() -> re.Pattern[str]:
+    unspaced = re.compile(f"[{_UNSPACED}]")
+    points = (chr(point) for point in range(0x300, sys.maxunicode >> 3))
+    marks = [char for char in points if unicodedata.category(char)[0] == "M" and not unspaced.match(char)]
+    return re.compile("[" + "".join(f"{first}-{last}" for first, last in _ranges(marks)) + "]")
 
 
 def _ranges(chars: list[str]) -> Iterator[tuple[str, str]]:
