@@ -25,6 +25,13 @@ from moorage_chat.store.messages import Messages
 Begin = Callable[[Start], None]
 
 
+class _Elsewhere(Exception):
+    """The conversation has an answer that does not run here."""
+
+    def __init__(self, generation: Generation) -> None:
+        self.generation = generation
+
+
 class Starting:
     """Begins generations. begin: lets one run that has its place in the database."""
 
@@ -55,21 +62,27 @@ class Starting:
         choice = await self._providers.choose(wish.provider_id, wish.model, last=_last(conversation))
         self._providers.admit(choice)
         tool_sets = await self._tool_choice.for_answer(actor, conversation, wish.tool_sets)
-        await self._answered(conversation)
         async with self._running.turn(conversation.id):
             await self._make_room(conversation)
-            return await self._admitted(actor, conversation, choice, wish, tool_sets)
+            try:
+                return await self._admitted(actor, conversation, choice, wish, tool_sets)
+            except _Elsewhere as other:
+                await self._make_room_elsewhere(other.generation)
+            try:
+                return await self._admitted(actor, conversation, choice, wish, tool_sets)
+            except _Elsewhere as other:
+                raise _in_progress(other.generation.id) from None
 
     async def _admitted(
         self, actor: Actor, conversation: Conversation, choice: Choice, wish: Wish, tool_sets: list[ToolSet]
     ) -> Generation:
-        """Count it, give it its place, and let it run."""
+        """Count it, give it its place, and let it run. _Elsewhere when another one has it."""
         admission = await self._limits.admit(actor)
         try:
             async with self._hub.db.transaction():
                 answered = await self._answered(conversation)
                 for other in await generations.of_conversation(conversation.id, active=True, limit=1):
-                    raise _in_progress(other.id)
+                    raise _Elsewhere(other)
                 generation = await self._reserve(actor, conversation, answered, choice, wish)
         except BaseException:
             await admission.release()
@@ -99,13 +112,14 @@ class Starting:
         if live is not None:
             if live.watched and live.why is None:
                 raise _in_progress(live.id)
+            await self._answered(conversation)  # Nothing is stopped for what cannot be.
             live.stop(Stop.CANCELED)
             await live.over(STOP_SECONDS)
-            return
-        for generation in await generations.of_conversation(conversation.id, active=True, limit=1):
-            with self._others.asked(generation.id) as kept:
-                if await self._others.end_of(generation.id, kept):
-                    continue
+
+    async def _make_room_elsewhere(self, generation: Generation) -> None:
+        """The same for one of another server. One whose server says nothing is nobody's any more."""
+        with self._others.asked(generation.id) as kept:
+            if not await self._others.end_of(generation.id, kept):
                 if kept.is_set():
                     raise _in_progress(generation.id)
                 await self._recovery.end(generation)
