@@ -12,7 +12,19 @@ from moorage.api import Manifest, Plugin, Unavailable, hookimpl
 from moorage_chat.engine import closing, journal, live, log, service, upkeep
 from moorage_chat.engine.titles import made_of
 from moorage_chat.models import ChatEvents, ChatGeneration, ChatMessage
-from moorage_chat.providers.base import Ask, Bounds, Finish, ModelInfo, Piece, Provider, Reasoning, Text, Usage
+from moorage_chat.providers.base import (
+    Ask,
+    Bounds,
+    ErrorCode,
+    Finish,
+    ModelInfo,
+    Piece,
+    Provider,
+    ProviderError,
+    Reasoning,
+    Text,
+    Usage,
+)
 from waits import WAIT
 
 END = Finish("stop")
@@ -404,6 +416,36 @@ async def test_events_that_were_written_after_all_are_not_written_twice(run, mon
         assert numbers == list(range(1, len(numbers) + 1))
 
 
+async def test_what_cannot_be_stored_of_one_answer_costs_neither_its_text_nor_anybody_elses(run, monkeypatch):
+    monkeypatch.setattr(journal, "PAUSE", 0.01)
+    monkeypatch.setattr(closing, "RETRIES", (0.01,))
+    async with run() as (app, puppet, ann):
+        real, bad = service.generations.rows, []
+
+        def spoilt(id, events):
+            if id in bad and any(event.type == "delta" for event in events):
+                raise ValueError("no text that a database takes")
+            return real(id, events)
+
+        monkeypatch.setattr(service.generations, "rows", spoilt)
+        first, second = await ann.ask(), await ann.ask()
+        async with ann.stream(first) as (id, spoiling):
+            bad.append(id)
+            puppet.says.put_nowait(Text("one"))
+            await heard(spoiling, "delta")
+            async with ann.stream(second) as (other, stream):
+                puppet.says.put_nowait(Text("two"))  # To whoever waits longest, of both.
+                lives = app.plugin("chat").engine.running
+                await until(lambda: _true(lives.find(id).log.unwritable))
+                await until(lambda: _true(lives.find(other).log.written >= 1))
+                for _ in range(2):
+                    puppet.says.put_nowait(END)
+                assert (await heard(stream, "done"))["status"] == "ok"
+            assert (await heard(spoiling, "done"))["status"] == "ok"
+        texts = [(await ann.messages(one))[1][1] for one in (first, second)]
+        assert "".join(texts) == "onetwo"
+
+
 # -- what is let go -----------------------------------------------------------------------------------------------
 
 
@@ -443,6 +485,20 @@ async def test_an_answer_whose_server_is_gone_for_long_is_ended_by_another(run):
             assert (await heard(stream, "done"))["status"] == "interrupted"
         assert (await ann.messages(conversation))[1] == ("assistant", "so far", "partial")
         assert (await ann.get("/chat/usage"))["today"]["messages"] == 1
+
+
+async def test_the_oldest_pages_find_their_members_where_the_settings_say_so(run):
+    async with run(sse_legacy_fields=True) as (_, puppet, ann):
+        async with ann.stream(await ann.ask()) as (_, stream):
+            puppet.says.put_nowait(Text("wörd"))
+            puppet.says.put_nowait(ProviderError(ErrorCode.CONTEXT_LENGTH, "a secret"))
+            told = Told([event async for event in stream])
+        by_type = dict(told)
+        assert by_type["delta"] == {"delta": "wörd", "type": "delta", "content": "wörd", "text": "wörd"}
+        assert by_type["error"]["type"] == "error"
+        assert by_type["error"]["error"] == by_type["error"]["message"]
+        assert "secret" not in json.dumps(told)
+        assert by_type["done"]["type"] == "done"
 
 
 # -- titles -------------------------------------------------------------------------------------------------------

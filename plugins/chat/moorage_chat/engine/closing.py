@@ -73,8 +73,12 @@ class Closing:
                 reason = "its events are there already"
                 live.admission.undone()
                 live.log.wrote((await generations.last_written([live.id]))[live.id])
+            except MoorageError as error:
+                reason = error.message
+                live.admission.undone()
             except Exception as error:
-                reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
+                # Something of it cannot be stored, whatever it is: the text shall be.
+                reason, live.log.unwritable = f"{type(error).__name__}: {error}", True
                 live.admission.undone()
             if not tried % LOG_EVERY:
                 self._hub.log.error("an answer's end cannot be written down now", generation=live.id, reason=reason)
@@ -114,7 +118,7 @@ class Closing:
                 live.answer.content.text(),
                 kept,
                 usage=usage,
-                parts=live.parts(),
+                parts={} if live.log.unwritable else live.parts(),
                 provider=generation.provider,
                 model=generation.model,
             )
@@ -123,7 +127,8 @@ class Closing:
             await generations.unlink(generation.id)
         tail = [] if live.log.ended else ending(generation, live.log.last)
         if there:
-            await generations.write(generations.rows(live.id, [*live.log.unwritten(), *tail]))
+            unwritten = [] if live.log.unwritable else live.log.unwritten()
+            await generations.write(generations.rows(live.id, [*unwritten, *tail]))
         return generation, tail
 
 

@@ -9,10 +9,8 @@ import asyncio
 import contextlib
 
 from moorage.api import Hub, MoorageError
-from tortoise.exceptions import IntegrityError
 
 from moorage_chat.engine.log import EventLog
-from moorage_chat.records import Event
 from moorage_chat.store import generations
 
 PAUSE = 0.25
@@ -40,7 +38,7 @@ class Journal:
 
     def note(self, id: str, log: EventLog) -> None:
         """There is something new in this log. Never waits."""
-        if id not in self._new and id not in self._sealed:
+        if id not in self._new and id not in self._sealed and not log.unwritable:
             self._new[id] = log
             self._some.set()
 
@@ -80,21 +78,31 @@ class Journal:
                     await asyncio.sleep(RETRY)
 
     async def _write(self, batch: dict[str, EventLog]) -> None:
-        found = {id: log.unwritten() for id, log in batch.items()}
         try:
-            await self._store(found)
-        except IntegrityError:
-            # Of an earlier try it was not known whether it had been committed: it had.
-            for id, last in (await generations.last_written(batch)).items():
-                batch[id].wrote(last)
-            found = {id: log.unwritten() for id, log in batch.items()}
-            await self._store(found)
-        for id, events in found.items():
-            if events:
-                batch[id].wrote(events[-1].seq)
+            await self._store(batch)
+        except MoorageError:
+            raise  # The database is away: for all of them.
+        except Exception:
+            # One of them spoils it for the rest, which are written by themselves.
+            for id, log in batch.items():
+                await self._write_one(id, log)
 
-    async def _store(self, found: dict[str, list[Event]]) -> None:
-        rows = [row for id, events in found.items() if events for row in generations.rows(id, events)]
+    async def _write_one(self, id: str, log: EventLog) -> None:
+        try:
+            # Of an earlier try it may not have been known whether it was committed.
+            log.wrote((await generations.last_written([id]))[id])
+            await self._store({id: log})
+        except MoorageError:
+            raise
+        except Exception:
+            self._hub.log.exception("events of an answer cannot be stored", generation=id)
+            log.unwritable = True
+
+    async def _store(self, batch: dict[str, EventLog]) -> None:
+        found = {id: events for id, log in batch.items() if (events := log.unwritten())}
+        rows = [row for id, events in found.items() for row in generations.rows(id, events)]
         if rows:
             async with self._hub.db.transaction():
                 await generations.write(rows)
+            for id, events in found.items():
+                batch[id].wrote(events[-1].seq)

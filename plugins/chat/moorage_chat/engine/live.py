@@ -13,7 +13,8 @@ from typing import Any
 from moorage.api import Actor, ToolSet
 
 from moorage_chat.engine.answer import Answer
-from moorage_chat.engine.log import EventLog
+from moorage_chat.engine.log import DELTA, REASONING, EventLog
+from moorage_chat.engine.toolcalls import clean
 from moorage_chat.engine.tools import ToolLoop
 from moorage_chat.limits import Admission
 from moorage_chat.records import Conversation, Generation
@@ -107,7 +108,8 @@ class Live:
             found["reasoning"] = reasoning
         if self.finish_reason != "stop":
             found["finish_reason"] = self.finish_reason
-        return found
+        cleaned: dict[str, Any] = clean(found)
+        return cleaned
 
     # -- what it says -------------------------------------------------------------------------------------------
 
@@ -115,7 +117,7 @@ class Live:
         """Add an event. CancelledError when it is over: what still comes of a provider is not heard any more."""
         if self.closed:
             raise asyncio.CancelledError
-        self.log.add(type, data)
+        self.log.add(type, data if type in (DELTA, REASONING) else clean(data))
         self._noted(self.id, self.log)
 
     def stop(self, why: Stop) -> None:

@@ -18,12 +18,12 @@ TOOL_CALL, TOOL_RESULT, STATUS = "tool_call", "tool_result", "status"
 class EventLog:
     """Events in their order; the last is `done`. Used from the event loop.
 
-    written: the number up to which they are in the database.
+    written: the number up to which they are in the database. unwritable: what is left of them cannot be stored there.
     """
 
     def __init__(self) -> None:
         self.last = self.written = 0
-        self.ended = False
+        self.ended = self.unwritable = False
         self._first = 1
         self._events: list[Event] = []
         self._waiters: set[asyncio.Future[None]] = set()

@@ -13,6 +13,7 @@ from moorage_chat.config import ChatConfig
 from moorage_chat.engine.live import Live, Stop
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.running import Running
+from moorage_chat.records import Generation
 from moorage_chat.rights import GENERATE
 from moorage_chat.store import generations
 
@@ -38,7 +39,7 @@ class Upkeep:
         _alive.add(self._server)
         for generation, server in await generations.active():
             if server[:8] == self._server[:8] and server not in _alive:
-                await self._recovery.end(generation)
+                await self._recover(generation)
         bus = self._hub.bus
         bus.subscribe(Topic.USER_CHANGED, self._user_changed)
         bus.subscribe(Topic.USER_DELETED, self._user_changed)
@@ -102,9 +103,18 @@ class Upkeep:
         longest = timedelta(seconds=2 * self._config.max_seconds) + LATE
         for generation, server in await generations.active(before=now - longest):
             if server != self._server:
-                await self._recovery.end(generation)
+                await self._recover(generation)
         await self._stop_ended()
         await self._clean(now - timedelta(seconds=self._config.keep_events_seconds))
+
+    async def _recover(self, generation: Generation) -> None:
+        """End one that nobody runs. What is wrong with one does not keep the others, or the start."""
+        try:
+            await self._recovery.end(generation)
+        except MoorageError:
+            raise
+        except Exception:
+            self._hub.log.exception("an answer that was broken off cannot be ended", generation=generation.id)
 
     async def _stop_ended(self) -> None:
         """Another server has ended it, which did not hear from this one: no provider works for that any more."""
