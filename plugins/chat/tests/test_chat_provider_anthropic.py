@@ -58,6 +58,7 @@ def _fresh(llm: Llm, monkeypatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-of-somebody-else")
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "token-of-somebody-else")
     monkeypatch.setenv("ANTHROPIC_BASE_URL", "http://127.0.0.1:9/elsewhere")
+    monkeypatch.setenv("ANTHROPIC_CUSTOM_HEADERS", "X-Api-Key: sk-ant-of-somebody-else\nX-Team: somebody-else")
 
 
 def settings(llm: Llm, **more: Any) -> dict[str, Any]:

@@ -438,6 +438,7 @@ async def test_keys_are_read_when_needed_and_never_told(llm: Llm, where, tmp_pat
 
 async def test_no_key_is_sent_where_none_is_set_up(llm: Llm, monkeypatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-somebody-else")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer somebody-else\nX-Team: somebody-else")
     async with providers(settings(llm, headers={"X-Title": "Moorage"})) as service:
         heard: Heard = await hear(service, "hello", LM_SMALL)
         assert heard.error is None
@@ -445,3 +446,4 @@ async def test_no_key_is_sent_where_none_is_set_up(llm: Llm, monkeypatch) -> Non
     assert "authorization" not in sent
     assert sent["x-title"] == "Moorage"
     assert "openai-organization" not in sent
+    assert "somebody-else" not in str(sent)

@@ -76,7 +76,10 @@ class SdkProvider(Provider):
             follow_redirects=False,
             event_hooks={"response": [_bound_refusal]},
         )
-        return sdk, self._make(sdk, http)
+        client = self._make(sdk, http)
+        # What the environment says for the SDK's own service (`…_CUSTOM_HEADERS`); no option leaves it out.
+        client._custom_headers = {}
+        return sdk, client
 
     async def close(self) -> None:
         """Close the connections."""
