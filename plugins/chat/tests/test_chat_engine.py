@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from moorage.api import Manifest, Plugin, Unavailable, hookimpl
-from moorage_chat.engine import closing, journal, live, log, service, upkeep
+from moorage_chat.engine import closing, journal, live, log, others, service, upkeep
 from moorage_chat.engine.titles import made_of
 from moorage_chat.models import ChatEvents, ChatGeneration, ChatMessage
 from moorage_chat.providers.base import (
@@ -175,14 +175,15 @@ def run(moorage_server):
 
 
 @contextmanager
-def failing(monkeypatch, name, *, times=10**9):
+def failing(monkeypatch, name, *, times=10**9, error=None):
     """The store's function fails, as when the database is away; what it was called with."""
+    error = error or Unavailable("The disk of the database is full")
     real, calls = getattr(service.generations, name), []
 
     async def fails(*args, **options):
         calls.append(args)
         if len(calls) <= times:
-            raise Unavailable("The disk of the database is full")
+            raise error
         return await real(*args, **options)
 
     with monkeypatch.context() as patched:
@@ -444,6 +445,30 @@ async def test_what_cannot_be_stored_of_one_answer_costs_neither_its_text_nor_an
             assert (await heard(spoiling, "done"))["status"] == "ok"
         texts = [(await ann.messages(one))[1][1] for one in (first, second)]
         assert "".join(texts) == "onetwo"
+        # Who comes later, after the memory has let go of it, is told the whole text as well.
+        lives.forget(first)
+        assert (await ann.follow(id)).text() == texts[0]
+
+
+async def test_an_end_that_can_never_be_stored_is_given_up_and_the_conversation_goes_on(run, monkeypatch):
+    monkeypatch.setattr(closing, "RETRIES", (0.01,))
+    monkeypatch.setattr(others, "STOP_SECONDS", 0.2)
+    async with run() as (_, puppet, ann):
+        conversation = await ann.ask()
+        with failing(monkeypatch, "end", error=ValueError("nothing that a database takes")) as calls:
+            async with ann.stream(conversation) as (id, stream):
+                for piece in (Text("lost"), Usage(5, 6), END):
+                    puppet.says.put_nowait(piece)
+                told = Told([event async for event in stream])
+        assert (told.done["status"], told[-2][0], len(calls)) == ("error", "error", closing.MAX_REFUSED)
+        async with ann.stream(conversation) as (_, stream):
+            puppet.says.put_nowait(Text("next"))
+            puppet.says.put_nowait(END)
+            assert (await heard(stream, "done"))["status"] == "ok"
+        assert (await ann.messages(conversation))[-1] == ("assistant", "next", "complete")
+        # What it had used is counted by what was written before.
+        assert (await ann.get(f"/chat/generations/{id}"))["status"] == "interrupted"
+        assert (await ann.get("/chat/usage"))["today"]["messages"] == 2
 
 
 # -- what is let go -----------------------------------------------------------------------------------------------

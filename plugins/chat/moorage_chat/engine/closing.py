@@ -23,7 +23,8 @@ TELL_SECONDS = 30.0
 NOT_STORED = "The answer could not be written down yet."
 RETRIES = (0.1, 0.3, 1.0, 3.0)
 """Seconds between two tries; the last again and again."""
-
+MAX_REFUSED = 6
+"""Tries that a database which is there may refuse. Then `Recovery` is left to end it, from what was written before."""
 LOG_EVERY = 10
 """Tries that share a line in the log."""
 
@@ -61,41 +62,40 @@ class Closing:
             self._journal.forget(live.id)
 
     async def _store(self, live: Live, ended: Generation, kept: MessageStatus) -> Generation:
-        """What is stored of it at last."""
-        began, tried = monotonic(), 0
+        """What is stored of it at last; where nothing can be, what is told instead."""
+        began, tried, refused = monotonic(), 0, 0
         while True:
             try:
+                if tried:
+                    # Of an earlier try, the journal's too, it is not known whether it was committed.
+                    live.log.wrote((await generations.last_written([live.id]))[live.id])
                 async with self._hub.db.transaction():
                     stored, tail = await self._write(live, ended, kept)
-                break
             except IntegrityError:
-                # Of an earlier try of the journal's it was not known whether it had been committed: it had.
-                reason = "its events are there already"
-                live.admission.undone()
-                live.log.wrote((await generations.last_written([live.id]))[live.id])
+                reason, refused = "its events are there already", refused + 1
             except MoorageError as error:
                 reason = error.message
-                live.admission.undone()
             except Exception as error:
                 # Something of it cannot be stored, whatever it is: the text shall be.
-                reason, live.log.unwritable = f"{type(error).__name__}: {error}", True
-                live.admission.undone()
-            if not tried % LOG_EVERY:
+                reason, refused, live.log.unwritable = f"{type(error).__name__}: {error}", refused + 1, True
+            else:
+                _tell(live, tail)
+                live.log.wrote(live.log.last)
+                return stored
+            live.admission.undone()
+            given_up = refused >= MAX_REFUSED
+            if given_up:
+                self._hub.log.error("an answer's end is given up", generation=live.id, reason=reason)
+            elif not tried % LOG_EVERY:
                 self._hub.log.error("an answer's end cannot be written down now", generation=live.id, reason=reason)
-            if monotonic() - began > TELL_SECONDS and not live.log.ended:
-                unstored = replace(
-                    ended,
-                    message_id=None,
-                    status=GenerationStatus.ERROR,
-                    error_code=ErrorCode.ERROR.value,
-                    error_message=NOT_STORED,
-                )
-                _tell(live, ending(unstored, live.log.last))
+            if given_up or monotonic() - began > TELL_SECONDS:
+                unstored = _unstored(ended)
+                _tell(live, [] if live.log.ended else ending(unstored, live.log.last))
+                if given_up:
+                    live.admission.drop()
+                    return unstored
             await asyncio.sleep(RETRIES[min(tried, len(RETRIES) - 1)])
             tried += 1
-        _tell(live, tail)
-        live.log.wrote(live.log.last)
-        return stored
 
     async def _write(self, live: Live, generation: Generation, kept: MessageStatus) -> tuple[Generation, list[Event]]:
         """All of it, in the caller's transaction. As what it is stored, and what is still to be told of that."""
@@ -126,10 +126,23 @@ class Closing:
             generation = replace(generation, message_id=None)
             await generations.unlink(generation.id)
         tail = [] if live.log.ended else ending(generation, live.log.last)
-        if there:
-            unwritten = [] if live.log.unwritable else live.log.unwritten()
-            await generations.write(generations.rows(live.id, [*unwritten, *tail]))
+        if live.log.unwritable:
+            # With a gap they would tell half of the text: without them it is told from the message.
+            await generations.forget_events([generation.id])
+        elif there:
+            await generations.write(generations.rows(live.id, [*live.log.unwritten(), *tail]))
         return generation, tail
+
+
+def _unstored(ended: Generation) -> Generation:
+    """What is told of an end that cannot be stored."""
+    return replace(
+        ended,
+        message_id=None,
+        status=GenerationStatus.ERROR,
+        error_code=ErrorCode.ERROR.value,
+        error_message=NOT_STORED,
+    )
 
 
 def _tell(live: Live, events: list[Event]) -> None:

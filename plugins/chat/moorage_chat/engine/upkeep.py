@@ -102,7 +102,7 @@ class Upkeep:
         now = datetime.now(UTC)
         longest = timedelta(seconds=2 * self._config.max_seconds) + LATE
         for generation, server in await generations.active(before=now - longest):
-            if server != self._server:
+            if server != self._server or self._running.find(generation.id) is None:
                 await self._recover(generation)
         await self._stop_ended()
         await self._clean(now - timedelta(seconds=self._config.keep_events_seconds))
