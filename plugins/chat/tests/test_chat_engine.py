@@ -25,6 +25,7 @@ from moorage_chat.providers.base import (
     Text,
     Usage,
 )
+from moorage_chat.views import stream as stream_views
 from waits import WAIT
 
 END = Finish("stop")
@@ -293,6 +294,56 @@ async def test_a_log_longer_than_the_memory_keeps_is_read_from_the_database(run,
             puppet.says.put_nowait(END)
             told = await following
         assert told.text() == "".join(f"{number} " for number in range(200)) + "end"
+
+
+async def test_a_client_that_takes_nothing_is_let_go_and_the_answer_goes_on(run, monkeypatch):
+    monkeypatch.setattr(stream_views, "STALLED_SECONDS", 0.3)
+    async with run(max_answer_bytes=64 * 1024 * 1024) as (app, puppet, ann):
+        conversation, running = await ann.ask(), app.plugin("chat").engine.running
+        _, deaf = await asyncio.open_connection("127.0.0.1", ann.client.base_url.port, limit=1024)
+        head = f"POST /conversations/{conversation}/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
+        deaf.write(f"{head}Authorization: Bearer {ann.client.key}\r\n\r\n".encode())
+        await until(lambda: _true(len(running) and not next(iter(running)).alone.is_set()))
+        (answering,) = running
+        for _ in range(200):
+            puppet.says.put_nowait(Text("x" * 64 * 1024))
+        async with asyncio.timeout(WAIT):
+            await answering.alone.wait()
+        assert not answering.ended.is_set()
+        deaf.close()
+        puppet.says.put_nowait(END)
+        await ann.becomes(answering.id, "ok")
+
+
+# -- refusals -----------------------------------------------------------------------------------------------------
+
+
+async def test_what_limits_refuse_leaves_nothing_behind(run):
+    limits = {"operator": {"messages_per_day": 1}}
+    async with run(limits=limits, max_running_per_user=1) as (_, puppet, ann):
+        first, second = await ann.ask(), await ann.ask()
+        async with ann.stream(first) as (_, stream):
+            refused = await ann.client.post(f"/conversations/{second}/stream", json={})
+            assert (refused.status_code, refused.json()["code"]) == (429, "RATE_LIMITED")
+            puppet.says.put_nowait(END)
+            assert (await heard(stream, "done"))["status"] == "ok"
+        refused = await ann.client.post(f"/conversations/{second}/stream", json={})
+        assert (refused.status_code, refused.json()["code"]) == (429, "QUOTA_EXCEEDED")
+        assert int(refused.headers["retry-after"]) > 0
+        assert len(puppet.asked) == 1
+        assert await ann.messages(second) == [("user", "Hello", "complete")]
+        assert await ann.get(f"/conversations/{second}/generations") == []
+
+
+async def test_who_may_not_use_models_is_refused(moorage_server):
+    roles = {"reader": {"includes": "viewer", "denies": ["chat:model:use"]}}
+    config = {"access": {"roles": roles}}
+    async with moorage_server("chat", Puppeteer, config=config) as app:
+        ann = User(app, await app.as_user("reader"))
+        conversation = await ann.ask()
+        answer = await ann.client.post(f"/conversations/{conversation}/stream", json={})
+        assert answer.status_code == 403
+        assert (await ann.client.post("/chat/retry", json={"conversation_id": conversation})).status_code == 403
 
 
 # -- rights -------------------------------------------------------------------------------------------------------
