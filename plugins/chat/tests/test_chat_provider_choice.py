@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from chatproviders import Heard, Plugins, ask, hear, providers
 from moorage.api import BadRequest, NotFound, TooManyRequests, Unavailable
+from moorage_chat.providers import cooldown
 from moorage_chat.providers.base import (
     Ask,
     Bounds,
@@ -307,6 +308,24 @@ async def test_another_is_asked_before_a_word_was_said(fault: ErrorCode) -> None
         assert (await hear(service, "hello", TOLD, fallback=False)).code is fault
     assert told.closed
     assert other.closed
+
+
+@pytest.mark.parametrize("fault", [ErrorCode.UNREACHABLE, ErrorCode.TIMEOUT])
+async def test_one_that_could_not_be_reached_is_not_waited_for_again(fault: ErrorCode, monkeypatch) -> None:
+    told = Told("told", ProviderError(fault, "no"), bounds=Bounds(fallback=("other",)))
+    other = Told("other", *GOOD)
+    async with providers({}, Plugins({"extra": lambda: [told, other]})) as service:
+        for _ in range(2):
+            heard = await hear(service, "hello", TOLD)
+            assert (heard.text, [one.code for one in heard.switched]) == ("Instead", [fault])
+        assert (len(told.asked), len(other.asked)) == (1, 2)
+        # Where no other may answer, it is asked all the same.
+        assert (await hear(service, "hello", TOLD, fallback=False)).code is fault
+        told.pieces = (Text("Back"), Finish("stop"))
+        monkeypatch.setattr(cooldown, "SECONDS", 0.0)
+        assert (await hear(service, "hello", TOLD)).text == "Back"
+        monkeypatch.undo()
+        assert (await hear(service, "hello", TOLD)).text == "Back"
 
 
 async def test_another_that_cannot_use_tools() -> None:

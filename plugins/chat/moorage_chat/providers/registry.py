@@ -29,6 +29,7 @@ from moorage_chat.providers.base import (
 from moorage_chat.providers.catalog import FRESH_SECONDS, Catalog
 from moorage_chat.providers.choice import Choice, Chooser
 from moorage_chat.providers.configured import configured
+from moorage_chat.providers.cooldown import Cooldown
 from moorage_chat.providers.gathered import Gathered
 from moorage_chat.records import Role
 
@@ -90,6 +91,7 @@ class Providers:
         self._catalog = Catalog(hub.tasks.spawn, hub.log, lambda provider: provider.models())
         self._checks = Catalog(hub.tasks.spawn, hub.log, _check)
         self._chooser = Chooser(config, self._catalog)
+        self._cooldown = Cooldown()
 
     def start(self) -> None:
         """Make the configured providers."""
@@ -102,6 +104,7 @@ class Providers:
     def _forget(self, provider: Provider) -> None:
         self._catalog.forget(provider.id)
         self._checks.forget(provider.id)
+        self._cooldown.over(provider.id)
 
     async def choose(self, wish_provider: str | None, wish_model: str | None, *, last: Choice | None = None) -> Choice:
         """Which model answers. last: what answered before in the same conversation.
@@ -122,7 +125,8 @@ class Providers:
         """An answer in pieces, the last of which is `Finish`; notices between them. Raises ProviderError only.
 
         ask.model is set from the choice. Until the first text, reasoning or tool call another provider may be asked
-        instead (`Switched`), unless `fallback` is False. Close the generator, or cancel its task, to stop.
+        instead (`Switched`), unless `fallback` is False; one that could not be reached a moment ago is passed over.
+        Close the generator, or cancel its task, to stop.
         """
         providers = self._gathered.current()
         tried: list[str] = []
@@ -132,11 +136,18 @@ class Providers:
             if provider is None:
                 raise ProviderError(ErrorCode.UNREACHABLE, f"the provider {now.provider} is gone")
             tried.append(now.provider)
+            why = self._cooldown.why(now.provider) if fallback else None
+            if why is not None and (following := await self._next(providers, providers[choice.provider], now, tried)):
+                yield Switched(following, why)
+                now = following
+                continue
             said = False
             try:
                 async with aclosing(self._one(provider, _fitting(provider, replace(ask, model=now.model)))) as pieces:
                     async for piece in pieces:
-                        said = said or not isinstance(piece, Queued | Running)
+                        if not said and not isinstance(piece, Queued | Running):
+                            said = True
+                            self._cooldown.over(now.provider)
                         yield piece
                 return
             except ProviderError as error:
@@ -145,8 +156,11 @@ class Providers:
                 )
                 if error.code is ErrorCode.MODEL_NOT_FOUND:
                     self._catalog.forget(now.provider)
+                if said:
+                    raise
+                self._cooldown.failed(now.provider, error)
                 following = None
-                if fallback and not said and error.code is not ErrorCode.CONTENT_FILTER:
+                if fallback and error.code is not ErrorCode.CONTENT_FILTER:
                     following = await self._next(providers, providers[choice.provider], now, tried)
                 if following is None:
                     raise
