@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import pytest
 from moorage.api import Manifest, Plugin, Unavailable, hookimpl
-from moorage_chat.engine import closing, journal, live, log, others, service, upkeep
+from moorage_chat.engine import closing, journal, live, log, peers, service, upkeep
 from moorage_chat.engine.titles import made_of
 from moorage_chat.models import ChatEvents, ChatGeneration, ChatMessage
 from moorage_chat.providers.base import (
@@ -503,7 +503,7 @@ async def test_what_cannot_be_stored_of_one_answer_costs_neither_its_text_nor_an
 
 async def test_an_end_that_can_never_be_stored_is_given_up_and_the_conversation_goes_on(run, monkeypatch):
     monkeypatch.setattr(closing, "RETRIES", (0.01,))
-    monkeypatch.setattr(others, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(peers, "STOP_SECONDS", 0.2)
     async with run() as (_, puppet, ann):
         conversation = await ann.ask()
         with failing(monkeypatch, "end", error=ValueError("nothing that a database takes")) as calls:

@@ -16,7 +16,7 @@ import openai
 import pytest
 from moorage.commands import SYSTEM
 from moorage_chat.models import ChatConversation, ChatMessage
-from moorage_chat.openai_api import outlet
+from moorage_chat.openai_api import eventstream
 from moorage_chat.store import usage
 from moorage_chat.store.usage import Used
 from realparts.llm import MODEL, USAGE, Call, Cut, Fail, Hang, Llm, Say
@@ -380,14 +380,14 @@ async def test_a_silent_model_is_waited_for_with_comments(people, hanging):
         assert answer.status_code == 200
         async for line in answer.aiter_lines():
             lines.append(line)
-            if lines.count(outlet.COMMENT.decode().strip()) == 2:
+            if lines.count(eventstream.COMMENT.decode().strip()) == 2:
                 hanging.release()
     error = json.loads(lines[-2].removeprefix("data: "))["error"]
     assert (error["code"], error["type"], error["param"]) == ("provider_incomplete", "server_error", None)
 
 
 async def test_a_client_that_does_not_read_is_let_go(people, llm, moorage_app, monkeypatch):
-    monkeypatch.setattr(outlet, "STALL", 0.5)
+    monkeypatch.setattr(eventstream, "STALL", 0.5)
     ann = await people()
     llm.script("a flood", Say(" ".join(["x" * 4000] * 2500)))
     body = json.dumps({"model": NAME, "messages": [{"role": "user", "content": "a flood"}], "stream": True})

@@ -11,7 +11,7 @@ import pytest
 import structlog
 from moorage.api import Conflict, Manifest, Plugin, TaskSupervisor, Tool, ToolAnswer, ToolSet, hookimpl
 from moorage_chat.config import ChatConfig
-from moorage_chat.engine import leash, toolbox, tools
+from moorage_chat.engine import bounded, toolbox, tools
 from moorage_chat.engine.toolcalls import Collector, rounds_of, sent
 from moorage_chat.engine.tools import ToolLoop
 from moorage_chat.providers.base import Ask, ErrorCode, ProviderError, ToolFragment
@@ -325,7 +325,7 @@ async def test_cancelled_its_calls_are_too(make):
 
 
 async def test_a_tool_that_will_not_end_is_left_behind(make, monkeypatch):
-    monkeypatch.setattr(leash, "GRACE", 0.02)
+    monkeypatch.setattr(bounded, "GRACE", 0.02)
     stubborn = Stubborn(names=("wait",))
     loop, _ = make(stubborn, tool_timeout=0.02)
     await loop.open()

@@ -13,12 +13,12 @@ from moorage.api import Actor, Hub, NotFound, Unavailable
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.closing import Closing
-from moorage_chat.engine.course import Course
 from moorage_chat.engine.following import Follower, LocalFollower, StoredFollower
 from moorage_chat.engine.journal import Journal
 from moorage_chat.engine.live import FIRST_WATCHER, Live, Start, Stop, Wish
-from moorage_chat.engine.others import STOP_SECONDS, Others
+from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
+from moorage_chat.engine.runner import Runner
 from moorage_chat.engine.running import Running
 from moorage_chat.engine.starting import Starting
 from moorage_chat.engine.titles import Titles
@@ -61,10 +61,10 @@ class Engine:
         self._journal = Journal(hub)
         self._figures = Figures(hub)
         closing = Closing(hub, messages, self._journal)
-        self._course = Course(hub, config, messages, providers, toolbox, closing, self._figures)
+        self._runner = Runner(hub, config, messages, providers, toolbox, closing, self._figures)
         self._titles = Titles(hub, config, conversations, providers, limits)
         self._recovery = Recovery(hub, messages, limits)
-        self._others = Others(hub, self.running)
+        self._peers = Peers(hub, self.running)
         self._starting = Starting(
             hub,
             conversations=conversations,
@@ -73,7 +73,7 @@ class Engine:
             limits=limits,
             tool_choice=tool_choice,
             running=self.running,
-            others=self._others,
+            peers=self._peers,
             recovery=self._recovery,
             begin=self._begin,
         )
@@ -86,7 +86,7 @@ class Engine:
         # Of this engine alone: while a reload replaces the plugin, there are two of them on the server.
         server = self._starting.server = self._hub.server_id() + token_hex(4)
         self._journal.start()
-        self._others.start()
+        self._peers.start()
         self._upkeep = Upkeep(self._hub, self._config, self.running, self._recovery, server)
         await self._upkeep.start()
 
@@ -110,8 +110,8 @@ class Engine:
     async def start(self, actor: Actor, conversation: Conversation, wish: Wish) -> Generation:
         """Let a model answer the head of the branch that is shown. It goes on whatever becomes of who asked.
 
-        Await it by `leash.through`: who leaves in this moment must not leave half of it. What is not wished is as the
-        conversation has it. Errors: Unauthorized, Forbidden; BadRequest (PROVIDER_NOT_FOUND, MODEL_NOT_FOUND,
+        Await it by `bounded.run_to_end`: who leaves in this moment must not leave half of it. What is not wished is
+        as the conversation has it. Errors: Unauthorized, Forbidden; BadRequest (PROVIDER_NOT_FOUND, MODEL_NOT_FOUND,
         TOOLS_NOT_FOUND, NO_USER_MESSAGE), NotFound (CONVERSATION_NOT_FOUND), Conflict (GENERATION_IN_PROGRESS with
         details {"generation_id"}; CONVERSATION_FULL), TooManyRequests (RATE_LIMITED, QUOTA_EXCEEDED), Unavailable.
         """
@@ -129,7 +129,7 @@ class Engine:
     async def _run(self, live: Live) -> None:
         self._figures.began(CONVERSATION)
         try:
-            await self._course.run(live)
+            await self._runner.run(live)
             self._titles.think(live)
         finally:
             self.running.over(live)
@@ -182,7 +182,7 @@ class Engine:
             finally:
                 live.unwatch()
             return
-        watcher = self._others.watcher(generation_id)
+        watcher = self._peers.watcher(generation_id)
         try:
             yield StoredFollower(generation_id, after, watcher.here)
         finally:
@@ -208,8 +208,8 @@ class Engine:
             live.stop(Stop.CANCELED)
             await live.over(STOP_SECONDS)
             return
-        self._others.stop(generation_id)
-        if not await self._others.end_of(generation_id):
+        self._peers.stop(generation_id)
+        if not await self._peers.end_of(generation_id):
             # Its server does not answer. Whoever asks is to have an end; if it lives, it learns of it at its own.
             await self._recovery.end(generation, GenerationStatus.CANCELED)
 
@@ -254,8 +254,8 @@ class Engine:
             await live.over(STOP_SECONDS)
         else:
             for generation in await generations.of_conversation(conversation_id, active=True, limit=1):
-                self._others.stop(generation.id)
-                await self._others.end_of(generation.id)
+                self._peers.stop(generation.id)
+                await self._peers.end_of(generation.id)
         self.running.forget(conversation_id)
 
 

@@ -10,7 +10,7 @@ from uuid import uuid4
 from moorage.api import Actor, BadRequest, Conflict, Hub, ToolSet, Unauthorized
 
 from moorage_chat.engine.live import Start, Stop, Wish
-from moorage_chat.engine.others import STOP_SECONDS, Others
+from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.running import Running
 from moorage_chat.engine.toolchoice import ToolChoice
@@ -45,13 +45,13 @@ class Starting:
         limits: Limits,
         tool_choice: ToolChoice,
         running: Running,
-        others: Others,
+        peers: Peers,
         recovery: Recovery,
         begin: Begin,
     ) -> None:
         self._hub, self._conversations, self._messages, self._providers = hub, conversations, messages, providers
         self._limits, self._tool_choice = limits, tool_choice
-        self._running, self._others, self._recovery, self._begin = running, others, recovery, begin
+        self._running, self._peers, self._recovery, self._begin = running, peers, recovery, begin
         self.server = ""
         """Where generations run that are begun here."""
 
@@ -118,8 +118,8 @@ class Starting:
 
     async def _make_room_elsewhere(self, generation: Generation) -> None:
         """The same for one of another server. One whose server says nothing is nobody's any more."""
-        with self._others.asked(generation.id) as kept:
-            if not await self._others.end_of(generation.id, kept):
+        with self._peers.asked(generation.id) as kept:
+            if not await self._peers.end_of(generation.id, kept):
                 if kept.is_set():
                     raise _in_progress(generation.id)
                 await self._recovery.end(generation)

@@ -13,7 +13,7 @@ from typing import Any
 
 from moorage.api import Actor, BadRequest, Hub, MoorageError, Tool, ToolSet
 
-from moorage_chat.engine.leash import leashed
+from moorage_chat.engine.bounded import run_bounded
 
 HOOK = "moorage_chat_tools"
 HOOK_SECONDS = 5.0
@@ -104,7 +104,7 @@ class Toolbox:
 
     async def tools(self, one: ToolSet) -> list[Tool]:
         """A set's tools. MoorageError where they cannot be had, TimeoutError."""
-        return list(await leashed(self._hub.tasks, _tools(one), LIST_SECONDS, f"tools of {one.id}"))
+        return list(await run_bounded(self._hub.tasks, _tools(one), LIST_SECONDS, f"tools of {one.id}"))
 
     async def offer(self, sets: Sequence[ToolSet]) -> Offer:
         """What these sets have now. All are asked at once; one that fails is left out and told."""

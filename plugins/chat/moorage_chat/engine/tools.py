@@ -15,7 +15,7 @@ from typing import Any
 from moorage.api import Hub, MoorageError, ToolAnswer, ToolSet
 
 from moorage_chat.config import ChatConfig
-from moorage_chat.engine.leash import leashed
+from moorage_chat.engine.bounded import run_bounded
 from moorage_chat.engine.toolbox import Offer, Toolbox
 from moorage_chat.engine.toolcalls import PART, RESULT, Collector, ToolCall, answered, asked, clean, use
 from moorage_chat.providers.base import Ask, ErrorCode, ProviderError, ToolFragment
@@ -151,7 +151,7 @@ class ToolLoop:
         seconds = self._config.tool_timeout
         try:
             work = _call(offered.set, offered.tool.name, arguments)
-            return await leashed(self._hub.tasks, work, seconds, f"tool of {offered.set.id}")
+            return await run_bounded(self._hub.tasks, work, seconds, f"tool of {offered.set.id}")
         except MoorageError as error:
             return ToolAnswer(error.message, is_error=True)
         except TimeoutError:

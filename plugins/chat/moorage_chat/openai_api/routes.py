@@ -13,8 +13,8 @@ from quart import Response
 from moorage_chat.config import ChatConfig
 from moorage_chat.openai_api.completions import Answer, Completions
 from moorage_chat.openai_api.dialect import OPENAI, refusal
+from moorage_chat.openai_api.eventstream import EventStream
 from moorage_chat.openai_api.naming import chosen, name_of
-from moorage_chat.openai_api.outlet import Outlet
 from moorage_chat.openai_api.reading import CompletionBody
 from moorage_chat.openai_api.shapes import (
     DONE,
@@ -78,28 +78,28 @@ class Front:
 
     async def _stream(self, exchange: Exchange, choice: Choice, ask: Ask, *, usage: bool) -> None:
         id, created = _new_id(), int(time.time())
-        outlet = Outlet(exchange, self._hub.tasks, self._config.ping_seconds)
+        events = EventStream(exchange, self._hub.tasks, self._config.ping_seconds)
         answer: Answer | None = None
         chunks: Chunks | None = None
-        async with outlet.kept_alive():
+        async with events.kept_alive():
             try:
                 async with self._completions.answer(exchange.actor, choice, ask) as answer:
                     async for piece in answer.pieces():
                         if chunks is None:
                             chunks = Chunks(id, created, name_of(answer.choice), usage=usage)
-                            await outlet.send(chunks.first() + chunks.piece(piece))
+                            await events.send(chunks.first() + chunks.piece(piece))
                         else:
-                            await outlet.send(chunks.piece(piece))
+                            await events.send(chunks.piece(piece))
             except ProviderError as error:
-                await _tell(exchange, outlet, _refused(error, answer))
+                await _tell(exchange, events, _refused(error, answer))
                 return
             except MoorageError as error:
-                await _tell(exchange, outlet, error)
+                await _tell(exchange, events, error)
                 return
             end = chunks or Chunks(id, created, name_of(answer.choice), usage=usage)
             parts = [end.first()] if chunks is None else []
             parts += [end.last(answer.reason), *([end.usage(answer.usage())] if usage else []), DONE]
-            await outlet.send(b"".join(parts))
+            await events.send(b"".join(parts))
 
     def model(self, id: str, provider: str) -> ModelShape:
         """A model as its object."""
@@ -144,11 +144,11 @@ def routes(services: Services) -> list[Route]:
     return list(table)
 
 
-async def _tell(exchange: Exchange, outlet: Outlet, error: MoorageError) -> None:
+async def _tell(exchange: Exchange, events: EventStream, error: MoorageError) -> None:
     """An error: as the answer, or within the stream if that has begun."""
-    if not outlet.begun:
+    if not events.begun:
         raise error
-    await outlet.send(failed(OPENAI.error(error, exchange.info.id)))
+    await events.send(failed(OPENAI.error(error, exchange.info.id)))
 
 
 def _refused(error: ProviderError, answer: Answer | None) -> MoorageError:

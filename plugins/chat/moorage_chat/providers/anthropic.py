@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Any
 
 from moorage_chat.config import ProviderConfig
-from moorage_chat.providers import faults, lines
+from moorage_chat.providers import faults, sse
 from moorage_chat.providers.base import (
     Ask,
     Capabilities,
@@ -119,7 +119,7 @@ class _Answer:
     def pieces(self, event: Any) -> Iterator[Piece]:
         """What an event adds. ProviderError when it tells of one, or is none."""
         if not isinstance(event, Mapping):
-            raise ProviderError(ErrorCode.ERROR, "an event that is no object" if event != lines.DONE else "[DONE]")
+            raise ProviderError(ErrorCode.ERROR, "an event that is no object" if event != sse.DONE else "[DONE]")
         kind = event.get("type")
         if kind == "error" or event.get("error"):
             raise faults.refused(None, event)

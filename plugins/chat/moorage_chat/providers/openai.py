@@ -11,7 +11,7 @@ from contextlib import aclosing, suppress
 from typing import Any
 
 from moorage_chat.config import ProviderConfig
-from moorage_chat.providers import lines
+from moorage_chat.providers import sse
 from moorage_chat.providers.base import Ask, Capabilities, ErrorCode, Finish, Piece, ProviderError
 from moorage_chat.providers.deltas import Deltas
 from moorage_chat.providers.sdk import LINGER, Refused, SdkProvider
@@ -132,13 +132,13 @@ class OpenAIProvider(SdkProvider):
         async with aclosing(self._events(response)) as events:
             while True:
                 if deltas.reason is None:
-                    chunk = await anext(events, lines.DONE)
+                    chunk = await anext(events, sse.DONE)
                 else:
                     # Whole already: a fault now takes nothing from it.
-                    chunk = lines.DONE
+                    chunk = sse.DONE
                     with suppress(ProviderError, TimeoutError):
                         async with asyncio.timeout(LINGER):
-                            chunk = await anext(events, lines.DONE)
-                if chunk == lines.DONE:
+                            chunk = await anext(events, sse.DONE)
+                if chunk == sse.DONE:
                     return
                 yield chunk

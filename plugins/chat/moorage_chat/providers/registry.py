@@ -30,7 +30,7 @@ from moorage_chat.providers.catalog import FRESH_SECONDS, Catalog
 from moorage_chat.providers.choice import Choice, Chooser
 from moorage_chat.providers.configured import configured
 from moorage_chat.providers.cooldown import Cooldown
-from moorage_chat.providers.gathered import Gathered
+from moorage_chat.providers.providerset import ProviderSet
 from moorage_chat.records import Role
 
 __all__ = ["Choice", "Health", "ProviderInfo", "Providers", "Queued", "Running", "Switched", "text"]
@@ -87,7 +87,7 @@ class Providers:
 
     def __init__(self, hub: Hub, config: ChatConfig) -> None:
         self._hub, self._config = hub, config
-        self._gathered = Gathered(hub, self._forget)
+        self._set = ProviderSet(hub, self._forget)
         self._catalog = Catalog(hub.tasks.spawn, hub.log, lambda provider: provider.models())
         self._checks = Catalog(hub.tasks.spawn, hub.log, _check)
         self._chooser = Chooser(config, self._catalog)
@@ -95,11 +95,11 @@ class Providers:
 
     def start(self) -> None:
         """Make the configured providers."""
-        self._gathered.start(configured(self._hub, self._config))
+        self._set.start(configured(self._hub, self._config))
 
     async def close(self) -> None:
         """Close every provider."""
-        await self._gathered.close()
+        await self._set.close()
 
     def _forget(self, provider: Provider) -> None:
         self._catalog.forget(provider.id)
@@ -113,12 +113,12 @@ class Providers:
         answers. BadRequest PROVIDER_NOT_FOUND or MODEL_NOT_FOUND for a wish that cannot be; a model of a provider that
         could not list its own is let through, to be decided there. Unavailable, with the mend, when there is none.
         """
-        return await self._chooser.choose(self._gathered.current(), wish_provider, wish_model, last)
+        return await self._chooser.choose(self._set.current(), wish_provider, wish_model, last)
 
     def admit(self, choice: Choice) -> None:
         """TooManyRequests when too many wait for this provider already: to refuse before an answer has begun."""
-        provider = self._gathered.current().get(choice.provider)
-        if provider is not None and self._gathered.turns(provider).full:
+        provider = self._set.current().get(choice.provider)
+        if provider is not None and self._set.turns(provider).full:
             raise TooManyRequests(faults.text(ErrorCode.RATE_LIMITED), retry_after=QUEUE_RETRY_SECONDS)
 
     async def run(self, choice: Choice, ask: Ask, *, fallback: bool = True) -> AsyncGenerator[Piece | Notice, None]:
@@ -128,7 +128,7 @@ class Providers:
         instead (`Switched`), unless `fallback` is False; one that could not be reached a moment ago is passed over.
         Close the generator, or cancel its task, to stop.
         """
-        providers = self._gathered.current()
+        providers = self._set.current()
         tried: list[str] = []
         now: Choice | None = choice
         while now is not None:
@@ -169,7 +169,7 @@ class Providers:
 
     async def _one(self, provider: Provider, ask: Ask) -> AsyncGenerator[Piece | Notice, None]:
         """One provider's answer, in its turn."""
-        turns = self._gathered.turns(provider)
+        turns = self._set.turns(provider)
         if turns.busy and not turns.full:
             yield Queued(turns.waiting)
         await turns.take()
@@ -193,7 +193,7 @@ class Providers:
 
     async def listed(self) -> list[ProviderInfo]:
         """All providers with their models, at most half a minute old."""
-        return list(await asyncio.gather(*(self._info(provider) for provider in self._gathered.current().values())))
+        return list(await asyncio.gather(*(self._info(provider) for provider in self._set.current().values())))
 
     async def find(self, provider_id: str) -> ProviderInfo:
         """One of them. NotFound."""
@@ -206,16 +206,16 @@ class Providers:
 
     def uses_tools(self, provider_id: str) -> bool:
         """Whether its models can call tools."""
-        provider = self._gathered.current().get(provider_id)
+        provider = self._set.current().get(provider_id)
         return provider is not None and provider.capabilities.tools
 
     def load(self) -> dict[str, tuple[int, int]]:
         """(answers being made, answers that wait) by provider."""
-        found = {id: self._gathered.turns(provider) for id, provider in self._gathered.current().items()}
+        found = {id: self._set.turns(provider) for id, provider in self._set.current().items()}
         return {id: (turns.running, turns.waiting) for id, turns in found.items()}
 
     def _known(self, provider_id: str) -> Provider:
-        provider = self._gathered.current().get(provider_id)
+        provider = self._set.current().get(provider_id)
         if provider is None:
             raise NotFound("There is no such provider", code="PROVIDER_NOT_FOUND")
         return provider

@@ -1,7 +1,7 @@
 """What providers by the SDKs of OpenAI and Anthropic have in common: the client, the request, its faults.
 
 Both SDKs are made by one generator and have the same `post`, `get` and errors. They connect, send, and type what is
-refused; the answer's bytes are read raw (see `lines`).
+refused; the answer's bytes are read raw (see `sse`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import aiohttp
 import httpx2
 
 from moorage_chat.config import ProviderConfig
-from moorage_chat.providers import faults, lines
+from moorage_chat.providers import faults, sse
 from moorage_chat.providers.base import Capabilities, ErrorCode, ModelInfo, Provider, ProviderError
 from moorage_chat.providers.keys import key
 
@@ -116,7 +116,7 @@ class SdkProvider(Provider):
     async def _events(self, response: Any) -> AsyncGenerator[Any, None]:
         """The answer's events, up to its end or the connection's. ProviderError INCOMPLETE when that breaks."""
         try:
-            async with aclosing(lines.events(response.aiter_bytes())) as events:
+            async with aclosing(sse.events(response.aiter_bytes())) as events:
                 async for event in events:
                     yield event
         except (httpx2.HTTPError, httpx2.StreamError, aiohttp.ClientError) as error:

@@ -25,8 +25,8 @@ from moorage.api import (
 from quart import Response, request
 
 from moorage_chat.config import ChatConfig
+from moorage_chat.engine.bounded import run_to_end
 from moorage_chat.engine.following import Follower
-from moorage_chat.engine.leash import through
 from moorage_chat.engine.log import PING
 from moorage_chat.records import Conversation, Event, Generation, Space
 from moorage_chat.rendering.sse import HEADERS, Renderer
@@ -79,7 +79,7 @@ def _streams(services: Services) -> Routes:
             body = validate(StreamBody, parse_json(raw))
             found = await services.conversations.get(actor, ref, WRITE, space=Space.CHAT)
             begun = _begin(services, actor, found, body, key)
-            generation, before = await through(services.hub.tasks, begun, "start of an answer")
+            generation, before = await run_to_end(services.hub.tasks, begun, "start of an answer")
         await _tell(exchange, services, generation.id, 0, again=before)
 
     @table.exchange(

@@ -1,4 +1,4 @@
-"""The course of one generation: a provider is asked, its pieces become events, the end is stored before it is told."""
+"""Runs generations: a provider is asked, its pieces become events, the end is stored before it is told."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class _GoneTooFar(Exception):
     """An answer passes a bound."""
 
 
-class Course:
+class Runner:
     """Runs generations, each in a task of its own."""
 
     def __init__(

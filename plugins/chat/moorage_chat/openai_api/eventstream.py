@@ -18,8 +18,8 @@ STALL = 30.0
 """Seconds that a client may take to read what was sent, before it counts as gone."""
 
 
-class Outlet:
-    """The way out. ping: seconds of silence after which a comment is sent, which every client skips."""
+class EventStream:
+    """One to one client. ping: seconds of silence after which a comment is sent, which every client skips."""
 
     def __init__(self, exchange: Exchange, tasks: TaskSupervisor, ping: float) -> None:
         self._exchange, self._tasks, self._ping = exchange, tasks, ping

@@ -18,7 +18,7 @@ LEAVE_SECONDS = 60.0
 """How long a provider that is gone may go on with the answers that it has begun."""
 
 
-class Gathered:
+class ProviderSet:
     """The providers by their ids. gone: told of each that is there no more, before it is closed."""
 
     def __init__(self, hub: Hub, gone: Callable[[Provider], None]) -> None:

@@ -30,7 +30,7 @@ WATCH = "chat.watch"
 """{"id": the generation's, "who": the watcher, "left": bool}; while it lasts, more than once in AWAY_AFTER seconds."""
 
 
-class Others:
+class Peers:
     """Tells the other servers, and hears them."""
 
     def __init__(self, hub: Hub, running: Running) -> None:

@@ -13,7 +13,7 @@ GRACE = 0.5
 """Seconds in which it must end after it was cancelled."""
 
 
-async def leashed(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], seconds: float, what: str) -> T:
+async def run_bounded(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], seconds: float, what: str) -> T:
     """What `work` returns or raises. TimeoutError after `seconds`; when cancelled, over within `GRACE`."""
     task = tasks.spawn(_caught(work), what)
     # Cancelled before it has begun, it would never close it.
@@ -34,7 +34,7 @@ async def leashed(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], seconds: 
     return value  # type: ignore[return-value]
 
 
-async def through(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], what: str) -> T:
+async def run_to_end(tasks: TaskSupervisor, work: Coroutine[Any, Any, T], what: str) -> T:
     """What `work` returns or raises. It goes on to its end, also when who waits for it is cancelled."""
     value, error = await asyncio.shield(tasks.spawn(_caught(work), what))
     if error is not None:
