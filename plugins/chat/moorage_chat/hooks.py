@@ -31,7 +31,7 @@ class Specs:
 
     @hookspec
     async def moorage_chat_tools(self, actor: Actor) -> Iterable[ToolSet]:  # type: ignore[empty-body]
-        """Tools that models may use for somebody who wishes it (async, limit 5 s).
+        """Tools that models may use for somebody who lets them (async, limit 5 s).
 
         Called when tools are listed and when an answer with tools begins. An error is logged, and the plugin's tools
         are left out.

@@ -245,7 +245,7 @@ async def test_a_client_that_leaves_before_it_has_heard_anything_left_half_of_no
         conversation, engine = await ann.ask(), app.plugin("chat").engine
         with app.hub("chat").db.activate():
             found = await app.plugin("chat").conversations.get(ann.client.actor, conversation)
-            generation = await engine.start(ann.client.actor, found, service.Wish())
+            generation = await engine.start(ann.client.actor, found, service.GenerationOptions())
             await ann.becomes(generation.id, "canceled")
         assert puppet.let_go.is_set()
 

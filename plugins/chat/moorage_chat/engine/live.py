@@ -26,8 +26,8 @@ AWAY_AFTER = 15.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """What is wished of an answer; None: as the conversation has it, or the settings. tool_sets: ids of `ToolSet`s."""
+class GenerationOptions:
+    """How to answer; None: as the conversation has it, or the settings. tool_sets: ids of `ToolSet`s."""
 
     provider_id: str | None = None
     model: str | None = None
@@ -47,7 +47,7 @@ class Stop(enum.Enum):
     """Why a generation is to stop."""
 
     CANCELED = enum.auto()
-    """Somebody stopped it, or wished another answer; nobody watched it any more, or the right to it ended."""
+    """Somebody stopped it, or asked for another answer; nobody watched it any more, or the right to it ended."""
     TIME = enum.auto()
     """It took longer than it may."""
     ENDING = enum.auto()
@@ -61,7 +61,7 @@ class Start:
     generation: Generation
     conversation: Conversation
     actor: Actor
-    wish: Wish
+    options: GenerationOptions
     answered: int
     tool_sets: Sequence[ToolSet]
     admission: Admission
@@ -76,7 +76,7 @@ class Live:
 
     def __init__(self, start: Start, noted: Callable[[str, EventLog], None], left: Callable[[Live], None]) -> None:
         self.generation, self.conversation, self.actor = start.generation, start.conversation, start.actor
-        self.wish, self.answered, self.tool_sets = start.wish, start.answered, start.tool_sets
+        self.options, self.answered, self.tool_sets = start.options, start.answered, start.tool_sets
         self.admission = start.admission
         self.log, self.answer = EventLog(), Answer()
         self.tools: ToolLoop | None = None

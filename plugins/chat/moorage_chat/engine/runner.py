@@ -144,8 +144,8 @@ class Runner:
         await loop.open(able=self._providers.uses_tools(live.generation.provider))
         path = await self._messages.path(live.conversation, live.answered)
         messages = prompt(path, self._config.system_prompt, tools=loop.offers)
-        wish, content = live.wish, live.answer.content
-        ask = loop.begin(Ask(live.generation.model, messages, wish.temperature, wish.top_p, wish.max_tokens))
+        options, content = live.options, live.answer.content
+        ask = loop.begin(Ask(live.generation.model, messages, options.temperature, options.top_p, options.max_tokens))
         while True:
             live.answer.ask(estimate_prompt(ask.messages))
             before = content.length

@@ -15,7 +15,7 @@ from moorage_chat.config import ChatConfig
 from moorage_chat.engine.closing import Closing
 from moorage_chat.engine.following import Follower, LocalFollower, StoredFollower
 from moorage_chat.engine.journal import Journal
-from moorage_chat.engine.live import FIRST_WATCHER, Live, Start, Stop, Wish
+from moorage_chat.engine.live import FIRST_WATCHER, GenerationOptions, Live, Start, Stop
 from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.runner import Runner
@@ -34,7 +34,7 @@ from moorage_chat.store import generations
 from moorage_chat.store.conversations import Conversations
 from moorage_chat.store.messages import Messages
 
-__all__ = ["Engine", "Wish"]
+__all__ = ["Engine", "GenerationOptions"]
 TELL_SECONDS = 1.0
 """Seconds in which those who follow have heard of the end of the server."""
 MAX_LISTED = 100
@@ -107,17 +107,17 @@ class Engine:
 
     # -- starting -----------------------------------------------------------------------------------------------
 
-    async def start(self, actor: Actor, conversation: Conversation, wish: Wish) -> Generation:
+    async def start(self, actor: Actor, conversation: Conversation, options: GenerationOptions) -> Generation:
         """Let a model answer the head of the branch that is shown. It goes on whatever becomes of who asked.
 
-        Await it by `bounded.run_to_end`: who leaves in this moment must not leave half of it. What is not wished is
+        Await it by `bounded.run_to_end`: who leaves in this moment must not leave half of it. What is not said is
         as the conversation has it. Errors: Unauthorized, Forbidden; BadRequest (PROVIDER_NOT_FOUND, MODEL_NOT_FOUND,
         TOOLS_NOT_FOUND, NO_USER_MESSAGE), NotFound (CONVERSATION_NOT_FOUND), Conflict (GENERATION_IN_PROGRESS with
         details {"generation_id"}; CONVERSATION_FULL), TooManyRequests (RATE_LIMITED, QUOTA_EXCEEDED), Unavailable.
         """
         if self._ending:
             raise Unavailable("Server shutting down", headers={"Retry-After": "5"})
-        return await self._starting.start(actor, conversation, wish)
+        return await self._starting.start(actor, conversation, options)
 
     def _begin(self, start: Start) -> None:
         """It is reserved, so it runs."""
@@ -225,16 +225,18 @@ class Engine:
         """Those of a conversation that `Conversations.get` gave, the newest first; active: only what is not over."""
         return await generations.of_conversation(conversation.id, active=active, limit=MAX_LISTED)
 
-    async def plan_retry(self, actor: Actor, conversation: Conversation, wish: Wish) -> Choice | None:
-        """See to it that what is wished for a retry can be, before anything is written. Errors as of `start`."""
-        return await self._starting.plan_retry(actor, conversation, wish)
+    async def plan_retry(self, actor: Actor, conversation: Conversation, options: GenerationOptions) -> Choice | None:
+        """See to it that what a retry asks for can be, before anything is written. Errors as of `start`."""
+        return await self._starting.plan_retry(actor, conversation, options)
 
-    async def retry(self, actor: Actor, conversation: Conversation, wish: Wish, choice: Choice | None) -> Message:
-        """Append a copy of the last message of the user, beside it; what is wished holds for the next answer.
+    async def retry(
+        self, actor: Actor, conversation: Conversation, options: GenerationOptions, choice: Choice | None
+    ) -> Message:
+        """Append a copy of the last message of the user, beside it; the options hold for the next answer.
 
         choice: of `plan_retry`. BadRequest (NO_USER_MESSAGE).
         """
-        return await self._starting.retry(actor, conversation, wish, choice)
+        return await self._starting.retry(actor, conversation, options, choice)
 
     # -- how ----------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from moorage.api import Actor, BadRequest, Conflict, Hub, ToolSet, Unauthorized
 
-from moorage_chat.engine.live import Start, Stop, Wish
+from moorage_chat.engine.live import GenerationOptions, Start, Stop
 from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.running import Running
@@ -55,26 +55,31 @@ class Starting:
         self.server = ""
         """Where generations run that are begun here."""
 
-    async def start(self, actor: Actor, conversation: Conversation, wish: Wish) -> Generation:
+    async def start(self, actor: Actor, conversation: Conversation, options: GenerationOptions) -> Generation:
         """See `Engine.start`."""
         self._require(actor, conversation)
-        wish = _with_settings(wish, conversation)
-        choice = await self._providers.choose(wish.provider_id, wish.model, last=_last(conversation))
+        options = _with_settings(options, conversation)
+        choice = await self._providers.choose(options.provider_id, options.model, last=_last(conversation))
         self._providers.admit(choice)
-        tool_sets = await self._tool_choice.for_answer(actor, conversation, wish.tool_sets)
+        tool_sets = await self._tool_choice.for_answer(actor, conversation, options.tool_sets)
         async with self._running.turn(conversation.id):
             await self._make_room(conversation)
             try:
-                return await self._admitted(actor, conversation, choice, wish, tool_sets)
+                return await self._admitted(actor, conversation, choice, options, tool_sets)
             except _Elsewhere as other:
                 await self._make_room_elsewhere(other.generation)
             try:
-                return await self._admitted(actor, conversation, choice, wish, tool_sets)
+                return await self._admitted(actor, conversation, choice, options, tool_sets)
             except _Elsewhere as other:
                 raise _in_progress(other.generation.id) from None
 
     async def _admitted(
-        self, actor: Actor, conversation: Conversation, choice: Choice, wish: Wish, tool_sets: list[ToolSet]
+        self,
+        actor: Actor,
+        conversation: Conversation,
+        choice: Choice,
+        options: GenerationOptions,
+        tool_sets: list[ToolSet],
     ) -> Generation:
         """Count it, give it its place, and let it run. _Elsewhere when another one has it."""
         admission = await self._limits.admit(actor)
@@ -83,11 +88,11 @@ class Starting:
                 answered = await self._answered(conversation)
                 for other in await generations.of_conversation(conversation.id, active=True, limit=1):
                     raise _Elsewhere(other)
-                generation = await self._reserve(actor, conversation, answered, choice, wish)
+                generation = await self._reserve(actor, conversation, answered, choice, options)
         except BaseException:
             await admission.release()
             raise
-        self._begin(Start(generation, conversation, actor, wish, answered.id, tool_sets, admission))
+        self._begin(Start(generation, conversation, actor, options, answered.id, tool_sets, admission))
         return generation
 
     async def _answered(self, conversation: Conversation) -> Message:
@@ -125,7 +130,7 @@ class Starting:
                 await self._recovery.end(generation)
 
     async def _reserve(
-        self, actor: Actor, conversation: Conversation, answered: Message, choice: Choice, wish: Wish
+        self, actor: Actor, conversation: Conversation, answered: Message, choice: Choice, options: GenerationOptions
     ) -> Generation:
         assert actor.user is not None
         id = str(uuid4())
@@ -140,21 +145,23 @@ class Starting:
             status=GenerationStatus.RUNNING,
             started_at=datetime.now(UTC),
         )
-        await generations.create(generation, self.server, wish.stored())
+        await generations.create(generation, self.server, options.stored())
         return generation
 
     # -- once more ----------------------------------------------------------------------------------------------
 
-    async def plan_retry(self, actor: Actor, conversation: Conversation, wish: Wish) -> Choice | None:
+    async def plan_retry(self, actor: Actor, conversation: Conversation, options: GenerationOptions) -> Choice | None:
         """See `Engine.plan_retry`."""
         self._require(actor, conversation)
-        if wish.tool_sets is not None:
-            await self._tool_choice.for_answer(actor, conversation, wish.tool_sets)
-        if wish.provider_id is None and wish.model is None:
+        if options.tool_sets is not None:
+            await self._tool_choice.for_answer(actor, conversation, options.tool_sets)
+        if options.provider_id is None and options.model is None:
             return None
-        return await self._providers.choose(wish.provider_id, wish.model, last=_last(conversation))
+        return await self._providers.choose(options.provider_id, options.model, last=_last(conversation))
 
-    async def retry(self, actor: Actor, conversation: Conversation, wish: Wish, choice: Choice | None) -> Message:
+    async def retry(
+        self, actor: Actor, conversation: Conversation, options: GenerationOptions, choice: Choice | None
+    ) -> Message:
         """See `Engine.retry`."""
         async with self._hub.db.transaction():
             row = await locked(conversation.id)
@@ -163,7 +170,7 @@ class Starting:
                 raise BadRequest("There is no message of the user to answer again", code="NO_USER_MESSAGE")
             if choice is not None:
                 await self._conversations.prefer(conversation.id, choice.provider, choice.model)
-            if settings := wish.stored():
+            if settings := options.stored():
                 await self._conversations.change(actor, conversation.id, settings=settings)
             return await self._messages.append(
                 conversation,
@@ -181,11 +188,11 @@ class Starting:
         self._hub.access.require(actor, WRITE.name, owner_id=conversation.user_id)
 
 
-def _with_settings(wish: Wish, conversation: Conversation) -> Wish:
-    """What is not wished is as the conversation has it; tools are looked up apart."""
+def _with_settings(options: GenerationOptions, conversation: Conversation) -> GenerationOptions:
+    """What is not said is as the conversation has it; tools are looked up apart."""
     kept = conversation.settings
-    names = [name for name in ("temperature", "top_p", "max_tokens") if getattr(wish, name) is None]
-    return replace(wish, **{name: kept[name] for name in names if isinstance(kept.get(name), int | float)})
+    names = [name for name in ("temperature", "top_p", "max_tokens") if getattr(options, name) is None]
+    return replace(options, **{name: kept[name] for name in names if isinstance(kept.get(name), int | float)})
 
 
 def _last(conversation: Conversation) -> Choice | None:

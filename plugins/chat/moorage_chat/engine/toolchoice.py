@@ -36,11 +36,11 @@ class ToolChoice:
         changed = await self._conversations.change(actor, ref, settings={SETTING: [one.id for one in sets] or None})
         return chosen(changed)
 
-    async def for_answer(self, actor: Actor, conversation: Conversation, wished: Sequence[str] | None) -> list[ToolSet]:
-        """The sets for one answer. wished: instead of those of the conversation. BadRequest for one that is not there.
+    async def for_answer(self, actor: Actor, conversation: Conversation, asked: Sequence[str] | None) -> list[ToolSet]:
+        """The sets for one answer. asked: instead of those of the conversation. BadRequest for one that is not there.
 
         One of the conversation's that is gone by now is left out.
         """
-        if wished is not None:
-            return await self._toolbox.chosen(actor, wished)
+        if asked is not None:
+            return await self._toolbox.chosen(actor, asked)
         return await self._toolbox.chosen(actor, chosen(conversation), strict=False)

@@ -1,4 +1,4 @@
-"""Which model answers: what is wished, else what answered last, else what is configured, else what there is."""
+"""Which model answers: what is asked for, else what answered last, else what is configured, else what there is."""
 
 from __future__ import annotations
 

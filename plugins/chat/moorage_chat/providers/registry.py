@@ -106,14 +106,15 @@ class Providers:
         self._checks.forget(provider.id)
         self._cooldown.over(provider.id)
 
-    async def choose(self, wish_provider: str | None, wish_model: str | None, *, last: Choice | None = None) -> Choice:
+    async def choose(self, provider_id: str | None, model: str | None, *, last: Choice | None = None) -> Choice:
         """Which model answers. last: what answered before in the same conversation.
 
-        Order: what is wished, what answered last, the configured default, the first model of the first provider that
-        answers. BadRequest PROVIDER_NOT_FOUND or MODEL_NOT_FOUND for a wish that cannot be; a model of a provider that
-        could not list its own is let through, to be decided there. Unavailable, with the mend, when there is none.
+        Order: what is asked for, what answered last, the configured default, the first model of the first provider that
+        answers. BadRequest PROVIDER_NOT_FOUND or MODEL_NOT_FOUND for what is asked for and not there; a model of a
+        provider that could not list its own is let through, to be decided there. Unavailable, with the mend, when there
+        is no provider.
         """
-        return await self._chooser.choose(self._set.current(), wish_provider, wish_model, last)
+        return await self._chooser.choose(self._set.current(), provider_id, model, last)
 
     def admit(self, choice: Choice) -> None:
         """TooManyRequests when too many wait for this provider already: to refuse before an answer has begun."""

@@ -137,7 +137,7 @@ class Conversations:
         return bool(changed)
 
     async def prefer(self, conversation_id: int, provider: str | None, model: str | None) -> None:
-        """Let this model answer next, unless another one is wished then; None: none rather than another."""
+        """Let this model answer next, unless another one is asked for then; None: none rather than another."""
         await _live().filter(id=conversation_id).update(provider=provider, model=model)
 
     async def delete(self, actor: Actor, ref: Ref, *, space: Space | None = None) -> None:

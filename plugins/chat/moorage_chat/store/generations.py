@@ -20,7 +20,7 @@ PER_STATEMENT = 200
 
 
 async def create(generation: Generation, server: str, params: Mapping[str, Any]) -> None:
-    """Write a new one down. server: where it runs; params: what was wished."""
+    """Write a new one down. server: where it runs; params: how it was to answer."""
     await ChatGeneration.create(
         id=generation.id,
         conversation_id=generation.conversation_id,

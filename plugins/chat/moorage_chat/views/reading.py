@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, model_v
 from quart import request
 
 from moorage_chat.config import ChatConfig
-from moorage_chat.engine.live import Wish
+from moorage_chat.engine.live import GenerationOptions
 
 T = TypeVar("T", bound=BaseModel)
 MAX_ID = 2**31 - 1
@@ -33,7 +33,7 @@ class Own(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class WishBody(BaseModel):
+class OptionsBody(BaseModel):
     """Which model is to answer, and how: what `POST …/stream` and `POST /chat/retry` share. All may be left out.
 
     Older pages say `model_id` for `model`, and put temperature, top_p and max_tokens into `generation_settings`.
@@ -64,17 +64,17 @@ class WishBody(BaseModel):
         # Pages send what nobody has chosen as "".
         return {key: None if value == "" and key in ("provider_id", "model") else value for key, value in found.items()}
 
-    def wish(self) -> Wish:
+    def options(self) -> GenerationOptions:
         """As the engine takes it."""
         sets = None if self.tool_sets is None else tuple(self.tool_sets)
-        return Wish(self.provider_id, self.model, self.temperature, self.top_p, self.max_tokens, sets)
+        return GenerationOptions(self.provider_id, self.model, self.temperature, self.top_p, self.max_tokens, sets)
 
 
-class StreamBody(WishBody):
+class StreamBody(OptionsBody):
     """POST /conversations/{conversation_id}/stream."""
 
 
-class RetryBody(WishBody):
+class RetryBody(OptionsBody):
     """POST /chat/retry."""
 
     conversation_id: Id
@@ -114,8 +114,8 @@ class ConversationBody(BaseModel):
     title: Title | None = None
 
 
-class SettingsBody(WishBody):
-    """What a conversation's next answers are made by, unless another is wished then. null forgets a setting."""
+class SettingsBody(OptionsBody):
+    """What a conversation's next answers are made by, unless it is said otherwise then. null forgets a setting."""
 
     model_config = ConfigDict(extra="forbid")
 

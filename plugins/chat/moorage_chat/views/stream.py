@@ -139,18 +139,18 @@ def _generations(services: Services) -> Routes:
     async def retry() -> Response:
         """Say the last message of the user once more, beside the first; nothing is answered yet.
 
-        What is wished of the model holds for the next stream. With an Idempotency-Key, the same request again within a
+        What is said of the model holds for the next stream. With an Idempotency-Key, the same request again within a
         day adds nothing and is answered as the first was.
         """
         actor, raw = current_actor(), await body_bytes()
         key = read_key(actor, request.headers.get(HEADER), f"POST {current_request().path}", raw)
         body = validate(RetryBody, parse_json(raw))
         found = await conversations.get(actor, body.conversation_id, WRITE, space=Space.CHAT)
-        wish = body.wish()
-        choice = await engine.plan_retry(actor, found, wish)
+        options = body.options()
+        choice = await engine.plan_retry(actor, found, options)
 
         async def add() -> dict[str, Any]:
-            made = await engine.retry(actor, found, wish, choice)
+            made = await engine.retry(actor, found, options, choice)
             return {"message_id": made.id, "conversation_id": made.conversation_id}
 
         made, before = await services.idempotency.once(key, add)
@@ -167,7 +167,7 @@ async def _begin(
     if kept is not None:
         return await services.engine.find(actor, str(kept["generation_id"]), space=Space.CHAT), True
     try:
-        generation = await services.engine.start(actor, found, body.wish())
+        generation = await services.engine.start(actor, found, body.options())
     except BaseException:
         await services.idempotency.drop(key)
         raise

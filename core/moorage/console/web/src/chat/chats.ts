@@ -16,7 +16,7 @@ export interface Conversation {
 }
 
 /** How the next answer is to be made; what is not said is the server's to choose. */
-export interface Wish {
+export interface GenerationOptions {
   provider_id?: string | null;
   model?: string | null;
   temperature?: number | null;
@@ -155,8 +155,8 @@ export const append = (mount: string, id: number, content: string, key: string, 
   api.post(`${one(mount, id)}/messages`, { content, ...(editOf === undefined ? {} : { edit_of: editOf }) }, once(key));
 
 /** A copy of the last thing that was said to the model, which the next answer is to. */
-export const retry = (mount: string, id: number, wish: Wish): Promise<{ message_id: number }> =>
-  api.post(`${mount}/chat/retry`, { conversation_id: id, ...wish }, once(newKey()));
+export const retry = (mount: string, id: number, options: GenerationOptions): Promise<{ message_id: number }> =>
+  api.post(`${mount}/chat/retry`, { conversation_id: id, ...options }, once(newKey()));
 
 export const setHead = (mount: string, id: number, message: number): Promise<unknown> => api.put(`${one(mount, id)}/head`, { message_id: message });
 
@@ -171,10 +171,10 @@ export const active = async (mount: string, id: number): Promise<Generation | nu
 export const generations = (mount: string, id: number): Promise<Generation[]> => api.get(`${one(mount, id)}/generations`);
 
 /** Let the model answer: the stream of what happens. */
-export const stream = (mount: string, id: number, wish: Wish, key: string, cancel: AbortSignal): Promise<Response> =>
+export const stream = (mount: string, id: number, options: GenerationOptions, key: string, cancel: AbortSignal): Promise<Response> =>
   api.ask("POST", `${one(mount, id)}/stream`, {
     headers: { "Content-Type": "application/json", Accept: "text/event-stream", ...once(key) },
-    body: JSON.stringify(wish),
+    body: JSON.stringify(options),
     wait: 0,
     cancel,
   });

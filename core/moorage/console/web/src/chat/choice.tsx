@@ -10,7 +10,7 @@ const PLACE = "moorage-chat-model";
 const FRESH = 60_000;
 
 /** What was chosen last in this browser. */
-export function lastChoice(): chats.Wish {
+export function lastChoice(): chats.GenerationOptions {
   try {
     const found: unknown = JSON.parse(localStorage.getItem(PLACE) ?? "{}");
     return typeof found === "object" && found !== null ? found : {};
@@ -19,9 +19,9 @@ export function lastChoice(): chats.Wish {
   }
 }
 
-function keepChoice(wish: chats.Wish): void {
+function keepChoice(options: chats.GenerationOptions): void {
   try {
-    localStorage.setItem(PLACE, JSON.stringify(wish));
+    localStorage.setItem(PLACE, JSON.stringify(options));
   } catch {
     // The browser keeps nothing: then it begins with the server's choice.
   }
@@ -66,8 +66,8 @@ export const useNobody = (mount: string): boolean => useShared(providersOf, moun
 
 interface ChoiceProps {
   mount: string;
-  wish: chats.Wish;
-  onWish: (wish: chats.Wish) => void;
+  options: chats.GenerationOptions;
+  onOptions: (options: chats.GenerationOptions) => void;
   /** The sets of tools that may be used; null: not known yet. */
   tools: string[] | null;
   onTools: (tools: string[]) => Promise<void>;
@@ -75,15 +75,15 @@ interface ChoiceProps {
 
 const SEPARATOR = "\n";
 
-export function Models({ mount, wish, onWish }: ChoiceProps): JSX.Element {
+export function Models({ mount, options, onOptions }: ChoiceProps): JSX.Element {
   const { found, problem } = useShared(providersOf, mount);
-  const value = wish.provider_id && wish.model ? wish.provider_id + SEPARATOR + wish.model : "";
-  const known = found?.some(({ id, models }) => id === wish.provider_id && models.some((model) => model.id === wish.model));
+  const value = options.provider_id && options.model ? options.provider_id + SEPARATOR + options.model : "";
+  const known = found?.some(({ id, models }) => id === options.provider_id && models.some((model) => model.id === options.model));
   const choose = (text: string) => {
     const [provider = null, model = null] = text === "" ? [] : text.split(SEPARATOR);
-    const chosen = { ...wish, provider_id: provider, model };
+    const chosen = { ...options, provider_id: provider, model };
     keepChoice(chosen);
-    onWish(chosen);
+    onOptions(chosen);
   };
   return (
     <select
@@ -94,7 +94,7 @@ export function Models({ mount, wish, onWish }: ChoiceProps): JSX.Element {
       onChange={(event) => choose(event.currentTarget.value)}
     >
       <option value="">{found?.length === 0 ? "No model" : "Any model"}</option>
-      {value !== "" && !known && <option value={value}>{wish.model}</option>}
+      {value !== "" && !known && <option value={value}>{options.model}</option>}
       {found?.map((provider) => (
         <optgroup key={provider.id} label={provider.name}>
           {provider.models.length === 0 && <option disabled>{provider.ok ? "No model" : "Does not answer now"}</option>}
@@ -129,19 +129,19 @@ export function Options(props: ChoiceProps): JSX.Element {
 
 const number = (value: FormDataEntryValue | null): number | null => (String(value).trim() === "" ? null : Number(value));
 
-function Asking({ mount, wish, onWish, tools, onTools, done }: ChoiceProps & { done: () => void }): JSX.Element {
+function Asking({ mount, options, onOptions, tools, onTools, done }: ChoiceProps & { done: () => void }): JSX.Element {
   const { found, problem } = useShared(toolSetsOf, mount);
   const task = useTask();
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     const form = new FormData(event.currentTarget as HTMLFormElement);
-    const chosen = { ...wish, temperature: number(form.get("temperature")), max_tokens: number(form.get("max_tokens")) };
+    const chosen = { ...options, temperature: number(form.get("temperature")), max_tokens: number(form.get("max_tokens")) };
     const sets = form.getAll("tools").map(String);
     void task
       .run(async () => {
         if (found !== null && tools !== null && sets.join() !== tools.join()) await onTools(sets);
         keepChoice(chosen);
-        onWish(chosen);
+        onOptions(chosen);
       })
       .then((good) => good && done());
   };
@@ -149,11 +149,11 @@ function Asking({ mount, wish, onWish, tools, onTools, done }: ChoiceProps & { d
     <form onSubmit={submit}>
       <label>
         Temperature
-        <input name="temperature" type="number" min="0" max="2" step="0.1" defaultValue={wish.temperature ?? ""} placeholder="The model's own" />
+        <input name="temperature" type="number" min="0" max="2" step="0.1" defaultValue={options.temperature ?? ""} placeholder="The model's own" />
       </label>
       <label>
         Longest answer, in tokens
-        <input name="max_tokens" type="number" min="1" max="10000000" step="1" defaultValue={wish.max_tokens ?? ""} placeholder="The model's own" />
+        <input name="max_tokens" type="number" min="1" max="10000000" step="1" defaultValue={options.max_tokens ?? ""} placeholder="The model's own" />
       </label>
       <fieldset class="tools">
         <legend>Tools that the model may use</legend>

@@ -10,8 +10,8 @@ import type { ChatProps } from "./page";
 interface ComposerProps extends ChatProps {
   /** Under which name it is kept what was typed and not sent. */
   draft: string;
-  wish: chats.Wish;
-  onWish: (wish: chats.Wish) => void;
+  options: chats.GenerationOptions;
+  onOptions: (options: chats.GenerationOptions) => void;
   tools: string[] | null;
   onTools: (tools: string[]) => Promise<void>;
   /** Done when it is stored; until then what was typed stays. */

@@ -24,7 +24,7 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
   const { mount, id, state, refresh } = props;
   const talk = useTalk(mount, id, refresh);
   const { conversation, live, sending, fault, problem } = talk;
-  const [wish, setWish] = useWish(talk);
+  const [options, setOptions] = useOptions(talk);
   const [tools, setTools] = useTools(mount, id);
   const [editing, setEditing] = useState<number | null>(null);
   const [about, setAbout] = useState(false);
@@ -34,8 +34,8 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
   useTitle(conversation?.title ?? "Chat");
   // What was searched for is looked at, not typed over.
   const sought = useQuery().has("at");
-  const asked = useRef(wish);
-  asked.current = wish;
+  const asked = useRef(options);
+  asked.current = options;
   const deeds = useDeeds(talk, mount, asked, may(MAY.write), mayTalk && !busy);
   if (talk.missing) return <Missing />;
   if (conversation === null && talk.shown.length === 0 && sending === null) {
@@ -71,8 +71,8 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
         <Composer
           {...props}
           draft={String(id)}
-          wish={wish}
-          onWish={setWish}
+          options={options}
+          onOptions={setOptions}
           tools={tools}
           onTools={setTools}
           send={(content) => talk.send(content, asked.current)}
@@ -88,17 +88,17 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
 }
 
 /** What is chosen for the conversation: what was used last in it, until something else is chosen here. */
-function useWish(talk: Talk): [chats.Wish, (wish: chats.Wish) => void] {
-  const [chosen, setChosen] = useState<chats.Wish | null>(null);
+function useOptions(talk: Talk): [chats.GenerationOptions, (options: chats.GenerationOptions) => void] {
+  const [chosen, setChosen] = useState<chats.GenerationOptions | null>(null);
   const { conversation } = talk;
-  const last = useMemo<chats.Wish>(() => {
+  const last = useMemo<chats.GenerationOptions>(() => {
     const { provider_id = null, model = null } = conversation ?? {};
     return { ...lastChoice(), ...(provider_id === null ? {} : { provider_id, model }) };
   }, [conversation?.provider_id, conversation?.model]);
   return [chosen ?? last, setChosen];
 }
 
-function useDeeds(talk: Talk, mount: string, wish: { current: chats.Wish }, mayWrite: boolean, mayTalk: boolean): Deeds {
+function useDeeds(talk: Talk, mount: string, options: { current: chats.GenerationOptions }, mayWrite: boolean, mayTalk: boolean): Deeds {
   return useMemo(() => {
     const deeds: Deeds = {};
     if (mayWrite) {
@@ -110,8 +110,8 @@ function useDeeds(talk: Talk, mount: string, wish: { current: chats.Wish }, mayW
       };
     }
     if (mayTalk) {
-      deeds.edit = (message, content) => talk.send(content, wish.current, message.id);
-      deeds.again = () => talk.again(wish.current);
+      deeds.edit = (message, content) => talk.send(content, options.current, message.id);
+      deeds.again = () => talk.again(options.current);
     }
     return deeds;
   }, [talk, mount, mayWrite, mayTalk]);

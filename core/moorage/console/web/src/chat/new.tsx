@@ -13,7 +13,7 @@ import { keep, Talk } from "./talk";
 export function Beginning(props: ChatProps): JSX.Element {
   useTitle("Chat");
   const { mount, state, refresh } = props;
-  const [wish, setWish] = useState<chats.Wish>(lastChoice);
+  const [options, setOptions] = useState<chats.GenerationOptions>(lastChoice);
   const [tools, setTools] = useState<string[]>([]);
   // Kept while its first message cannot be sent: not one more with each try.
   const made = useRef<Talk | null>(null);
@@ -24,7 +24,7 @@ export function Beginning(props: ChatProps): JSX.Element {
     made.current ??= new Talk(mount, (await chats.create(mount)).id, refresh);
     if (tools.length > 0) await chats.chooseTools(mount, made.current.id, tools);
     const talk = made.current;
-    await talk.send(content, wish);
+    await talk.send(content, options);
     keep(talk);
     made.current = null;
     go(pageOf(talk.id), location.pathname === `${LIST}/new`);
@@ -54,8 +54,8 @@ export function Beginning(props: ChatProps): JSX.Element {
         <Composer
           {...props}
           draft="new"
-          wish={wish}
-          onWish={setWish}
+          options={options}
+          onOptions={setOptions}
           tools={tools}
           onTools={async (chosen) => setTools(chosen)}
           send={begin}

@@ -111,14 +111,14 @@ export class Talk {
   }
 
   /** Say something; in place of the message `editOf`, where it is given. Once it is stored, the model begins to answer. */
-  async send(content: string, wish: chats.Wish, editOf: number | null = null): Promise<void> {
+  async send(content: string, options: chats.GenerationOptions, editOf: number | null = null): Promise<void> {
     if (this.unsent?.content !== content) this.unsent = { content, key: chats.newKey() };
     this.sending = { content, editOf, id: null };
     this.draw();
     try {
       const { message_id: id } = await chats.append(this.mount, this.id, content, this.unsent.key, editOf ?? undefined);
       this.sending = { content, editOf, id };
-      void this.answer(wish, id);
+      void this.answer(options, id);
     } catch (error) {
       this.sending = null;
       this.draw();
@@ -128,20 +128,20 @@ export class Talk {
   }
 
   /** Answer what was said last once more. The answer that there is stays, as another branch. */
-  async again(wish: chats.Wish): Promise<void> {
-    const { message_id: id } = await chats.retry(this.mount, this.id, wish);
-    void this.answer(wish, id);
+  async again(options: chats.GenerationOptions): Promise<void> {
+    const { message_id: id } = await chats.retry(this.mount, this.id, options);
+    void this.answer(options, id);
   }
 
   /** Let the model answer the newest message, or the one that was just stored. What is refused is told as `fault`. */
-  async answer(wish: chats.Wish, to: number | null = null): Promise<void> {
+  async answer(options: chats.GenerationOptions, to: number | null = null): Promise<void> {
     this.fault = null;
     const live = new Live("", to ?? this.shown.at(-1)?.id ?? null);
     this.live = live;
     this.draw();
     const read = to === null ? null : this.sync();
     try {
-      const response = await chats.stream(this.mount, this.id, wish, chats.newKey(), this.gone.signal);
+      const response = await chats.stream(this.mount, this.id, options, chats.newKey(), this.gone.signal);
       live.id = response.headers.get("X-Generation-Id") ?? "";
       void this.listen(live, response);
     } catch (error) {
