@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, terminals: TmuxServer) -> I
         "mount": "/tmux",
         "socket_name": terminals.socket_name,
         # Leases so short that one sees them end; what is not typed for five minutes is not tested here.
-        "claim_seconds": 240.0,
+        "claim_seconds": 299.0,
         "claim_warning_seconds": 0.0,
     }
     folder = tmp_path_factory.mktemp("server")

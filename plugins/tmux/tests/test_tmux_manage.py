@@ -202,6 +202,7 @@ def test_who_may_manage(server, tmux, request):
 
 @pytest.mark.parametrize("base", [0, 1])
 def test_windows_and_panes(server, tmux, request, base):
+    tmux.new(f"beside-{base}")  # Without any session tmux ends, and forgets its options.
     tmux.run("start-server", ";", "set", "-g", "base-index", str(base), ";", "set", "-g", "pane-base-index", str(base))
     name = session(tmux, request)
     first = str(base)
