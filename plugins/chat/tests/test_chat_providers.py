@@ -365,10 +365,12 @@ async def test_models_that_take_only_their_own_temperature(llm: Llm) -> None:
 
 
 async def test_usage_that_is_no_usage(llm: Llm) -> None:
-    for usage, told in (({"prompt_tokens": 5}, (5, 0)), ({"prompt_tokens": -1, "completion_tokens": "x"}, (0, 0))):
-        last = {"choices": [], "usage": usage}
-        assert (await answer(llm, Chunks((WORDS, END, last, DONE)))).usage == told
-    for usage in (None, {}, "many", {"prompt_tokens": None, "completion_tokens": None}):
+    last = {"choices": [], "usage": {"prompt_tokens": 5}}
+    assert (await answer(llm, Chunks((WORDS, END, last, DONE)))).usage == (5, 0)
+    # Nor is it nothing that was used: it is estimated.
+    wrong = ({"prompt_tokens": -1, "completion_tokens": 3}, {"prompt_tokens": 5, "completion_tokens": "3"})
+    wrong += ({"prompt_tokens": 5, "completion_tokens": 10**25}, {"prompt_tokens": True, "completion_tokens": 3.5})
+    for usage in (None, {}, "many", {"prompt_tokens": None, "completion_tokens": None}, *wrong):
         assert (await answer(llm, Chunks((WORDS, END, {"choices": [], "usage": usage}, DONE)))).usage is None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,25 +34,33 @@ class ToolCall:
         if not self.arguments.strip():
             return {}
         try:
-            found = clean(json.loads(self.arguments, parse_constant=_refuse))
+            found = clean(json.loads(self.arguments, parse_constant=_refuse, parse_float=_finite))
         except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
 
 
 def clean(value: Any) -> Any:
-    """JSON, or a text, that a database takes: no NUL, which PostgreSQL refuses, and no half characters."""
+    """JSON, or a text, that a database takes: no NUL or infinity, which PostgreSQL refuses, and no half characters."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
     if isinstance(value, list):
         return [clean(one) for one in value]
     if isinstance(value, dict):
         return {clean(key): clean(one) for key, one in value.items()}
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """`1e999` is JSON, but no number that can be handed on as JSON, or stored."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("a number that is too large")
+    return number
 
 
 class Collector:

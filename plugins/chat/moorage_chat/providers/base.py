@@ -118,12 +118,21 @@ class ToolFragment:
     arguments: str = ""
 
 
+MOST_TOKENS = 10**9
+"""Of one answer: a greater number is no count, and sums of such do not fit the database."""
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """Tokens, as the provider counts them; a later one replaces an earlier."""
 
     prompt_tokens: int
     completion_tokens: int
+
+    @property
+    def believable(self) -> bool:
+        """Whether it can be a count."""
+        return max(self.prompt_tokens, self.completion_tokens) <= MOST_TOKENS
 
     @property
     def total_tokens(self) -> int:

@@ -100,11 +100,10 @@ def _parts(content: list[Any]) -> Iterator[Piece]:
 
 
 def counted(usage: Any, prompt: str, completion: str) -> Usage | None:
-    """Tokens by these members' names, None where they are not told."""
+    """Tokens by these members' names; None where they are not told, or are no counts: else such answers were free."""
     if not isinstance(usage, Mapping):
         return None
-    numbers = [usage.get(prompt), usage.get(completion)]
-    if all(number is None for number in numbers):
+    told = [number for number in (usage.get(prompt), usage.get(completion)) if number is not None]
+    if not told or not all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in told):
         return None
-    first, second = (n if isinstance(n, int) and not isinstance(n, bool) and n >= 0 else 0 for n in numbers)
-    return Usage(first, second)
+    return Usage(usage.get(prompt) or 0, usage.get(completion) or 0)

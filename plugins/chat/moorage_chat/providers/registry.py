@@ -257,6 +257,8 @@ async def _timed(provider: Provider, ask: Ask) -> AsyncGenerator[Piece, None]:
                     piece = await anext(pieces, None)
                 if piece is None:
                     raise ProviderError(ErrorCode.INCOMPLETE, "the answer ended without a mark of its end")
+                if isinstance(piece, Usage) and not piece.believable:
+                    continue  # As if it had not counted: it is estimated.
                 if not said and isinstance(piece, Usage):
                     # Anthropic counts the prompt before it says anything: until then another may still be asked.
                     early = piece

@@ -21,6 +21,7 @@ from moorage_chat.config import ProviderConfig
 from moorage_chat.providers import faults, sse
 from moorage_chat.providers.base import Capabilities, ErrorCode, ModelInfo, Provider, ProviderError
 from moorage_chat.providers.keys import key
+from moorage_chat.store.text import sound
 
 LINGER = 3.0
 """Seconds for what comes after the end's mark (the usage, the stream's end): some servers leave the connection open."""
@@ -29,6 +30,8 @@ MAX_WHOLE = 8 * 1024 * 1024
 MAX_ERROR = 64 * 1024
 """Bytes that are read of a refusal."""
 MAX_MODELS = 5000
+MAX_NAME = 256
+"""Characters of a model's id, and of what it is called."""
 
 
 class SdkProvider(Provider):
@@ -156,8 +159,16 @@ class SdkProvider(Provider):
         listed = answer.get("data") if isinstance(answer, Mapping) else None
         if not isinstance(listed, list):
             raise ProviderError(ErrorCode.ERROR, "the list of models has no data")
-        found = [item for item in listed[:MAX_MODELS] if isinstance(item, Mapping) and isinstance(item.get("id"), str)]
-        return [ModelInfo(one["id"], str(one.get("display_name") or one.get("name") or one["id"])) for one in found]
+        found = [item for item in listed[:MAX_MODELS] if isinstance(item, Mapping) and _can_be_named(item.get("id"))]
+        return [
+            ModelInfo(one["id"], sound(str(one.get("display_name") or one.get("name") or one["id"]))[:MAX_NAME])
+            for one in found
+        ]
+
+
+def _can_be_named(id: Any) -> bool:
+    """Whether it is a model's id that clients can say and the database takes."""
+    return isinstance(id, str) and 0 < len(id) <= MAX_NAME and sound(id) == id
 
 
 class Refused(ProviderError):
