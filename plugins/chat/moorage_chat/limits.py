@@ -183,7 +183,12 @@ def estimate(text: str) -> int:
 
     English has some four letters to a token; a character of three bytes (Chinese, Japanese …) is about one.
     """
-    return -(-len(text.encode("utf-8", "surrogatepass")) // 4)
+    return estimate_bytes(len(text.encode("utf-8", "surrogatepass")))
+
+
+def estimate_bytes(size: int) -> int:
+    """The same for a text of so many bytes."""
+    return -(-size // 4)
 
 
 def estimate_prompt(messages: Iterable[Mapping[str, Any]]) -> int:

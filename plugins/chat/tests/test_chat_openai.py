@@ -92,7 +92,9 @@ def ask(client, content="hi", **more):
 
 async def used(app, client):
     with app.hub("chat").db.activate():
-        return await usage.of_day(client.user.actor.user.id, datetime.now(UTC).date())
+        today = datetime.now(UTC).date()
+        days = await usage.of_days(client.user.actor.user.id, today, today)
+    return days[0].used if days else Used()
 
 
 async def metric(app, wanted):

@@ -288,7 +288,7 @@ async def test_what_goes_wrong_is_an_answer_to_the_model(make, monkeypatch):
         *["Error: The arguments are not a JSON object"] * 3,
     ]
     assert said[6] == "x" * 100 + "\n[4900 more characters are left out]"
-    assert said[7] == "a\ufffdb?c", "what a database cannot keep is replaced"
+    assert said[7] == "a\ufffdb\ufffdc", "what a database cannot keep is replaced"
     assert said[8] == "Error: The tool failed"
     assert weather.used[-2:] == [("nul", {"a\ufffd": "b\ufffd"}), ("wrong", {})]
     assert [used for used, _ in weather.used] == ["fail", "refuse", "much", "nul", "wrong"]

@@ -1,15 +1,12 @@
-"""The answer while it comes: its text, its reasoning, its tokens; and text as the database takes it."""
+"""The answer while it comes: its text, its reasoning, its tokens."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from moorage_chat.limits import estimate_bytes
 from moorage_chat.providers.base import Usage
-
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-BYTES_PER_TOKEN = 4
-"""About: see `limits.estimate`."""
+from moorage_chat.store.text import sound
 
 
 class Pieces:
@@ -29,7 +26,7 @@ class Pieces:
         if self._half or not text.isascii() or "\0" in text:
             text = self._half + text
             self._half = text[-1:] if "\ud800" <= text[-1:] <= "\udbff" else ""
-            text = clean(text[:-1] if self._half else text)
+            text = sound(text[:-1] if self._half else text)
             self.size += len(text.encode())
         else:
             self.size += len(text)
@@ -90,7 +87,7 @@ class Answer:
         if used is None:
             if not billed:
                 return
-            used, self._estimated = Usage(prompt, -(-(self.size - before) // BYTES_PER_TOKEN)), True
+            used, self._estimated = Usage(prompt, estimate_bytes(self.size - before)), True
         spent = self._spent
         self._counted = True
         self._spent = Usage(
@@ -108,11 +105,3 @@ class Answer:
             "total_tokens": spent.total_tokens,
         }
         return found | {"estimated": True} if self._estimated else found
-
-
-def clean(text: str) -> str:
-    """Text that can be stored: whole surrogate pairs joined, halves and NUL replaced."""
-    if _UNSTORABLE.search(text) is None:
-        return text
-    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return joined.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -14,10 +14,10 @@ from moorage.api import Actor, ToolSet
 
 from moorage_chat.engine.answer import Answer
 from moorage_chat.engine.log import DELTA, REASONING, EventLog
-from moorage_chat.engine.toolcalls import clean
 from moorage_chat.engine.tools import ToolLoop
 from moorage_chat.limits import Admission
 from moorage_chat.records import Conversation, Generation
+from moorage_chat.store.text import sound_json
 
 FIRST_WATCHER = 5.0
 """Seconds in which whoever has begun an answer is to follow it; until then it counts as watched."""
@@ -108,7 +108,7 @@ class Live:
             found["reasoning"] = reasoning
         if self.finish_reason != "stop":
             found["finish_reason"] = self.finish_reason
-        cleaned: dict[str, Any] = clean(found)
+        cleaned: dict[str, Any] = sound_json(found)
         return cleaned
 
     # -- what it says -------------------------------------------------------------------------------------------
@@ -117,7 +117,7 @@ class Live:
         """Add an event. CancelledError when it is over: what still comes of a provider is not heard any more."""
         if self.closed:
             raise asyncio.CancelledError
-        self.log.add(type, data if type in (DELTA, REASONING) else clean(data))
+        self.log.add(type, data if type in (DELTA, REASONING) else sound_json(data))
         self._noted(self.id, self.log)
 
     def stop(self, why: Stop) -> None:

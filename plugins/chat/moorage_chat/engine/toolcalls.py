@@ -10,6 +10,7 @@ from typing import Any
 
 from moorage_chat.providers.base import ErrorCode, ProviderError, ToolFragment
 from moorage_chat.records import Message, Role
+from moorage_chat.store.text import sound_json
 
 MAX_CALLS = 128
 """Calls that one round of an answer may ask for at most."""
@@ -34,21 +35,10 @@ class ToolCall:
         if not self.arguments.strip():
             return {}
         try:
-            found = clean(json.loads(self.arguments, parse_constant=_refuse, parse_float=_finite))
+            found = sound_json(json.loads(self.arguments, parse_constant=_refuse, parse_float=_finite))
         except (ValueError, RecursionError):
             return None
         return found if isinstance(found, dict) else None
-
-
-def clean(value: Any) -> Any:
-    """JSON, or a text, that a database takes: no NUL or infinity, which PostgreSQL refuses, and no half characters."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
-    if isinstance(value, list):
-        return [clean(one) for one in value]
-    if isinstance(value, dict):
-        return {clean(key): clean(one) for key, one in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _refuse(constant: str) -> None:

@@ -17,8 +17,9 @@ from moorage.api import Hub, MoorageError, ToolAnswer, ToolSet
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.bounded import run_bounded
 from moorage_chat.engine.toolbox import Offer, Toolbox
-from moorage_chat.engine.toolcalls import PART, RESULT, Collector, ToolCall, answered, asked, clean, use
+from moorage_chat.engine.toolcalls import PART, RESULT, Collector, ToolCall, answered, asked, use
 from moorage_chat.providers.base import Ask, ErrorCode, ProviderError, ToolFragment
+from moorage_chat.store.text import sound
 
 Tell = Callable[[str, Mapping[str, Any]], None]
 """Writes an event into the generation's log: (type, data without the generation's id)."""
@@ -162,7 +163,7 @@ class ToolLoop:
 
     def _cut(self, text: str) -> str:
         """What a tool said, as far as it is kept and sent."""
-        text = str(clean(text))
+        text = sound(str(text))
         most = min(self._config.max_tool_answer, self._left)
         self._left -= min(len(text), most)
         if len(text) <= most:

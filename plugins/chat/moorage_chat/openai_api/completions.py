@@ -11,7 +11,7 @@ from moorage.api import Actor, ClientLeft, Hub
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.figures import COMPLETION, Figures
-from moorage_chat.limits import PER_MESSAGE, Admission, Limits, estimate, estimate_prompt
+from moorage_chat.limits import PER_MESSAGE, Admission, Limits, estimate, estimate_bytes, estimate_prompt
 from moorage_chat.openai_api.shapes import UsageShape
 from moorage_chat.providers.base import (
     Ask,
@@ -87,7 +87,7 @@ class Answer:
                 "total_tokens": usage.total_tokens,
             }
         asked = estimate_prompt(self._ask.messages) + _tools(self._ask)
-        said = -(-self._bytes // 4)
+        said = estimate_bytes(self._bytes)
         return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said, "estimated": True}
 
 

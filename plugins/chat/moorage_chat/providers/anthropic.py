@@ -23,7 +23,7 @@ from moorage_chat.providers.base import (
     ToolFragment,
     Usage,
 )
-from moorage_chat.providers.blocks import conversation, tool_choice, tools
+from moorage_chat.providers.blocks import conversation, mapping, tool_choice, tools
 from moorage_chat.providers.deltas import counted
 from moorage_chat.providers.sdk import SdkProvider
 
@@ -127,14 +127,14 @@ class _Answer:
             message = event.get("message")
             yield from self._usage(message.get("usage") if isinstance(message, Mapping) else None)
         elif kind == "content_block_start":
-            yield from self._begin(event.get("index"), _mapping(event.get("content_block")))
+            yield from self._begin(event.get("index"), mapping(event.get("content_block")))
         elif kind == "content_block_delta":
-            yield from self._more(event.get("index"), _mapping(event.get("delta")))
+            yield from self._more(event.get("index"), mapping(event.get("delta")))
         elif kind == "content_block_stop":
             yield from self._end(event.get("index"))
         elif kind == "message_delta":
             yield from self._usage(event.get("usage"))
-            self._reason(_mapping(event.get("delta")).get("stop_reason"))
+            self._reason(mapping(event.get("delta")).get("stop_reason"))
         elif kind == "message_stop":
             self.ended = True
 
@@ -178,7 +178,3 @@ class _Answer:
             raise ProviderError(ErrorCode.CONTENT_FILTER, "stop_reason refusal")
         if reason:
             self.reason = _REASONS.get(reason, "stop")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

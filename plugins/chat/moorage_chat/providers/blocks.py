@@ -38,7 +38,7 @@ def conversation(messages: Sequence[Mapping[str, Any]]) -> tuple[str, list[dict[
 
 def tools(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """OpenAI's functions as tools."""
-    functions = [_mapping(tool.get("function")) for tool in wanted]
+    functions = [mapping(tool.get("function")) for tool in wanted]
     return [
         {
             "name": function.get("name"),
@@ -52,7 +52,7 @@ def tools(wanted: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def tool_choice(wanted: Any, *, parallel: bool) -> dict[str, Any] | None:
     """OpenAI's `tool_choice`; None leaves it to the model."""
     if isinstance(wanted, Mapping):
-        choice = {"type": "tool", "name": _mapping(wanted.get("function")).get("name")}
+        choice = {"type": "tool", "name": mapping(wanted.get("function")).get("name")}
     else:
         kind = {"required": "any", "none": "none"}.get(str(wanted), "auto")
         if kind == "auto" and parallel:
@@ -71,7 +71,7 @@ def _content(content: Any) -> list[Block]:
         if not isinstance(part, Mapping):
             continue
         if part.get("type") == "image_url":
-            blocks.append(_image(str(_mapping(part.get("image_url")).get("url") or "")))
+            blocks.append(_image(str(mapping(part.get("image_url")).get("url") or "")))
         elif isinstance(text := part.get("text"), str) and text.strip():
             blocks.append({"type": "text", "text": text})
     return blocks
@@ -94,7 +94,7 @@ def _result(message: Mapping[str, Any]) -> list[Block]:
 def _calls(calls: Any) -> list[Block]:
     blocks: list[Block] = []
     for call in calls if isinstance(calls, Sequence) else ():
-        function = _mapping(_mapping(call).get("function"))
+        function = mapping(mapping(call).get("function"))
         blocks.append(
             {"type": "tool_use", "id": call.get("id"), "name": function.get("name"), "input": _input(function)}
         )
@@ -110,5 +110,6 @@ def _input(function: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
+    """The value, or an empty one where it is something else."""
     return value if isinstance(value, Mapping) else {}

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from moorage_chat.models import ChatEvents, ChatGeneration, ChatMessage
 from moorage_chat.records import Event, Generation, GenerationStatus
+from moorage_chat.store.rows import aware, chunks
 
 ACTIVE = (GenerationStatus.QUEUED.value, GenerationStatus.RUNNING.value)
 PER_ROW = 500
 """Events of one row at most."""
-PER_STATEMENT = 200
-"""Ids or rows of one statement."""
+PER_STATEMENT = 100
+"""Rows of one statement."""
 
 
 # -- generations -------------------------------------------------------------------------------------------------
@@ -47,6 +48,12 @@ async def of_conversation(conversation_id: int, *, active: bool, limit: int) -> 
     if active:
         query = query.filter(status__in=ACTIVE)
     return [record(row) for row in await query.order_by("-started_at", "id").limit(limit)]
+
+
+async def ids(conversation_id: int) -> list[str]:
+    """Those of a conversation, in any order."""
+    found = await ChatGeneration.filter(conversation_id=conversation_id).values_list("id", flat=True)
+    return [str(id) for id in found]
 
 
 async def active(server: str | None = None, *, before: datetime | None = None) -> list[tuple[Generation, str]]:
@@ -103,16 +110,12 @@ def record(row: ChatGeneration) -> Generation:
         provider=row.provider,
         model=row.model,
         status=GenerationStatus(row.status),
-        started_at=_aware(row.started_at),
-        ended_at=None if row.ended_at is None else _aware(row.ended_at),
+        started_at=aware(row.started_at),
+        ended_at=None if row.ended_at is None else aware(row.ended_at),
         error_code=row.error_code,
         error_message=row.error_message,
         usage=row.usage,
     )
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 # -- events ------------------------------------------------------------------------------------------------------
@@ -130,8 +133,7 @@ def rows(generation_id: str, events: Sequence[Event]) -> list[ChatEvents]:
 
 async def write(new: Sequence[ChatEvents]) -> None:
     """Write rows of events. IntegrityError when some are there already."""
-    for start in range(0, len(new), PER_STATEMENT):
-        await ChatEvents.bulk_create(new[start : start + PER_STATEMENT])
+    await ChatEvents.bulk_create(new, batch_size=PER_STATEMENT)
 
 
 async def last_written(ids: Iterable[str]) -> dict[str, int]:
@@ -160,15 +162,15 @@ async def said(message_id: int) -> tuple[str, Mapping[str, Any]]:
 
 async def forget_events(ids: Sequence[str]) -> None:
     """Remove the events of some generations."""
-    for start in range(0, len(ids), PER_STATEMENT):
-        await ChatEvents.filter(generation_id__in=ids[start : start + PER_STATEMENT]).delete()
+    for some in chunks(ids):
+        await ChatEvents.filter(generation_id__in=some).delete()
 
 
 async def forget(ids: Sequence[str]) -> None:
     """Remove some generations, their events too."""
-    await forget_events(ids)
-    for start in range(0, len(ids), PER_STATEMENT):
-        await ChatGeneration.filter(id__in=ids[start : start + PER_STATEMENT]).delete()
+    for some in chunks(ids):
+        await forget_events(some)
+        await ChatGeneration.filter(id__in=some).delete()
 
 
 async def ended(after: datetime, before: datetime) -> list[str]:
@@ -191,7 +193,7 @@ async def lost_events(before: datetime, after: str = "", limit: int = 500) -> tu
     )
     names = [str(id) for id in ids]
     kept: set[str] = set()
-    for start in range(0, len(names), PER_STATEMENT):
-        some = ChatGeneration.filter(id__in=names[start : start + PER_STATEMENT])
-        kept |= {row.id for row in await some if row.ended_at is None or _aware(row.ended_at) >= before}
+    for some in chunks(names):
+        rows = await ChatGeneration.filter(id__in=some)
+        kept |= {row.id for row in rows if row.ended_at is None or aware(row.ended_at) >= before}
     return [name for name in names if name not in kept], names[-1] if len(names) == limit else None

@@ -57,7 +57,7 @@ class Messages:
     async def newest(self, conversation_ids: Iterable[int]) -> dict[int, Message]:
         """The newest message of each conversation that has one."""
         found: dict[int, Message] = {}
-        for some in tree.chunks(list(conversation_ids)):
+        for some in rows.chunks(list(conversation_ids)):
             for message in await tree.newest(self._hub, some):
                 found[message.conversation_id] = message
         return found

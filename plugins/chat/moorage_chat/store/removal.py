@@ -16,16 +16,14 @@ from tortoise.models import Model
 
 from moorage_chat.models import (
     ChatConversation,
-    ChatEvents,
     ChatGeneration,
     ChatIdempotency,
     ChatMessage,
     ChatUsage,
     ChatUserLimit,
 )
-from moorage_chat.store import index
-from moorage_chat.store.rows import AT_ONCE
-from moorage_chat.store.tree import chunks
+from moorage_chat.store import generations, index
+from moorage_chat.store.rows import AT_ONCE, chunks
 
 LOOK_EVERY = 60.0
 """Seconds between two looks for what a crash left half done, and for users who were deleted while nobody heard."""
@@ -67,11 +65,7 @@ class Removal:
                 # Who finishes one of them right now is waited for here; what they put into the index goes after it.
                 await ChatMessage.filter(id__in=ids).delete()
                 await index.remove(self._hub, ids)  # type: ignore[arg-type]
-        generations = await ChatGeneration.filter(conversation_id=conversation_id).values_list("id", flat=True)
-        for some in chunks(list(generations)):
-            async with self._hub.db.transaction():
-                await ChatEvents.filter(generation_id__in=some).delete()
-                await ChatGeneration.filter(id__in=some).delete()
+        await generations.forget(await generations.ids(conversation_id))
         await ChatConversation.filter(id=conversation_id).delete()
 
     async def remove_user(self, user_id: int) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from moorage.api import Hub
 
@@ -15,6 +15,7 @@ from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Conversation, Message, MessageStatus, Role, Space
 from moorage_chat.store import sql
 
+T = TypeVar("T")
 MAX_ID = 2**31 - 1
 """The greatest number of a row: PostgreSQL INT. A greater one in a request is nobody's."""
 AT_ONCE = 500
@@ -25,6 +26,12 @@ _COLUMNS = (
     '"generation_id", "usage", "parts", "provider", "model"'
 )
 """In the order of `Message`'s fields."""
+
+
+def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """The items, as many at a time as one statement takes."""
+    for start in range(0, len(items), AT_ONCE):
+        yield items[start : start + AT_ONCE]
 
 
 def new_pid(letter: str) -> str:

@@ -30,8 +30,14 @@ def checked(field: str, text: str) -> str:
 
 
 def sound(text: str) -> str:
-    """The text with U+FFFD for what cannot be stored: what a model says is kept, whatever it is."""
-    return _UNSOUND.sub("\ufffd", text)
+    """The text with U+FFFD for what cannot be stored: what a model says is kept, whatever it is.
+
+    The two halves of a character that some servers send as two are joined.
+    """
+    if _UNSOUND.search(text) is None:
+        return text
+    joined = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return joined.replace("\0", "\ufffd")
 
 
 def sound_json(value: Any) -> Any:

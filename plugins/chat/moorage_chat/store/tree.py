@@ -6,17 +6,14 @@ all that follow a message is the end of a branch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 from moorage.api import Hub, NotFound
 
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Message, MessageStatus
 from moorage_chat.store import index, rows, sql
-from moorage_chat.store.rows import AT_ONCE, MAX_ID, new_pid
-
-T = TypeVar("T")
+from moorage_chat.store.rows import AT_ONCE, MAX_ID, chunks, new_pid
 
 
 def gone() -> NotFound:
@@ -128,12 +125,6 @@ async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) ->
                 hub, 'UPDATE "chat_messages" SET "parent_id" = ?, "retry_of" = ? WHERE "id" = ?', links
             )
     return ids
-
-
-def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The items, as many at a time as one statement takes."""
-    for start in range(0, len(items), AT_ONCE):
-        yield items[start : start + AT_ONCE]
 
 
 def _row(conversation_id: int, seq: int, message: Message) -> ChatMessage:

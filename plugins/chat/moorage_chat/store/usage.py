@@ -83,12 +83,6 @@ async def _make(user_id: int, day: date, provider: str, model: str) -> None:
 # -- reading -----------------------------------------------------------------------------------------------------
 
 
-async def of_day(user_id: int, day: date) -> Used:
-    """All that a user has used on a day."""
-    row = await ChatUsage.get_or_none(user_id=user_id, day=day, provider=TOTAL, model=TOTAL)
-    return Used() if row is None else Used(row.messages, row.tokens_in, row.tokens_out)
-
-
 async def of_days(user_id: int, first: date, last: date) -> list[UsedOf]:
     """What a user has used on some days: the totals (`TOTAL`) and each model's share, newest day first."""
     rows = await ChatUsage.filter(user_id=user_id, day__gte=first, day__lte=last).order_by("-day", "provider", "model")

@@ -7,13 +7,13 @@ from quart import Response
 
 from moorage_chat.records import Space
 from moorage_chat.rights import VIEW, WRITE
+from moorage_chat.views import reading
 from moorage_chat.views.reading import (
     MAX_BODY,
     ChangeBody,
     ConversationBody,
     ConversationsQuery,
     MessageRefBody,
-    conversation_id,
     read_body,
 )
 from moorage_chat.views.services import Services
@@ -62,13 +62,13 @@ def _one(services: Services) -> Routes:
     @table.get(ONE, access=VIEW.name, answer=ConversationShape)
     async def get(conversation_id: str) -> Response:
         """Show a conversation."""
-        found = await conversations.get(current_actor(), number(conversation_id), space=Space.CHAT)
+        found = await conversations.get(current_actor(), reading.conversation_id(conversation_id), space=Space.CHAT)
         return json_response(conversation_shape(config, found))
 
     @table.patch(ONE, access=WRITE.name, max_body=MAX_BODY, body=ChangeBody, answer=Said)
     async def change(conversation_id: str) -> Response:
         """Give a conversation another title, or set by what its next answers are made."""
-        ref, body = number(conversation_id), await read_body(ChangeBody)
+        ref, body = reading.conversation_id(conversation_id), await read_body(ChangeBody)
         wanted = body.settings.given() if body.settings is not None else {}
         await services.settings.change(current_actor(), ref, title=body.title, wanted=wanted, space=Space.CHAT)
         said = "Conversation changed" if body.title is None else "Conversation renamed"
@@ -77,7 +77,7 @@ def _one(services: Services) -> Routes:
     @table.delete(ONE, access=WRITE.name, max_body=MAX_BODY, answer=Said)
     async def delete(conversation_id: str) -> Response:
         """Delete a conversation with all its messages. An answer that is being made is stopped."""
-        await conversations.delete(current_actor(), number(conversation_id), space=Space.CHAT)
+        await conversations.delete(current_actor(), reading.conversation_id(conversation_id), space=Space.CHAT)
         return json_response({"message": "Conversation deleted"})
 
     return table
@@ -90,19 +90,15 @@ def _branches(services: Services) -> Routes:
     @table.put(ONE + "/head", access=WRITE.name, max_body=MAX_BODY, body=MessageRefBody, answer=ConversationShape)
     async def set_head(conversation_id: str) -> Response:
         """Show the branch that a message is on, to its newest end. What is said next goes on from there."""
-        ref, body = number(conversation_id), await read_body(MessageRefBody)
+        ref, body = reading.conversation_id(conversation_id), await read_body(MessageRefBody)
         changed = await conversations.set_head(current_actor(), ref, body.message_id, space=Space.CHAT)
         return json_response(conversation_shape(config, changed))
 
     @table.post(ONE + "/fork", access=WRITE.name, max_body=MAX_BODY, body=MessageRefBody, answer=ConversationShape)
     async def fork(conversation_id: str) -> Response:
         """Copy a message and all that led to it into a conversation of its own."""
-        ref, body = number(conversation_id), await read_body(MessageRefBody)
+        ref, body = reading.conversation_id(conversation_id), await read_body(MessageRefBody)
         made = await conversations.fork(current_actor(), ref, body.message_id, space=Space.CHAT)
         return json_response(conversation_shape(config, made))
 
     return table
-
-
-number = conversation_id
-"""The views' own parameters are called as the reader is."""

@@ -15,12 +15,12 @@ from quart import request
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.live import GenerationOptions
+from moorage_chat.store.rows import MAX_ID
+from moorage_chat.store.text import MAX_TITLE
 
 T = TypeVar("T", bound=BaseModel)
-MAX_ID = 2**31 - 1
 MAX_BODY = 64 * 1024
 """Bytes of a body that holds no message."""
-MAX_TITLE = 500
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 Name = Annotated[StrictStr, Field(max_length=256, pattern="^[^\0]*$")]
 Title = Annotated[StrictStr, Field(max_length=MAX_TITLE)]
@@ -162,6 +162,11 @@ class MessageRefBody(Own):
 def conversation_id(text: str) -> int:
     """The number in a path of the chat contract. NotFound: no other id is one of its conversations."""
     return _number(text, "CONVERSATION_NOT_FOUND", "Conversation not found")
+
+
+def user_id(text: str) -> int:
+    """The number of a user in a path. NotFound."""
+    return _number(text, "USER_NOT_FOUND", "User not found")
 
 
 def conversation_pid(text: str) -> str:

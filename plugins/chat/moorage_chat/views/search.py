@@ -11,8 +11,8 @@ from typing_extensions import TypedDict
 
 from moorage_chat.records import Conversation, Space
 from moorage_chat.rights import VIEW
+from moorage_chat.store.rows import MAX_ID
 from moorage_chat.store.search import Hit
-from moorage_chat.views.reading import MAX_ID
 from moorage_chat.views.services import Services
 from moorage_chat.views.shapes import stamp
 

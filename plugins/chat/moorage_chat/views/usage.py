@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from moorage.api import NotFound, Route, Routes, current_actor, json_response, read_query
+from moorage.api import Route, Routes, current_actor, json_response, read_query
 from pydantic import BaseModel, Field, StrictInt
 from quart import Response
 from typing_extensions import TypedDict
@@ -12,10 +12,12 @@ from typing_extensions import TypedDict
 from moorage_chat.accounting import MOST_DAYS, Day, Report
 from moorage_chat.config import ChatConfig
 from moorage_chat.rights import LIMITS, USAGE
+from moorage_chat.store.rows import MAX_ID
 from moorage_chat.store.usage import Allowed, Used
-from moorage_chat.views.reading import MAX_ID, Own, read_body
+from moorage_chat.views import reading
+from moorage_chat.views.reading import Own, read_body
 from moorage_chat.views.services import Services
-from moorage_chat.views.shapes import stamp
+from moorage_chat.views.shapes import Said, stamp
 
 MOST_MESSAGES, MOST_TOKENS = 2**31 - 1, 2**53 - 1
 
@@ -107,12 +109,6 @@ class LimitsAnswer(TypedDict):
     users: list[UserLimitsShape]
 
 
-class DoneAnswer(TypedDict):
-    """It is done."""
-
-    message: str
-
-
 def routes(services: Services) -> list[Route]:
     """`/chat/usage` and `/chat/limits`."""
     table = Routes()
@@ -144,23 +140,23 @@ def routes(services: Services) -> list[Route]:
     @table.get("/chat/limits/users/{user_id}", access=LIMITS.name, answer=UserLimitsShape)
     async def user(user_id: str) -> Response:
         """Show a user's limits."""
-        number = _user_id(user_id)
+        number = reading.user_id(user_id)
         allowed, own = await accounting.limits_of(current_actor(), number)
         return json_response(user_limits(number, allowed, own=own))
 
     @table.put("/chat/limits/users/{user_id}", access=LIMITS.name, body=LimitsBody, answer=UserLimitsShape)
     async def set_limits(user_id: str) -> Response:
         """Give a user limits of their own, which hold instead of those of the role, from the next answer on."""
-        number, body = _user_id(user_id), await read_body(LimitsBody)
+        number, body = reading.user_id(user_id), await read_body(LimitsBody)
         allowed = Allowed(body.messages_per_day, body.tokens_per_day)
         await accounting.set_limits(current_actor(), number, allowed)
         return json_response(user_limits(number, allowed, own=True))
 
-    @table.delete("/chat/limits/users/{user_id}", access=LIMITS.name, answer=DoneAnswer)
+    @table.delete("/chat/limits/users/{user_id}", access=LIMITS.name, answer=Said)
     async def clear_limits(user_id: str) -> Response:
         """Let the role's limits hold for a user again."""
-        await accounting.clear_limits(current_actor(), _user_id(user_id))
-        answer: DoneAnswer = {"message": "Limits cleared"}
+        await accounting.clear_limits(current_actor(), reading.user_id(user_id))
+        answer: Said = {"message": "Limits cleared"}
         return json_response(answer)
 
     return list(table)
@@ -208,10 +204,3 @@ def allowed_shape(allowed: Allowed, *, own: bool) -> AllowedShape:
 def user_limits(user_id: int, allowed: Allowed, *, own: bool) -> UserLimitsShape:
     """The same of a user."""
     return {**allowed_shape(allowed, own=own), "user_id": user_id}
-
-
-def _user_id(text: str) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) <= 10 else 0
-    if not 0 < number <= MAX_ID:
-        raise NotFound("User not found", code="USER_NOT_FOUND")
-    return number
