@@ -10,6 +10,7 @@ from time import monotonic
 from moorage.api import Hub, MoorageError
 from tortoise.exceptions import IntegrityError
 
+from moorage_chat.background import reason_of
 from moorage_chat.engine.following import ending
 from moorage_chat.engine.journal import Journal
 from moorage_chat.engine.live import Live
@@ -71,13 +72,12 @@ class Closing:
                     live.log.wrote((await generations.last_written([live.id]))[live.id])
                 async with self._hub.db.transaction():
                     stored, tail = await self._write(live, ended, kept)
-            except IntegrityError:
-                reason, refused = "its events are there already", refused + 1
             except MoorageError as error:
-                reason = error.message
+                reason = reason_of(error)
             except Exception as error:
-                # Something of it cannot be stored, whatever it is: the text shall be.
-                reason, refused, live.log.unwritable = f"{type(error).__name__}: {error}", refused + 1, True
+                reason, refused = reason_of(error), refused + 1
+                # Its events may be there already, once. Else something of it cannot be stored: the text shall be.
+                live.log.unwritable |= refused > 1 or not isinstance(error, IntegrityError)
             else:
                 _tell(live, tail)
                 live.log.wrote(live.log.last)

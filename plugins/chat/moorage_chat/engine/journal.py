@@ -10,6 +10,7 @@ import contextlib
 
 from moorage.api import Hub, MoorageError
 
+from moorage_chat.background import reason_of
 from moorage_chat.engine.log import EventLog
 from moorage_chat.store import generations
 
@@ -68,8 +69,7 @@ class Journal:
                 for id, log in batch.items():
                     self.note(id, log)
                 if not away:
-                    reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
-                    self._hub.log.error("events of answers cannot be written down now", reason=reason)
+                    self._hub.log.error("events of answers cannot be written down now", reason=reason_of(error))
                 away = True
             finally:
                 self._free.set()

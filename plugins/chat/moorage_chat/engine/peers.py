@@ -16,7 +16,7 @@ from uuid import uuid4
 from moorage.api import Hub
 
 from moorage_chat.engine.live import AWAY_AFTER, Stop
-from moorage_chat.engine.running import Running
+from moorage_chat.engine.running import RunningGenerations
 from moorage_chat.store import generations
 
 STOP_SECONDS = 5.0
@@ -33,7 +33,7 @@ WATCH = "chat.watch"
 class Peers:
     """Tells the other servers, and hears them."""
 
-    def __init__(self, hub: Hub, running: Running) -> None:
+    def __init__(self, hub: Hub, running: RunningGenerations) -> None:
         self._hub, self._running = hub, running
         self._asked: dict[str, asyncio.Event] = {}
 

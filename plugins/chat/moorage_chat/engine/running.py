@@ -16,7 +16,7 @@ ENDED_BYTES, ENDED_EVENTS = 128 * 1024, 2000
 """Those that are greater do not stay."""
 
 
-class Running:
+class RunningGenerations:
     """Who runs, and who has just ended."""
 
     def __init__(self) -> None:

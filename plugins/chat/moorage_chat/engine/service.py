@@ -19,7 +19,7 @@ from moorage_chat.engine.live import FIRST_WATCHER, GenerationOptions, Live, Sta
 from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.runner import Runner
-from moorage_chat.engine.running import Running
+from moorage_chat.engine.running import RunningGenerations
 from moorage_chat.engine.starting import Starting
 from moorage_chat.engine.titles import Titles
 from moorage_chat.engine.toolbox import Toolbox
@@ -57,7 +57,7 @@ class Engine:
     ) -> None:
         self._hub, self._config = hub, config
         self._conversations = conversations
-        self.running = Running()
+        self.running = RunningGenerations()
         self._journal = Journal(hub)
         self._figures = Figures(hub)
         closing = Closing(hub, messages, self._journal)

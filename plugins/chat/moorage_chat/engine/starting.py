@@ -12,7 +12,7 @@ from moorage.api import Actor, BadRequest, Conflict, Hub, ToolSet, Unauthorized
 from moorage_chat.engine.live import GenerationOptions, Start, Stop
 from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
-from moorage_chat.engine.running import Running
+from moorage_chat.engine.running import RunningGenerations
 from moorage_chat.engine.toolchoice import ToolChoice
 from moorage_chat.limits import Limits
 from moorage_chat.providers.registry import Choice, Providers
@@ -44,7 +44,7 @@ class Starting:
         providers: Providers,
         limits: Limits,
         tool_choice: ToolChoice,
-        running: Running,
+        running: RunningGenerations,
         peers: Peers,
         recovery: Recovery,
         begin: Begin,

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moorage.api import Actor, Hub, Method, MoorageError, Topic
 
+from moorage_chat.background import repeat
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.live import Live, Stop
 from moorage_chat.engine.recovery import Recovery
-from moorage_chat.engine.running import Running
+from moorage_chat.engine.running import RunningGenerations
 from moorage_chat.records import Generation
 from moorage_chat.rights import GENERATE
 from moorage_chat.store import generations
@@ -29,7 +29,9 @@ _alive: set[str] = set()
 class Upkeep:
     """Looks after all generations. server: of which instance those are that run here."""
 
-    def __init__(self, hub: Hub, config: ChatConfig, running: Running, recovery: Recovery, server: str) -> None:
+    def __init__(
+        self, hub: Hub, config: ChatConfig, running: RunningGenerations, recovery: Recovery, server: str
+    ) -> None:
         self._hub, self._config, self._running, self._recovery = hub, config, running, recovery
         self._server = server
         self._cleaned: datetime | None = None
@@ -44,7 +46,8 @@ class Upkeep:
         bus.subscribe(Topic.USER_CHANGED, self._user_changed)
         bus.subscribe(Topic.USER_DELETED, self._user_changed)
         bus.subscribe(Topic.CREDENTIAL_REVOKED, self._revoked)
-        self._hub.tasks.spawn(self._look_on(), "upkeep")
+        looking = repeat(self._hub, EVERY, self.look, "answers cannot be looked after now")
+        self._hub.tasks.spawn(looking, "upkeep")
 
     def close(self) -> None:
         """All of this engine's are over."""
@@ -80,19 +83,6 @@ class Upkeep:
             live.stop(Stop.CANCELED)
 
     # -- from time to time --------------------------------------------------------------------------------------
-
-    async def _look_on(self) -> None:
-        away = False
-        while True:
-            try:
-                await self.look()
-                away = False
-            except Exception as error:
-                if not away:
-                    reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
-                    self._hub.log.error("answers cannot be looked after now", reason=reason)
-                away = True
-            await asyncio.sleep(EVERY)
 
     async def look(self) -> None:
         """Once."""

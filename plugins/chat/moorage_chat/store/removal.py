@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage.api import Hub, MoorageError, Topic
+from moorage.api import Hub, Topic
 from tortoise.models import Model
 
+from moorage_chat.background import repeat
 from moorage_chat.models import (
     ChatConversation,
     ChatGeneration,
@@ -43,7 +44,9 @@ class Removal:
     def start(self) -> None:
         """Hear of users who are deleted, and look for what is left."""
         self._hub.bus.subscribe(Topic.USER_DELETED, self._user_deleted)
-        self._hub.tasks.spawn(self._look_on(), "removal")
+        # Also what a task that follows a user's end could not do: the next look does it.
+        looking = repeat(self._hub, LOOK_EVERY, self.look, "deleted conversations cannot be removed now")
+        self._hub.tasks.spawn(looking, "removal")
 
     async def mark(self, conversation_id: int) -> bool:
         """Nobody sees it any more. False when that was so before."""
@@ -97,17 +100,3 @@ class Removal:
     async def _user_deleted(self, data: dict[str, Any]) -> None:
         """Async, so that it runs in the context of the plugin's start; in a task, since it may take long."""
         self._hub.tasks.spawn(self.remove_user(int(data["user_id"])), f"user {data['user_id']}")
-
-    async def _look_on(self) -> None:
-        away = False
-        while True:
-            try:
-                await self.look()
-                away = False
-            except Exception as error:
-                # Also what a task that follows a user's end could not do: the next look does it.
-                if not away:
-                    reason = error.message if isinstance(error, MoorageError) else f"{type(error).__name__}: {error}"
-                    self._hub.log.error("deleted conversations cannot be removed now", reason=reason)
-                away = True
-            await asyncio.sleep(LOOK_EVERY)
