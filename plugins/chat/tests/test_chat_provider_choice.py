@@ -22,7 +22,8 @@ from moorage_chat.providers.base import (
     Text,
     Usage,
 )
-from moorage_chat.providers.registry import Choice, Providers, text
+from moorage_chat.providers.faults import text
+from moorage_chat.providers.registry import Choice, Providers
 from realparts.llm import Fail, Hang, Llm, Raw
 from realparts.ports import free_port
 from waits import WAIT

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from chatproviders import ask, hear, providers
 from moorage_chat.providers.base import ErrorCode
-from moorage_chat.providers.registry import Choice, text
+from moorage_chat.providers.faults import text
+from moorage_chat.providers.registry import Choice
 from realparts.llm import Call, Chunks, Cut, Endless, Fail, Hang, Llm, Raw, Say, Step
 from realparts.ports import free_port
 from waits import WAIT

@@ -20,6 +20,7 @@ from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.tools import ToolLoop
 from moorage_chat.figures import Figures
 from moorage_chat.limits import estimate_prompt
+from moorage_chat.providers import faults
 from moorage_chat.providers.base import (
     Ask,
     ErrorCode,
@@ -31,7 +32,7 @@ from moorage_chat.providers.base import (
     ToolFragment,
     Usage,
 )
-from moorage_chat.providers.registry import Choice, Providers, Queued, Running, Switched, text
+from moorage_chat.providers.registry import Choice, Providers, Queued, Running, Switched
 from moorage_chat.records import GenerationStatus, MessageStatus
 from moorage_chat.store import generations
 from moorage_chat.store.messages import Messages
@@ -45,17 +46,6 @@ MAX_EVENTS = 500_000
 TOO_LONG = "The answer was longer than this server allows."
 TOO_SLOW = "The answer took longer than this server allows."
 NOT_STORED = "The server cannot write answers down at the moment."
-FREE = frozenset(
-    {
-        ErrorCode.UNREACHABLE,
-        ErrorCode.AUTH,
-        ErrorCode.MODEL_NOT_FOUND,
-        ErrorCode.RATE_LIMITED,
-        ErrorCode.CONTEXT_LENGTH,
-        ErrorCode.ERROR,
-    }
-)
-"""Faults that cost nothing, where the provider had not said anything yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +118,7 @@ class Runner:
             await self._answer(live)
         except ProviderError as error:
             self._hub.log.warning("an answer failed", generation=live.id, code=error.code.value, reason=error.detail)
-            return Fault(error.code, text(error.code), free=error.code in FREE)
+            return Fault(error.code, faults.text(error.code), free=error.code in faults.FREE)
         except _GoneTooFar as error:
             return Fault(ErrorCode.ERROR, str(error))
         except MoorageError as error:
@@ -136,7 +126,7 @@ class Runner:
             return Fault(error.error_code, error.message)
         except Exception:
             self._hub.log.exception("an answer failed", generation=live.id)
-            return Fault(ErrorCode.ERROR, text(ErrorCode.ERROR))
+            return Fault(ErrorCode.ERROR, faults.text(ErrorCode.ERROR))
         return None
 
     async def _answer(self, live: Live) -> None:

@@ -13,6 +13,7 @@ from moorage_chat.config import ChatConfig
 from moorage_chat.figures import COMPLETION, Figures
 from moorage_chat.limits import PER_MESSAGE, Admission, Limits, estimate, estimate_bytes, estimate_prompt
 from moorage_chat.openai_api.shapes import UsageShape
+from moorage_chat.providers import faults
 from moorage_chat.providers.base import (
     Ask,
     ErrorCode,
@@ -26,14 +27,11 @@ from moorage_chat.providers.base import (
 )
 from moorage_chat.providers.registry import Choice, Providers, Queued, Running, Switched
 
-UNASKED = frozenset({ErrorCode.UNREACHABLE, ErrorCode.RATE_LIMITED, ErrorCode.AUTH, ErrorCode.MODEL_NOT_FOUND})
-"""Failures before the first piece for which no provider counts anything."""
-
 
 class Answer:
     """One answer under way. choice: who gives it, another one after a fallback. reason: why it ended, "" until then.
 
-    spent: the provider may have counted tokens, so that asking again costs anew.
+    spent: the provider may have counted tokens.
     """
 
     source: AsyncIterator[object]
@@ -70,7 +68,7 @@ class Answer:
 
     def failed(self, error: ProviderError) -> None:
         """It ended by a fault."""
-        if not self._said and error.code in UNASKED:
+        if not self._said and self._usage is None and error.code in faults.FREE:
             self.spent = False
 
     @property

@@ -78,7 +78,7 @@ OPENAI = _OpenAI()
 
 
 def refusal(error: ProviderError, text: str, *, spent: bool) -> MoorageError:
-    """A provider's failure as an answer to the client. text: what may be told of it. spent: asking again costs anew."""
+    """A provider's failure as an answer to the client. text: what may be told of it. spent: once more may cost more."""
     headers = dict(NO_RETRY) if spent else {}
     if error.code is ErrorCode.RATE_LIMITED:
         limited = TooManyRequests(text, retry_after=int(error.retry_after or 5))

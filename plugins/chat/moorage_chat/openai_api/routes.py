@@ -25,8 +25,9 @@ from moorage_chat.openai_api.shapes import (
     Whole,
     failed,
 )
-from moorage_chat.providers.base import Ask, ProviderError
-from moorage_chat.providers.registry import Choice, Providers, text
+from moorage_chat.providers import faults
+from moorage_chat.providers.base import Ask, ErrorCode, ProviderError
+from moorage_chat.providers.registry import Choice, Providers
 from moorage_chat.rights import GENERATE
 from moorage_chat.views.reading import exchange_body
 from moorage_chat.views.services import Services
@@ -152,7 +153,9 @@ async def _tell(exchange: Exchange, events: EventStream, error: MoorageError) ->
 
 
 def _refused(error: ProviderError, answer: Answer | None) -> MoorageError:
-    return refusal(error, text(error.code), spent=answer is not None and answer.spent)
+    # A provider that failed somehow may have worked for it all the same.
+    spent = answer is not None and (answer.spent or error.code is ErrorCode.ERROR)
+    return refusal(error, faults.text(error.code), spent=spent)
 
 
 def _new_id() -> str:

@@ -27,6 +27,17 @@ _TEXTS: Mapping[ErrorCode, str] = {
     ErrorCode.INCOMPLETE: "The answer broke off before its end.",
     ErrorCode.TOOL_LIMIT: "The model used tools again and again without an answer.",
 }
+FREE = frozenset(
+    {
+        ErrorCode.UNREACHABLE,
+        ErrorCode.AUTH,
+        ErrorCode.MODEL_NOT_FOUND,
+        ErrorCode.RATE_LIMITED,
+        ErrorCode.CONTEXT_LENGTH,
+        ErrorCode.ERROR,
+    }
+)
+"""Faults that are counted as no answer, where the provider had not said or counted anything yet."""
 _STATUS: Mapping[int, ErrorCode] = {
     401: ErrorCode.AUTH,
     402: ErrorCode.RATE_LIMITED,

@@ -33,10 +33,9 @@ from moorage_chat.providers.cooldown import Cooldown
 from moorage_chat.providers.providerset import ProviderSet
 from moorage_chat.records import Role
 
-__all__ = ["Choice", "Health", "ProviderInfo", "Providers", "Queued", "Running", "Switched", "text"]
+__all__ = ["Choice", "Health", "ProviderInfo", "Providers", "Queued", "Running", "Switched"]
 
 QUEUE_RETRY_SECONDS = 10
-text = faults.text
 
 
 @dataclass(frozen=True, slots=True)
