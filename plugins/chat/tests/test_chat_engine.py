@@ -1,195 +1,23 @@
-"""Answers as the engine makes them: what the settings, rights, the database and other servers do to them."""
+"""Answers as the engine makes them: what watchers, settings, limits and rights do to them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
 
 import pytest
-from moorage.api import Manifest, Plugin, Unavailable, hookimpl
-from moorage_chat.engine import closing, journal, live, log, peers, service, upkeep
+from chatpuppet import END, Puppeteer, Told, User, heard, puppets, until
+from moorage_chat.engine import journal, live, log, service
 from moorage_chat.engine.titles import made_of
 from moorage_chat.models import ChatEvents, ChatGeneration, ChatMessage
-from moorage_chat.providers.base import (
-    Ask,
-    Bounds,
-    ErrorCode,
-    Finish,
-    ModelInfo,
-    Piece,
-    Provider,
-    ProviderError,
-    Reasoning,
-    Text,
-    Usage,
-)
+from moorage_chat.providers.base import ErrorCode, ProviderError, Text, Usage
 from moorage_chat.views import stream as stream_views
 from waits import WAIT
-
-END = Finish("stop")
-
-
-class Puppet(Provider):
-    """Says what a test puts into `says`; None: the provider's generator ends."""
-
-    id, name, bounds = "puppet", "Puppet", Bounds(max_parallel=100)
-
-    def __init__(self) -> None:
-        self.says: asyncio.Queue[Piece | Exception | None] = asyncio.Queue()
-        self.asked: list[Ask] = []
-        self.let_go = asyncio.Event()
-        self.stubborn = False
-
-    async def models(self) -> Sequence[ModelInfo]:
-        return [ModelInfo("p", "p")]
-
-    async def generate(self, ask: Ask) -> AsyncIterator[Piece]:
-        self.asked.append(ask)
-        if "title generator" in str(ask.messages[0]["content"]):
-            for piece in (Reasoning("hm"), Text('Title: "A good title"\nand more'), Usage(3, 4), END):
-                yield piece
-            return
-        try:
-            while (piece := await self.says.get()) is not None:
-                if isinstance(piece, Exception):
-                    raise piece
-                yield piece
-        except asyncio.CancelledError:
-            while self.stubborn:
-                await asyncio.sleep(0.05)
-            raise
-        finally:
-            self.let_go.set()
-
-
-class Puppeteer(Plugin):
-    """Gives the puppet."""
-
-    manifest = Manifest(name="puppeteer", version="1", summary="A puppet", requires=("chat",))
-
-    def __init__(self) -> None:
-        self.puppet = Puppet()
-
-    @hookimpl(optionalhook=True)
-    def moorage_chat_providers(self):
-        return [self.puppet]
-
-
-class Told(list):
-    """The events of a stream, as (type, data without the generation's id)."""
-
-    def text(self):
-        return "".join(data["delta"] for kind, data in self if kind == "delta")
-
-    @property
-    def done(self):
-        kind, data = self[-1]
-        assert kind == "done"
-        return data
-
-
-class User:
-    """A user's client, over HTTP."""
-
-    def __init__(self, app, client):
-        self.app, self.client = app, client
-
-    async def ask(self, content="Hello"):
-        conversation = (await self.client.post("/conversations", json={})).json()["id"]
-        await self.say(conversation, content)
-        return conversation
-
-    async def say(self, conversation, content):
-        answer = await self.client.post(f"/conversations/{conversation}/messages", json={"content": content})
-        assert answer.status_code == 200, answer.text
-
-    @asynccontextmanager
-    async def stream(self, conversation):
-        """(id, an iterator of (type, data)); the client leaves at the end."""
-        async with self.client.stream("POST", f"/conversations/{conversation}/stream", json={}) as response:
-            if response.status_code != 200:
-                await response.aread()
-            assert response.status_code == 200, response.text
-            yield response.headers["x-generation-id"], events(response)
-
-    async def follow(self, id, after=0):
-        async with self.client.stream("GET", f"/chat/generations/{id}/stream?after={after}") as response:
-            assert response.status_code == 200
-            return Told([event async for event in events(response)])
-
-    async def get(self, path):
-        answer = await self.client.get(path)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
-
-    async def messages(self, conversation):
-        return [
-            (one["role"], one["content"], one["status"])
-            for one in await self.get(f"/conversations/{conversation}/messages")
-        ]
-
-    async def becomes(self, id, status):
-        await until(lambda: self._is(id, status))
-
-    async def _is(self, id, status):
-        return (await self.get(f"/chat/generations/{id}"))["status"] == status
-
-
-async def events(response):
-    rest = ""
-    async for chunk in response.aiter_text():
-        *whole, rest = (rest + chunk).split("\n\n")
-        for block in whole:
-            fields = dict(line.split(": ", 1) for line in block.split("\n"))
-            data = json.loads(fields["data"])
-            del data["generation_id"]
-            if fields["event"] != "ping":
-                yield fields["event"], data
-
-
-async def heard(stream, kind):
-    """The next event of that kind."""
-    async for found, data in stream:
-        if found == kind:
-            return data
-    raise AssertionError(f"no {kind}")
-
-
-async def until(there):
-    async with asyncio.timeout(WAIT):
-        while not await there():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 def run(moorage_server):
-    """A server with the puppet: (app, puppet, ann)."""
-
-    @asynccontextmanager
-    async def made(**chat):
-        async with moorage_server("chat", Puppeteer, config={"plugins": {"chat": chat}}) as app:
-            yield app, app.plugin("puppeteer").puppet, User(app, await app.as_user())
-
-    return made
-
-
-@contextmanager
-def failing(monkeypatch, name, *, times=10**9, error=None):
-    """The store's function fails, as when the database is away; what it was called with."""
-    error = error or Unavailable("The disk of the database is full")
-    real, calls = getattr(service.generations, name), []
-
-    async def fails(*args, **options):
-        calls.append(args)
-        if len(calls) <= times:
-            raise error
-        return await real(*args, **options)
-
-    with monkeypatch.context() as patched:
-        patched.setattr(service.generations, name, fails)
-        yield calls
+    return puppets(moorage_server)
 
 
 # -- nobody watches -----------------------------------------------------------------------------------------------
@@ -228,14 +56,10 @@ async def test_who_comes_back_in_time_saves_the_answer(run):
             await heard(stream, "delta")
         following = asyncio.create_task(ann.follow(id))
         running = app.plugin("chat").engine.running.find(id)
-        await until(lambda: _true(running.watched))
+        await until(lambda: running.watched)
         await asyncio.sleep(2.2)
         puppet.says.put_nowait(END)
         assert (await following).done["status"] == "ok"
-
-
-async def _true(value):
-    return value
 
 
 async def test_a_client_that_leaves_before_it_has_heard_anything_left_half_of_nothing(run, monkeypatch):
@@ -288,7 +112,7 @@ async def test_a_log_longer_than_the_memory_keeps_is_read_from_the_database(run,
             for number in range(200):
                 puppet.says.put_nowait(Text(f"{number} "))
                 await heard(stream, "delta")
-            await until(lambda: _true(kept.since(0) is None))
+            await until(lambda: kept.since(0) is None)
             following = asyncio.create_task(ann.follow(id))
             puppet.says.put_nowait(Text("end"))
             puppet.says.put_nowait(END)
@@ -303,7 +127,7 @@ async def test_a_client_that_takes_nothing_is_let_go_and_the_answer_goes_on(run,
         _, deaf = await asyncio.open_connection("127.0.0.1", ann.client.base_url.port, limit=1024)
         head = f"POST /conversations/{conversation}/stream HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n"
         deaf.write(f"{head}Authorization: Bearer {ann.client.key}\r\n\r\n".encode())
-        await until(lambda: _true(len(running) and not next(iter(running)).alone.is_set()))
+        await until(lambda: len(running) and not next(iter(running)).alone.is_set())
         (answering,) = running
         for _ in range(200):
             puppet.says.put_nowait(Text("x" * 64 * 1024))
@@ -398,169 +222,17 @@ async def test_a_key_that_is_revoked_stops_what_it_began(run):
             await until(lambda: ChatGeneration.filter(id=id, status="canceled").exists())
 
 
-# -- the database is away -----------------------------------------------------------------------------------------
-
-
-async def test_the_end_is_told_once_it_is_stored_and_counted_once(run, monkeypatch):
-    monkeypatch.setattr(closing, "RETRIES", (0.05,))
-    async with run() as (_, puppet, ann):
-        conversation = await ann.ask()
-        with failing(monkeypatch, "write", times=4) as calls:
-            async with ann.stream(conversation) as (_, stream):
-                for piece in (Text("kept"), Usage(5, 6), END):
-                    puppet.says.put_nowait(piece)
-                done = await heard(stream, "done")
-        assert len(calls) >= 5
-        assert done["status"] == "ok"
-        assert (await ann.messages(conversation))[1] == ("assistant", "kept", "complete")
-        today = (await ann.get("/chat/usage"))["today"]
-        assert (today["messages"], today["total_tokens"]) == (1, 11)
-
-
-async def test_who_follows_is_told_of_an_end_that_cannot_be_stored_and_it_is_stored_later(run, monkeypatch):
-    monkeypatch.setattr(closing, "RETRIES", (0.02,))
-    monkeypatch.setattr(closing, "TELL_SECONDS", 0.1)
-    async with run() as (_, puppet, ann):
-        conversation = await ann.ask()
-        with failing(monkeypatch, "write"):
-            async with ann.stream(conversation) as (id, stream):
-                puppet.says.put_nowait(Text("later"))
-                puppet.says.put_nowait(END)
-                told = Told([event async for event in stream])
-            assert (told.done["status"], told[-2][0]) == ("error", "error")
-            assert [kind for kind, _ in told].count("done") == 1
-            assert await ann.messages(conversation) == [("user", "Hello", "complete")]
-        await ann.becomes(id, "ok")
-        assert (await ann.messages(conversation))[1] == ("assistant", "later", "complete")
-        assert (await ann.follow(id)).text() == "later"
-        assert (await ann.get("/chat/usage"))["today"]["messages"] == 1
-
-
-async def test_events_that_were_written_after_all_are_not_written_twice(run, monkeypatch):
-    """A commit of which the server did not hear."""
-    monkeypatch.setattr(journal, "PAUSE", 0.01)
-    monkeypatch.setattr(journal, "RETRY", 0.01)
-    async with run() as (app, puppet, ann):
-        real, written = service.generations.write, asyncio.Event()
-
-        async def loses(rows):
-            await real(rows)
-            if not written.is_set():
-                app.hub("chat").db.after_commit(written.set)
-                app.hub("chat").db.after_commit(lambda: None)
-
-        conversation = await ann.ask()
-        monkeypatch.setattr(service.generations, "write", loses)
-        async with ann.stream(conversation) as (id, stream):
-            puppet.says.put_nowait(Text("a"))
-            await heard(stream, "delta")
-            await written.wait()
-            kept = app.plugin("chat").engine.running.find(id).log
-            kept.written = 0  # As if it had failed.
-            puppet.says.put_nowait(Text("b"))
-            await until(lambda: _true(kept.written >= 3))
-            kept.written = 0
-            puppet.says.put_nowait(END)
-            assert (await heard(stream, "done"))["status"] == "ok"
-        with app.hub("chat").db.activate():
-            rows = await ChatEvents.filter(generation_id=id).order_by("first_seq")
-        numbers = [event[0] for row in rows for event in row.events]
-        assert numbers == list(range(1, len(numbers) + 1))
-
-
-async def test_what_cannot_be_stored_of_one_answer_costs_neither_its_text_nor_anybody_elses(run, monkeypatch):
-    monkeypatch.setattr(journal, "PAUSE", 0.01)
-    monkeypatch.setattr(closing, "RETRIES", (0.01,))
-    async with run() as (app, puppet, ann):
-        real, bad = service.generations.rows, []
-
-        def spoilt(id, events):
-            if id in bad and any(event.type == "delta" for event in events):
-                raise ValueError("no text that a database takes")
-            return real(id, events)
-
-        monkeypatch.setattr(service.generations, "rows", spoilt)
-        first, second = await ann.ask(), await ann.ask()
-        async with ann.stream(first) as (id, spoiling):
-            bad.append(id)
-            puppet.says.put_nowait(Text("one"))
-            await heard(spoiling, "delta")
-            async with ann.stream(second) as (other, stream):
-                puppet.says.put_nowait(Text("two"))  # To whoever waits longest, of both.
-                lives = app.plugin("chat").engine.running
-                await until(lambda: _true(lives.find(id).log.unwritable))
-                await until(lambda: _true(lives.find(other).log.written >= 1))
-                for _ in range(2):
-                    puppet.says.put_nowait(END)
-                assert (await heard(stream, "done"))["status"] == "ok"
-            assert (await heard(spoiling, "done"))["status"] == "ok"
-        texts = [(await ann.messages(one))[1][1] for one in (first, second)]
-        assert "".join(texts) == "onetwo"
-        # Who comes later, after the memory has let go of it, is told the whole text as well.
-        lives.forget(first)
-        assert (await ann.follow(id)).text() == texts[0]
-
-
-async def test_an_end_that_can_never_be_stored_is_given_up_and_the_conversation_goes_on(run, monkeypatch):
-    monkeypatch.setattr(closing, "RETRIES", (0.01,))
-    monkeypatch.setattr(peers, "STOP_SECONDS", 0.2)
-    async with run() as (_, puppet, ann):
-        conversation = await ann.ask()
-        with failing(monkeypatch, "end", error=ValueError("nothing that a database takes")) as calls:
-            async with ann.stream(conversation) as (id, stream):
-                for piece in (Text("lost"), Usage(5, 6), END):
-                    puppet.says.put_nowait(piece)
-                told = Told([event async for event in stream])
-        assert (told.done["status"], told[-2][0], len(calls)) == ("error", "error", closing.MAX_REFUSED)
+async def test_the_operators_prompt_is_said_before_each_conversation_and_not_at_v1(run):
+    async with run(system_prompt="Be brief.") as (_, puppet, ann):
+        conversation = await ann.ask("Hello")
         async with ann.stream(conversation) as (_, stream):
-            puppet.says.put_nowait(Text("next"))
             puppet.says.put_nowait(END)
-            assert (await heard(stream, "done"))["status"] == "ok"
-        assert (await ann.messages(conversation))[-1] == ("assistant", "next", "complete")
-        # What it had used is counted by what was written before.
-        assert (await ann.get(f"/chat/generations/{id}"))["status"] == "interrupted"
-        assert (await ann.get("/chat/usage"))["today"]["messages"] == 2
-
-
-# -- what is let go -----------------------------------------------------------------------------------------------
-
-
-async def test_old_events_are_let_go_and_the_answer_is_told_from_the_message(run):
-    async with run(keep_events_seconds=0) as (app, puppet, ann):
-        async with ann.stream(await ann.ask()) as (id, stream):
-            for piece in (Reasoning("think"), Text("Hello "), Text("you"), Usage(1, 2), END):
-                puppet.says.put_nowait(piece)
             await heard(stream, "done")
-        engine = app.plugin("chat").engine
-        with app.hub("chat").db.activate():
-            await engine._upkeep.look()
-            assert not await ChatEvents.all().count()
-        engine.running._ended.clear()
-        told = await ann.follow(id)
-        assert [kind for kind, _ in told] == ["reasoning", "delta", "usage", "done"]
-        assert told.text() == "Hello you"
-        assert [kind for kind, _ in await ann.follow(id, after=3)] == ["usage", "done"]
-
-
-async def test_an_answer_whose_server_is_gone_for_long_is_ended_by_another(run):
-    async with run(max_seconds=1) as (app, puppet, ann):
-        conversation = await ann.ask()
-        async with ann.stream(conversation) as (id, stream):
-            puppet.says.put_nowait(Text("so far"))
-            await heard(stream, "delta")
-            engine = app.plugin("chat").engine
-            with app.hub("chat").db.activate():
-                await until(lambda: ChatEvents.filter(generation_id=id, last_seq__gte=2).exists())
-                long_ago = (await ChatGeneration.get(id=id)).started_at - 2 * upkeep.LATE
-                await ChatGeneration.filter(id=id).update(started_at=long_ago, server="elsewhere")
-                await engine._upkeep.look()
-            assert (await ann.messages(conversation))[1] == ("assistant", "so far", "partial")
-            # If it lives after all, it does not store or count a second time, and lets its provider go.
-            async with asyncio.timeout(WAIT):
-                await puppet.let_go.wait()
-            assert (await heard(stream, "done"))["status"] == "interrupted"
-        assert (await ann.messages(conversation))[1] == ("assistant", "so far", "partial")
-        assert (await ann.get("/chat/usage"))["today"]["messages"] == 1
+        puppet.says.put_nowait(END)
+        said = [{"role": "user", "content": "Hello"}]
+        answer = await ann.client.post("/v1/chat/completions", json={"model": "puppet", "messages": said})
+        assert answer.status_code == 200, answer.text
+        assert [ask.messages for ask in puppet.asked] == [[{"role": "system", "content": "Be brief."}, *said], said]
 
 
 async def test_the_oldest_pages_find_their_members_where_the_settings_say_so(run):
