@@ -65,7 +65,9 @@ class ProviderConfig(PluginConfig):
     )
     tools: bool | None = Field(None, description="Whether its models can call tools; null: what its kind can.")
     vision: bool = Field(False, description="Whether its models see images; only told to clients.")
-    max_context_tokens: int | None = Field(None, ge=256, description="Tokens that its models take; told to clients.")
+    max_context_tokens: int | None = Field(
+        None, ge=256, description="Tokens that its models take: told to clients; local: reserved for.", examples=[8192]
+    )
     connect_timeout: float = Field(5.0, gt=0, le=600, description="Seconds for a connection.")
     first_token_timeout: float = Field(
         120.0, gt=0, le=3600, description="Seconds until the answer begins; a server may have to load the model."
