@@ -34,7 +34,6 @@ class MessageStatus(enum.StrEnum):
     """Broken off by a fault or by the server's end."""
     CANCELED = "canceled"
     """Stopped by somebody."""
-    ERROR = "error"
 
 
 class GenerationStatus(enum.StrEnum):

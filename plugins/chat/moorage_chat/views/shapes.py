@@ -34,7 +34,7 @@ class ConversationShape(TypedDict):
 class MessageShape(TypedDict):
     """A message. seq: its place in the order of writing; parent_id: what it follows. What is not known is left out.
 
-    status: "complete"; "partial", broken off by a fault or the server's end; "canceled"; "error". token_usage:
+    status: "complete"; "partial", broken off by a fault or the server's end; "canceled". token_usage:
     prompt_tokens, completion_tokens, total_tokens, and "estimated": true where the provider counted nothing. retry_of:
     the message of which it is a copy. parts: what is no text: reasoning, tool_calls …
     """
