@@ -40,6 +40,7 @@ def llm():
 def _fresh(llm: Llm) -> None:
     llm.clear()
     llm.models = [{"id": "text-embed-x"}, {"id": "small"}, {"id": "big:latest", "name": "Big"}, {"object": "odd"}]
+    llm.models += [{"id": "long" * 100}, {"id": "a\0b"}]
 
 
 def settings(llm: Llm, **more: Any) -> dict[str, Any]:
