@@ -347,7 +347,8 @@ def test_a_message_of_a_megabyte_is_taken_and_a_longer_one_than_allowed_is_not(a
     assert len(ascii_body) > 6 * 1024 * 1024
     answer = ada.post(f"/conversations/{conversation['id']}/messages", content=ascii_body)
     assert answer.status_code == 200, answer.text
-    for long in ("x" * (2 * 1024 * 1024 + 1), "ü" * (1024 * 1024 + 1), "x" * 8 * 1024 * 1024):
+    # Not so long that the server closes the connection while the client still writes.
+    for long in ("x" * (2 * 1024 * 1024 + 1), "ü" * (1024 * 1024 + 1)):
         answer = ada.post(f"/conversations/{conversation['id']}/messages", json={"content": long})
         refused(answer, 413, "PAYLOAD_TOO_LARGE")
     assert [len(one["content"]) for one in said(ada, conversation)] == [500_000, 1024 * 1024]
