@@ -99,6 +99,18 @@ async def test_words_of_all_scripts_are_found(store: Store):
         assert {one.id for one in pages} >= set(wanted), q
 
 
+async def test_long_texts_are_searched_within_bounds(store: Store):
+    """Others wait for what one search looks at: it is bounded, however much there is."""
+    ann = await store.person()
+    long = [message(n, None, "wreck " * 33_000 + f"lagan {n}") for n in range(1, 41)]
+    await add(store, ann, long)
+    hits = await store.search.find(ann, Space.CHAT, "lagan", limit=200)
+    assert len(hits) == 40
+    assert "lagan" in hits[0].excerpt
+    assert [bool(hit.marks) for hit in hits[19:22]] == [True, False, False]
+    assert hits[-1].excerpt.startswith("wreck wreck")
+
+
 async def test_an_excerpt_shows_where_the_words_are(store: Store):
     ann = await store.person()
     text = "Lorem ipsum " * 40 + "the <b>anchor</b> holds\nfast in mud " + "dolor sit " * 40

@@ -6,6 +6,7 @@ follows what.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -100,12 +101,16 @@ class Portable:
         BadRequest for what is no JSON, ValidationFailed for what is not ours: then nothing is stored. Conflict
         (TOO_MANY_CONVERSATIONS): those that came before are stored.
         """
-        files = [self._checked(value, where) for value, where in _values(text)]
+        # Beside the event loop: of a file as large as may be it takes seconds.
+        files = await asyncio.to_thread(lambda: [self._checked(value, where) for value, where in _values(text)])
         if not files:
             raise BadRequest("There is no conversation in the file")
         return [await self._store(actor, space, file) for file in files]
 
     def _checked(self, value: Any, where: str) -> FileConversation:
+        messages = value.get("messages") if isinstance(value, Mapping) else None
+        if isinstance(messages, list) and len(messages) > self._config.max_messages:
+            raise _wrong([{"field": where + "messages", "message": f"are more than {self._config.max_messages}"}])
         try:
             file = FileConversation.model_validate(value)
         except ValidationError as error:
@@ -114,8 +119,6 @@ class Portable:
                 for item in error.errors(include_url=False, include_input=False, include_context=False)[:20]
             ]
             raise _wrong(problems) from None
-        if len(file.messages) > self._config.max_messages:
-            raise _wrong([{"field": where + "messages", "message": f"are more than {self._config.max_messages}"}])
         most = max(self._config.max_message_bytes, self._config.max_answer_bytes)
         seen: set[int] = set()
         for number, message in enumerate(file.messages):
@@ -128,7 +131,8 @@ class Portable:
 
     async def _store(self, actor: Actor, space: Space, file: FileConversation) -> Conversation:
         now = datetime.now(UTC)
-        messages = [_message(message, seq, now) for seq, message in enumerate(file.messages, 1)]
+        numbered = enumerate(file.messages, 1)
+        messages = await asyncio.to_thread(lambda: [_message(message, seq, now) for seq, message in numbered])
         title = one_line(sound(file.title))[:MAX_TITLE]
         if not title:
             texts = (message.content for message in messages if message.role is Role.USER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from asyncio import to_thread
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ BEFORE, LENGTH = 60, 200
 """Characters of an excerpt: before what was found, and in all."""
 LOOKED_AT = 200_000
 """Characters of a message in which an excerpt is looked for."""
+LOOKED_AT_IN_ALL = 4_000_000
+"""Of all that one search finds; of what comes after, the beginning is shown."""
 MAX_MARKS = 20
 
 
@@ -82,11 +85,11 @@ class Search:
         messages = await rows.messages(self._hub, f'"id" IN ({sql.marks(ids)}) ORDER BY "id" DESC', ids)
         asked = ChatConversation.filter(id__in={one.conversation_id for one in messages})
         conversations = {row.id: conversation_of(row) for row in await asked}
-        return [
-            Hit(one, conversations[one.conversation_id], *excerpt(one.content, terms))
-            for one in messages
-            if one.conversation_id in conversations
-        ]
+        found = [one for one in messages if one.conversation_id in conversations]
+        texts = [one.content for one in found]
+        # Beside the event loop where they are long: of a megabyte it takes a quarter of a second.
+        shown = excerpts(texts, terms) if sum(map(len, texts)) < index.LONG else await to_thread(excerpts, texts, terms)
+        return [Hit(one, conversations[one.conversation_id], *what) for one, what in zip(found, shown, strict=True)]
 
 
 async def conversations(
@@ -116,9 +119,18 @@ async def conversations(
     return [row["id"] for row in found]
 
 
-def excerpt(text: str, terms: Sequence[Term]) -> tuple[str, tuple[tuple[int, int], ...]]:
+def excerpts(texts: Sequence[str], terms: Sequence[Term]) -> list[tuple[str, tuple[tuple[int, int], ...]]]:
+    """The `excerpt` of each."""
+    found, left = [], LOOKED_AT_IN_ALL
+    for text in texts:
+        found.append(excerpt(text, terms, min(left, LOOKED_AT)))
+        left = max(0, left - len(text))
+    return found
+
+
+def excerpt(text: str, terms: Sequence[Term], looked_at: int = LOOKED_AT) -> tuple[str, tuple[tuple[int, int], ...]]:
     """The place of a text where the most different words of a search stand, in one line, and where they are in it."""
-    places = _places(text[:LOOKED_AT], terms, 200)
+    places = _places(text[:looked_at], terms, 200)
     start = max(0, _best(places) - BEFORE) if places else 0
     if start:  # Not within a word.
         space = text.find(" ", start, start + BEFORE)

@@ -6,6 +6,7 @@ ones, bodies without a content type of the oldest, which browsers then call text
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -21,6 +22,8 @@ from moorage_chat.store.text import MAX_TITLE
 T = TypeVar("T", bound=BaseModel)
 MAX_BODY = 64 * 1024
 """Bytes of a body that holds no message."""
+LONG = 256 * 1024
+"""Bytes of a body that others do not wait for while it is read."""
 Id = Annotated[StrictInt, Field(ge=1, le=MAX_ID)]
 Name = Annotated[StrictStr, Field(max_length=256, pattern="^[^\0]*$")]
 Title = Annotated[StrictStr, Field(max_length=MAX_TITLE)]
@@ -201,8 +204,11 @@ async def exchange_bytes(exchange: Exchange) -> bytes:
 
 
 async def exchange_body(exchange: Exchange, model: type[T]) -> T:
-    """The body of an exchange, read. BadRequest and ValidationFailed as well."""
-    return validate(model, parse_json(await exchange_bytes(exchange)))
+    """The body of an exchange, read; a long one beside the event loop. BadRequest and ValidationFailed as well."""
+    data = await exchange_bytes(exchange)
+    if len(data) < LONG:
+        return validate(model, parse_json(data))
+    return await asyncio.to_thread(lambda: validate(model, parse_json(data)))
 
 
 def checked_type(kind: str, *, csrf: bool) -> None:
