@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import time
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from chatproviders import ask, hear, providers
+from moorage_chat.providers import sse
 from moorage_chat.providers.base import ErrorCode
 from moorage_chat.providers.faults import text
 from moorage_chat.providers.registry import Choice
@@ -363,6 +367,49 @@ async def test_models_that_take_only_their_own_temperature(llm: Llm) -> None:
         # A refusal of what cannot be left out is one.
         llm.refuses = {"seed": "no seed"}
         assert (await hear(service, ask("hello", more={"seed": 1}))).code is ErrorCode.ERROR
+
+
+async def test_what_is_packed_is_not_unpacked(llm: Llm) -> None:
+    """Some hundred bytes may be gigabytes: two layers of gzip kept the event loop busy for minutes."""
+    bomb = gzip.compress(gzip.compress(b":\n" * 50_000_000, 1))
+    for status in (200, 500):
+        step = Raw(bomb, status=status, headers={"Content-Encoding": "gzip, gzip"})
+        async with asyncio.timeout(WAIT):
+            assert (await answer(llm, step)).code is ErrorCode.ERROR
+    plain = event(WORDS) + event(END) + DONE.encode()
+    assert (await answer(llm, Raw(plain, headers={"Content-Encoding": "identity"}))).text == "Half an answer"
+
+
+@pytest.mark.parametrize("what", [event(WORDS), b'data: {"choices":[]}\n\n', b": nothing\n"])
+async def test_others_have_their_turn_however_much_comes(what: bytes) -> None:
+    """What has been received is there without waiting: the reader must let go of the event loop by itself."""
+
+    async def flood() -> AsyncIterator[bytes]:
+        for _ in range(200):
+            yield what * (20_000 // len(what))
+
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    waiting = asyncio.create_task(other())
+    began = time.monotonic()
+    async for _ in sse.events(flood()):
+        pass
+    waiting.cancel()
+    assert turns >= (time.monotonic() - began) / 0.1, "one in a tenth of a second at the least"
+
+
+async def test_models_that_nobody_could_name_are_not_listed(llm: Llm, monkeypatch) -> None:
+    wrong = ["", "x" * 257, "nul\0", "\ud800", 7, None]
+    monkeypatch.setattr(llm, "models", [{"id": id} for id in wrong] + [{"id": "fine", "name": "A\0" + "b" * 999}])
+    async with providers(settings(llm)) as service:
+        (found,) = await service.listed()
+    assert [(one.id, one.label[:3], len(one.label)) for one in found.models] == [("fine", "A\ufffdb", 256)]
 
 
 async def test_usage_that_is_no_usage(llm: Llm) -> None:

@@ -27,6 +27,9 @@ from moorage_chat.providers.base import (
 )
 from moorage_chat.providers.registry import Choice, Providers, Queued, Running, Switched
 
+SMALLEST = 8
+"""Bytes that a fragment of a call counts for at least: those without a name or a word could come without end."""
+
 
 class Answer:
     """One answer under way. choice: who gives it, another one after a fallback. reason: why it ended, "" until then.
@@ -156,7 +159,8 @@ def _size(piece: Piece) -> int:
     if isinstance(piece, Text | Reasoning):
         return len(piece.text.encode("utf-8", "surrogatepass"))
     if isinstance(piece, ToolFragment):
-        return len(piece.name) + len(piece.arguments.encode("utf-8", "surrogatepass"))
+        said = len(piece.id) + len(piece.name) + len(piece.arguments.encode("utf-8", "surrogatepass"))
+        return max(said, SMALLEST)
     return 0
 
 

@@ -29,6 +29,7 @@ MAX_WHOLE = 8 * 1024 * 1024
 """Bytes of an answer that is no stream."""
 MAX_ERROR = 64 * 1024
 """Bytes that are read of a refusal."""
+COMPRESSED = "x-moorage-compressed"
 MAX_MODELS = 5000
 MAX_NAME = 256
 """Characters of a model's id, and of what it is called."""
@@ -77,7 +78,7 @@ class SdkProvider(Provider):
             timeout=httpx2.Timeout(None, connect=connect, pool=connect, write=max(connect, 30.0)),
             limits=httpx2.Limits(max_connections=self._config.max_parallel + 8, keepalive_expiry=15.0),
             follow_redirects=False,
-            event_hooks={"response": [_bound_refusal]},
+            event_hooks={"response": [_bound]},
         )
         client = self._make(sdk, http)
         # What the environment says for the SDK's own service (`…_CUSTOM_HEADERS`); no option leaves it out.
@@ -112,6 +113,8 @@ class SdkProvider(Provider):
         except aiohttp.ClientError as error:
             raise ProviderError(ErrorCode.ERROR, f"no HTTP: {type(error).__name__}") from None
         try:
+            if COMPRESSED in stream.response.headers:
+                raise ProviderError(ErrorCode.ERROR, "the answer is compressed, which was not asked for")
             yield stream.response
         finally:
             await stream.close()
@@ -183,10 +186,13 @@ class Refused(ProviderError):
         super().__init__(error.code, detail, retry_after=wait)
 
 
-async def _bound_refusal(response: Any) -> None:
-    """The SDK reads a refusal to its end, however long it is."""
+async def _bound(response: Any) -> None:
+    """The SDK reads a refusal to its end, however long it is. Nothing is unpacked: a few kB may be gigabytes then."""
+    packed = response.headers.pop("content-encoding", "identity").strip().lower() not in ("", "identity")
     if response.status_code >= 300:
         response.stream = _Short(response.stream)
+    elif packed:
+        response.headers[COMPRESSED] = "1"
 
 
 class _Short(httpx2.AsyncByteStream):

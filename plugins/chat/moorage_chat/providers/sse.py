@@ -6,8 +6,10 @@ not know, among them llama.cpp's `error: {…}`, and keeps a line without end in
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
+from time import monotonic
 from typing import Any
 
 from moorage_chat.providers import faults
@@ -16,6 +18,8 @@ from moorage_chat.providers.base import ErrorCode, ProviderError
 MAX_EVENT = 4 * 1024 * 1024
 """Bytes of one event: a tool call's arguments may come in one."""
 DONE = "[DONE]"
+TURN = 0.005
+"""Seconds after which others have their turn: what is read already is there without waiting, however much comes."""
 
 
 async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
@@ -23,6 +27,7 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
     rest = bytearray()
     data: list[bytes] = []
     size = 0
+    turn = monotonic()
     async for chunk in chunks:
         rest += chunk
         if b"\n" not in chunk and b"\r" not in chunk:
@@ -32,6 +37,9 @@ async def events(chunks: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
         # A CR at the end may be the first half of a CRLF: as a line end it makes an empty line more, which is harmless.
         rest = bytearray(last)
         for line in lines:
+            if monotonic() - turn > TURN:
+                await asyncio.sleep(0)
+                turn = monotonic()
             if line.startswith(b"data:"):
                 data.append(bytes(line[5:]))
                 size += len(line)
