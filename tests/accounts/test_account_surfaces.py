@@ -457,7 +457,7 @@ def test_a_key_is_no_cookie(server, ann):
 # -- beside the server ----------------------------------------------------------------------------------------
 
 
-def soon(check, what, seconds=5.0):
+def soon(check, what, seconds=WAIT):
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, what
@@ -516,7 +516,7 @@ def test_no_secret_is_written_anywhere(server):
 def test_a_first_start_is_claimed_once(tmp_path):
     with running(tmp_path, CONFIG) as server:
         file = server.data_dir / "run" / "setup-token"
-        soon(file.exists, "the setup token")
+        soon(lambda: file.exists() and file.read_text().endswith("\n"), "the setup token")
         token = file.read_text().strip()
         assert file.stat().st_mode & 0o777 == 0o600
         with server.client() as client:
@@ -529,8 +529,14 @@ def test_a_first_start_is_claimed_once(tmp_path):
             assert client.post("/api/auth/setup", json={"token": token}).status_code == 422
             evil = client.post("/api/auth/setup", json=claim, headers={"Origin": "https://evil.example"})
             assert evil.status_code == 403
-            said = "\n".join(server.said) + rest_of_output(server)
-            assert f"/#setup={token}\n" in said
+            said = "\n".join([*server.said, ""])
+
+            def told():
+                nonlocal said
+                said += rest_of_output(server)
+                return f"/#setup={token}\n" in said
+
+            soon(told, "the link with the setup token")
             done = client.post("/api/auth/setup", json=claim)
             assert done.status_code == 200, done.text
             assert done.json()["user"]["role"] == "admin"
