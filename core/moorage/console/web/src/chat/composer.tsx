@@ -27,6 +27,10 @@ interface ComposerProps extends ChatProps {
 /** Where a finger types, the Enter key begins a new line: there is no other way to one. */
 const FINGERS = matchMedia("(pointer: coarse)");
 
+/** Whether this key sends what was typed. */
+export const sends = (event: KeyboardEvent): boolean =>
+  event.key === "Enter" && !event.shiftKey && (event.ctrlKey || event.metaKey || !FINGERS.matches);
+
 const kept = (draft: string): string => sessionStorage.getItem(`moorage-chat-${draft}`) ?? "";
 const keep = (draft: string, text: string): void => {
   if (text === "") sessionStorage.removeItem(`moorage-chat-${draft}`);
@@ -55,11 +59,13 @@ export function Composer(props: ComposerProps): JSX.Element {
   const pressed = (event: KeyboardEvent) => {
     // Enter also ends the composition of a character.
     if (event.isComposing) return;
-    if (event.key === "Enter" && !event.shiftKey && (event.ctrlKey || event.metaKey || !FINGERS.matches)) {
+    if (sends(event)) {
       event.preventDefault();
       void submit();
-    } else if (event.key === "Escape" && live !== null) {
-      halt();
+    } else if (event.key === "Escape") {
+      // Out of the field, where the page's own keys are.
+      if (live === null) area.current?.blur();
+      else halt();
     } else if (event.key === "ArrowUp" && text === "" && live === null && editLast) {
       event.preventDefault();
       editLast();

@@ -48,32 +48,34 @@ export function List(props: ChatProps & { open: number | null }): JSX.Element {
           if (event.key === "Escape") setQuery("");
         }}
       />
-      {problem !== null && <Trouble text={problem} retry={again} />}
-      {q !== "" ? (
-        <Results mount={mount} q={q} />
-      ) : found === null ? (
-        problem === null && <p class="loading">Loading…</p>
-      ) : found.list.length === 0 ? (
-        <p class="empty">You have no conversations yet.</p>
-      ) : (
-        <>
-          <ul>
-            {found.list.map((conversation) => (
-              <li key={conversation.id}>
-                <a class="card" href={pageOf(conversation.id)} aria-current={conversation.id === props.open ? "page" : undefined}>
-                  <strong>{conversation.title}</strong>
-                  <time title={full(chats.utc(conversation.updated_at))}>{ago(chats.utc(conversation.updated_at))}</time>
-                </a>
-              </li>
-            ))}
-          </ul>
-          {found.more && (
-            <button type="button" class="quiet" onClick={() => void more()}>
-              Older ones
-            </button>
-          )}
-        </>
-      )}
+      <div class="rest">
+        {problem !== null && <Trouble text={problem} retry={again} />}
+        {q !== "" ? (
+          <Results mount={mount} q={q} />
+        ) : found === null ? (
+          problem === null && <p class="loading">Loading…</p>
+        ) : found.list.length === 0 ? (
+          <p class="empty">You have no conversations yet.</p>
+        ) : (
+          <>
+            <ul>
+              {found.list.map((conversation) => (
+                <li key={conversation.id}>
+                  <a class="card" href={pageOf(conversation.id)} aria-current={conversation.id === props.open ? "page" : undefined}>
+                    <strong>{conversation.title}</strong>
+                    <time title={full(chats.utc(conversation.updated_at))}>{ago(chats.utc(conversation.updated_at))}</time>
+                  </a>
+                </li>
+              ))}
+            </ul>
+            {found.more && (
+              <button type="button" class="quiet" onClick={() => void more()}>
+                Older ones
+              </button>
+            )}
+          </>
+        )}
+      </div>
       <div class="foot">
         {may(MAY.usage) && (
           <a href={USAGE} aria-current={path === USAGE ? "page" : undefined}>
@@ -242,8 +244,11 @@ function useKeys(field: { current: HTMLInputElement | null }, mayWrite: boolean)
       if (document.querySelector("dialog[open]") !== null) return;
       if (event.target instanceof HTMLElement && event.target.matches("input, textarea, select")) return;
       if (event.key === "/") field.current?.focus();
-      else if (event.key === "n" && mayWrite) go(`${LIST}/new`);
-      else return;
+      else if (event.key === "n" && mayWrite) {
+        go(`${LIST}/new`);
+        // Where a new one is shown already.
+        document.querySelector<HTMLElement>(".composer textarea")?.focus();
+      } else return;
       event.preventDefault();
     };
     window.addEventListener("keydown", pressed);

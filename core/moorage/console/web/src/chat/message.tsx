@@ -7,7 +7,7 @@ import { Problem, useTask } from "../forms";
 import { full } from "../time";
 import { Answer } from "./answer";
 import * as chats from "./chats";
-import { grown } from "./composer";
+import { grown, sends } from "./composer";
 import type { Live } from "./live";
 
 /** What can be done. What is not there may not be done, or not now. */
@@ -173,7 +173,10 @@ function Edit({ message, edit, done }: { message: chats.Message; edit: NonNullab
         onKeyDown={(event) => {
           if (event.isComposing) return;
           if (event.key === "Escape") done();
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void submit();
+          if (sends(event)) {
+            event.preventDefault();
+            void submit();
+          }
         }}
       />
       <p class="hint">It becomes another branch; what was said before stays.</p>

@@ -68,15 +68,15 @@ function Shown({ report }: { report: Report }): JSX.Element {
       {used.length === 0 ? (
         <p class="empty">Nothing was used.</p>
       ) : (
-        <div class="wide" tabIndex={0} role="group" aria-label="Usage by day">
+        <div class="wide figures" tabIndex={0} role="group" aria-label="Usage by day">
           <table>
             <thead>
               <tr>
                 <th>Day</th>
                 <th>Model</th>
                 <th class="right">Answers</th>
-                <th class="right">Asked</th>
-                <th class="right">Answered</th>
+                <th class="right">Tokens asked</th>
+                <th class="right">Tokens answered</th>
               </tr>
             </thead>
             <tbody>
