@@ -59,6 +59,9 @@ def test_what_was_said_until_the_server_was_killed_is_kept(site, llm):
     # A page that reloads takes up the rest: the end.
     with chat.follow(stream.id, after=5) as rest:
         assert [event.type for event in rest] == ["ping", "usage", "done"]
+    # So does one that was told more than had been written down.
+    with chat.follow(stream.id, after=9) as rest:
+        assert [event.type for event in rest] == ["ping", "usage", "done"]
     # The one that waited has said nothing, leaves nothing, and costs nothing.
     assert chat.generation(queued.id)["status"] == "interrupted"
     assert len(chat.messages(waiting)) == 1

@@ -10,6 +10,7 @@ from typing import Any
 from moorage.api import Hub
 
 from moorage_chat.engine.following import ending
+from moorage_chat.engine.journal import MAX_UNWRITTEN
 from moorage_chat.engine.log import DELTA, REASONING
 from moorage_chat.engine.prompt import prompt
 from moorage_chat.engine.toolcalls import PART, rounds_of
@@ -44,7 +45,8 @@ class Recovery:
                 if message is None:
                     ended = replace(ended, message_id=None)
                     await generations.unlink(generation.id)
-            last = events[-1].seq if events else 0
+            # Past all that its followers may have been told and nobody wrote: who comes back has not had the end yet.
+            last = (events[-1].seq if events else 0) + MAX_UNWRITTEN
             await generations.write(generations.rows(generation.id, ending(ended, last)))
             if usage is None:
                 await admission.release()
