@@ -14,6 +14,8 @@ from quart import Response, request
 from moorage.context import optional_request
 from moorage.errors import BadRequest, Unreadable, UnsupportedMediaType, ValidationFailed
 
+_OURS = "Value error, "
+"""What pydantic puts before the text of a check of ours."""
 T = TypeVar("T", bound=BaseModel)
 MAX_DEPTH = 64
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
@@ -110,7 +112,8 @@ def validate(model: type[T], data: Any) -> T:
         return model.model_validate(data)
     except ValidationError as error:
         problems = [
-            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"]} for item in error.errors()
+            {"field": ".".join(str(part) for part in item["loc"]), "message": item["msg"].removeprefix(_OURS)}
+            for item in error.errors()
         ]
         text = "; ".join(f"{p['field']}: {p['message']}" if p["field"] else p["message"] for p in problems[:5])
         raise ValidationFailed(text or None, problems=problems) from None

@@ -369,8 +369,11 @@ class Gate:
         if access is AUTHENTICATED:
             return
         if not isinstance(access, str) or not self._holds(actor, access):
+            text = f"This needs the permission {access}"
+            if isinstance(access, str) and actor.credential is not None and self._holds(Actor(actor.user), access):
+                text += ", which your role has and this key or token has not"
             raise Forbidden(
-                f"This needs the permission {access}",
+                text,
                 details={"required": access, "current": actor.user.role, "action": str(access).rpartition(":")[2]},
             )
 

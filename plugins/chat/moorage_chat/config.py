@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from moorage.api import PluginConfig
@@ -21,6 +21,15 @@ class KeySource(PluginConfig):
 
     env: str | None = Field(None, description="The environment variable that has it.")
     file: Path | None = Field(None, description="The file that has it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def check_table(cls, value: Any) -> Any:
+        """Who writes a key here is told where it goes."""
+        if isinstance(value, str):
+            text = 'is not the key itself: say where it is, { env = "NAME" } or { file = "/run/secrets/name" }'
+            raise ValueError(text)  # noqa: TRY004 - pydantic takes this one for a refusal
+        return value
 
     @model_validator(mode="after")
     def check_one(self) -> KeySource:

@@ -28,7 +28,8 @@ class QuotaExceeded(TooManyRequests):
     def __init__(self, limit: Literal["messages_per_day", "tokens_per_day"], allowed: int, used: int) -> None:
         again = resets_at(datetime.now(UTC).date())
         wait = int((again - datetime.now(UTC)).total_seconds()) + 1
-        super().__init__(f"You have used up the {allowed} {_WORDS[limit]} that you may use in a day", retry_after=wait)
+        text = f"You have used up the {allowed} {_WORDS[limit]} that you may use in a day, which ends at midnight UTC"
+        super().__init__(text, retry_after=wait)
         # OpenAI's SDKs ask again after any 429 unless this says that it is of no use.
         self.headers["X-Should-Retry"] = "false"
         self.details |= {"limit": limit, "allowed": allowed, "used": used, "resets_at": again.isoformat()}

@@ -62,9 +62,9 @@ async def test_what_is_not_text_comes_along(store: Store):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("null", "dictionary"),
-        ("3", "dictionary"),
-        ('"x"', "dictionary"),
+        ("null", "no conversation"),
+        ("3", "no conversation"),
+        ('"x"', "no conversation"),
         (b"\xff\xfe", "UTF-8"),
         ("{" * 200, "nested deeper"),
         (file({"role": "root"}), "role"),

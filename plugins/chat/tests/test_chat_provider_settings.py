@@ -105,7 +105,7 @@ async def test_a_list_that_cannot_be_had_is_no_error_for_clients(moorage_app, ll
         ({"base_url": "http://host", "headers": {"X-Api-Key": "hunter2"}}, "use api_key"),
         ({"base_url": "http://host", "headers": {"X-Title": "a\nb"}}, "no header"),
         ({"base_url": "http://host", "headers": {"X Title": "a"}}, "no header"),
-        ({"base_url": "http://host", "api_key": "hunter2"}, "api_key"),
+        ({"base_url": "http://host", "api_key": "hunter2"}, "say where it is"),
         ({"base_url": "http://host", "api_key": {}}, "give one of them"),
         ({"base_url": "http://host", "api_key": {"env": "A", "file": "b"}}, "give one of them"),
         ({"base_url": "http://host", "fallback": ["gone"]}, "'gone', which is not a provider"),

@@ -360,7 +360,7 @@ def test_the_guides_first_answer_is_given(people):
     guide = (Path(__file__).parents[3] / "docs" / "chat.md").read_text()
     text = re.findall(r"^```sh\n(.*?)^```$", guide, re.M | re.S)[0]
     for old, new in (
-        ("https://moorage.example.org KEY=mcp_...", f"{people.server.url} KEY={key}"),
+        ("http://127.0.0.1:8000 KEY=mcp_...", f"{people.server.url} KEY={key}"),
         ("conversations/1/", f"conversations/{following}/"),
     ):
         assert old in text

@@ -109,7 +109,7 @@ class Starting:
                     return message
                 break
             at = message.parent_id
-        raise BadRequest("There is no message of the user to answer", code="NO_USER_MESSAGE")
+        raise BadRequest("There is no message to answer: say something first, or retry", code="NO_USER_MESSAGE")
 
     async def _make_room(self, conversation: Conversation) -> None:
         """One answer at a time: one that somebody watches stays, another is stopped, and its text kept."""
@@ -167,7 +167,7 @@ class Starting:
             row = await locked(conversation.id)
             last = await self._messages.last_user(replace(conversation, head_id=row.head_id))
             if last is None:
-                raise BadRequest("There is no message of the user to answer again", code="NO_USER_MESSAGE")
+                raise BadRequest("There is no message to answer again: say something first", code="NO_USER_MESSAGE")
             if choice is not None:
                 await self._conversations.prefer(conversation.id, choice.provider, choice.model)
             if settings := options.stored():

@@ -129,7 +129,7 @@ class CompletionBody(BaseModel):
     def check_n(cls, n: int | None) -> int | None:
         """One answer at a time."""
         if n not in (None, 1):
-            raise ValueError("only one answer at a time: 1")
+            raise ValueError("there is one answer at a time")
         return n
 
     @field_validator("logprobs")

@@ -17,6 +17,8 @@ NONE = (
     "No provider of models is set up. An operator adds one to the server's configuration: "
     '[plugins.chat.providers.NAME] with base_url = "http://127.0.0.1:1234/v1", for instance.'
 )
+_NAMED = 5
+"""How many models a refusal names of those that are there."""
 _NO_TALKER = re.compile(r"embed|whisper|tts|dall-e|moderation|rerank|transcribe|image|bge-", re.IGNORECASE)
 
 
@@ -64,11 +66,13 @@ class Chooser:
         return list(dict.fromkeys(id for id in (*preferred, *providers) if id in providers))
 
     async def _named(self, provider: Provider, model: str) -> Choice:
-        if self._allowed(provider, model, await self._catalog.models(provider)) or self._allowed(
-            provider, model, await self._catalog.models(provider, max_age=FRESH_SECONDS)
-        ):
+        listing = await self._catalog.models(provider)
+        if not self._allowed(provider, model, listing):
+            listing = await self._catalog.models(provider, max_age=FRESH_SECONDS)
+        if self._allowed(provider, model, listing):
             return Choice(provider.id, model)
-        raise BadRequest(f"The provider {provider.id!r} has no model {model!r}", code="MODEL_NOT_FOUND")
+        text = f"The provider {provider.id!r} has no model {model!r}{_instead(listing.models)}"
+        raise BadRequest(text, code="MODEL_NOT_FOUND")
 
     def _allowed(self, provider: Provider, model: str, listing: Listing) -> bool:
         """Whether to ask for this model. What could not be listed is the provider's to decide."""
@@ -112,7 +116,8 @@ class Chooser:
         for provider in providers:
             if (await self._catalog.models(provider, max_age=FRESH_SECONDS)).has(model):
                 return Choice(provider.id, model)
-        raise BadRequest(f"No provider has a model {model!r}", code="MODEL_NOT_FOUND")
+        there = [one for _, listing in found for one in listing.models]
+        raise BadRequest(f"No provider has a model {model!r}{_instead(there)}", code="MODEL_NOT_FOUND")
 
     async def _any(self, providers: Mapping[str, Provider], order: Iterable[str], last: Choice | None) -> Choice:
         if last is not None and last.provider in providers:
@@ -138,3 +143,12 @@ def first(models: Sequence[ModelInfo]) -> str | None:
     """The first model that talks: lists also name those that embed or speak."""
     talking = (one.id for one in models if not _NO_TALKER.search(one.id))
     return next(talking, models[0].id if models else None)
+
+
+def _instead(models: Sequence[ModelInfo]) -> str:
+    """What there is instead, for the text of a refusal."""
+    names = list(dict.fromkeys(one.id for one in models))
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"; there is {', '.join(names[:_NAMED])}{more}"

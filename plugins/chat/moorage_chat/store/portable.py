@@ -108,7 +108,9 @@ class Portable:
         return [await self._store(actor, space, file) for file in files]
 
     def _checked(self, value: Any, where: str) -> FileConversation:
-        messages = value.get("messages") if isinstance(value, Mapping) else None
+        if not isinstance(value, Mapping):
+            raise _no_export(f"{where}no conversation")
+        messages = value.get("messages")
         if isinstance(messages, list) and len(messages) > self._config.max_messages:
             raise _wrong([{"field": where + "messages", "message": f"are more than {self._config.max_messages}"}])
         try:
@@ -158,8 +160,19 @@ def _values(text: bytes | str) -> list[tuple[Any, str]]:
     if len(lines) > 1 and lines[0][1].lstrip().startswith("{") and lines[0][1].rstrip().endswith("}"):
         if len(lines) > MAX_AT_ONCE:
             raise BadRequest(f"The file has more than {MAX_AT_ONCE} conversations: divide it")
-        return [(parse_json(line), f"line {number}: ") for number, line in lines]
-    return [(parse_json(whole), "")] if lines else []
+        return [(_parsed(line, f"line {number}: "), f"line {number}: ") for number, line in lines]
+    return [(_parsed(whole, ""), "")] if lines else []
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return parse_json(text)
+    except BadRequest as error:
+        raise _no_export(f"{where}{error.message}") from None
+
+
+def _no_export(reason: str) -> BadRequest:
+    return BadRequest(f"Only what was exported as JSON can be brought in: {reason}")
 
 
 def _lacking(message: FileMessage, seen: set[int], most: int) -> str:
