@@ -9,26 +9,18 @@ import contextlib
 import secrets
 import subprocess
 import sys
-import venv
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from bench.processes import Moorage, Plain, children, cpu_seconds, first_ready
-from bench.proxies import PEERS
+from bench.environments import installed
+from bench.processes import Moorage, Plain, children, cpu_seconds, first_ready, listening
 from bench.targets import engines
 
 import harness  # isort: skip  (found through bench.processes)
 from realparts.mcpservers.parts import EVERYTHING  # isort: skip
-
-PACKAGES = {
-    "fastmcp": "fastmcp>=4.1,<5",
-    "mcp-proxy": "mcp-proxy>=0.13,<1",
-    "contextforge": "mcp-contextforge-gateway>=1.0.7,<2",
-}
 
 
 @dataclass(frozen=True)
@@ -171,22 +163,3 @@ def made_workspace(client: httpx.Client, name: str, **upstream: Any) -> int:
     put = client.post(f"/api/v1/workspaces/{number}/upstreams", json={"name": "it", **upstream})
     assert put.status_code == 201, put.text
     return number
-
-
-def installed(peer: str) -> Path:
-    """The folder of a peer's programs."""
-    place = PEERS / peer
-    done = place / "installed"
-    if not done.exists():
-        print(f"  (installing {PACKAGES[peer]} into {place.relative_to(PEERS.parent.parent)})")
-        venv.create(place, with_pip=True, clear=True)
-        subprocess.run([place / "bin" / "python", "-m", "pip", "install", "-q", PACKAGES[peer]], check=True)
-        done.touch()
-    return place / "bin"
-
-
-@contextlib.contextmanager
-def listening(server: Plain, seconds: float = 30) -> Iterator[None]:
-    """The server, started, until it answers anything at all; ended at the end."""
-    with server.running(any_status=True, seconds=seconds, quiet=True):
-        yield

@@ -129,3 +129,10 @@ def first_ready(path: Path, config: dict[str, Any], **env: str) -> Moorage:
     server = Moorage(path, config, env=env)
     server.add_user("ann", "operator", PASSWORD)
     return server
+
+
+@contextlib.contextmanager
+def listening(server: Plain, seconds: float = 30) -> Iterator[None]:
+    """The server, started, until it answers anything at all; ended at the end."""
+    with server.running(any_status=True, seconds=seconds, quiet=True):
+        yield
