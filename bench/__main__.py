@@ -15,6 +15,8 @@ PARTS = (
     "fanout",
     "proxy",
     "mcp",
+    "chat",
+    "chat-search",
     "sessions",
     "start",
 )
@@ -78,6 +80,14 @@ def run(part: str, *, quick: bool) -> None:
         from bench import mcp_calls
 
         mcp_calls.run(rounds=1 if quick else 3, calls=100 if quick else 200, seconds=1 if quick else 3)
+    elif part == "chat":
+        from bench import chat
+
+        chat.run(rounds=1 if quick else 3, answers=5 if quick else 15)
+    elif part == "chat-search":
+        from bench import chat_search
+
+        chat_search.run(rounds=1 if quick else 3, requests=5 if quick else 10)
     elif part == "sessions":
         from bench import sessions
 

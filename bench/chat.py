@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from bench import report
 from bench.chat_client import Stream

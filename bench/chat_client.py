@@ -1,4 +1,4 @@
-"""A client of streamed answers for benchmarks: raw HTTP/1.1 on one connection, which looks for tokens and nothing else."""
+"""A client of streamed answers: raw HTTP/1.1 on one connection, which looks for tokens and nothing else."""
 
 from __future__ import annotations
 
@@ -83,4 +83,6 @@ def post(url: str, headers: dict[str, str], body: dict[str, object]) -> bytes:
     parts, data = urlsplit(url), json.dumps(body).encode()
     lines = [f"POST {parts.path} HTTP/1.1", f"Host: {parts.netloc}", "Content-Type: application/json"]
     lines += [f"{key}: {value}" for key, value in headers.items()]
-    return ("\r\n".join([*lines, "Accept: text/event-stream", f"Content-Length: {len(data)}"]) + "\r\n\r\n").encode() + data
+    return (
+        "\r\n".join([*lines, "Accept: text/event-stream", f"Content-Length: {len(data)}"]) + "\r\n\r\n"
+    ).encode() + data

@@ -1,4 +1,4 @@
-"""The provider behind the chats: `python -m bench.llm PORT`. OpenAI's chat completions, streamed as told by the question.
+"""The provider behind the chats: `python -m bench.llm PORT`. OpenAI's chat completions, streamed as told.
 
 The last message's text is "COUNT RATE": so many tokens, each with the instant at which it was sent (ns, monotonic), at
 so many a second, or without a pause at rate 0. It does no more than that, so that it is faster than what it is behind.
