@@ -258,12 +258,17 @@ class ImmediateTransaction(SqliteTransactionContext):
         return self.connection
 
     async def __aexit__(self, exc_type: Any, exc_val: Any, exc_tb: Any) -> None:
+        committed = False
         try:
             if exc_type is None and not self.connection.ended:
                 await self._commit()
+                committed = True
         finally:
             self.connection._finalized = True
-            await self._undo_and_release()
+            if committed:
+                self._trxlock.release()
+            else:
+                await self._undo_and_release()
             get_connections().reset(self.token)
 
     async def _commit(self) -> None:
