@@ -19,6 +19,7 @@ QUIET = {
     "hypercorn.access": logging.ERROR,
     "hypercorn.error": logging.WARNING,
     "httpx": logging.WARNING,
+    "httpx2": logging.WARNING,
     "uvicorn.access": logging.ERROR,
     "uvicorn.error": logging.WARNING,
 }
