@@ -165,7 +165,7 @@ class Conversations:
         found = await self.get(actor, ref, WRITE, space=space)
         async with self._hub.db.transaction():
             await locked(found.id)
-            head = await tree.newest_below(found.id, await tree.find(self._hub, found.id, message_id))
+            head = await tree.newest_below(self._hub, found.id, await tree.find(self._hub, found.id, message_id))
             await ChatConversation.filter(id=found.id).update(head_id=head)
         return replace(found, head_id=head)
 

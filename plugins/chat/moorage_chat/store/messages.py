@@ -46,8 +46,7 @@ class Messages:
     ) -> list[Message]:
         """Messages by their places: all, or those that lead to the head. None that is still being written."""
         if branch == "active":
-            found = [one for one in await self.path(conversation, conversation.head_id) if one.seq > after_seq]
-            return found if limit is None else found[:limit]
+            return await tree.path(self._hub, conversation.id, conversation.head_id, after_seq=after_seq, limit=limit)
         return await tree.listed(self._hub, conversation.id, after_seq=after_seq, limit=limit)
 
     async def path(self, conversation: Conversation, leaf_id: int | None) -> list[Message]:

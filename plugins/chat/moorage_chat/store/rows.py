@@ -28,10 +28,10 @@ _COLUMNS = (
 """In the order of `Message`'s fields."""
 
 
-def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The items, as many at a time as one statement takes."""
-    for start in range(0, len(items), AT_ONCE):
-        yield items[start : start + AT_ONCE]
+def chunks(items: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
+    """The items, some at a time: without `size`, as many as one statement takes."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def new_pid(letter: str) -> str:

@@ -81,7 +81,7 @@ class Shares:
 
     async def _written(self, found: Conversation) -> int | None:
         """The newest message of the branch that is shown, without an answer that is still being written."""
-        path = await tree.path_ids(found.id, found.head_id)
+        path = await tree.path_ids(self._hub, found.id, found.head_id)
         running = await tree.running(path[-AT_ONCE:])
         return next((id for id in reversed(path) if id not in running), None)
 

@@ -32,14 +32,18 @@ async def find(hub: Hub, conversation_id: int, ref: int | str) -> Message:
     return found[0]
 
 
-async def path(hub: Hub, conversation_id: int, leaf_id: int | None) -> list[Message]:
-    """The messages from the first to that one, without one that is still being written. [] when there is none."""
-    way = await path_ids(conversation_id, leaf_id)
+async def path(
+    hub: Hub, conversation_id: int, leaf_id: int | None, *, after_seq: int = 0, limit: int | None = None
+) -> list[Message]:
+    """The messages from the first (behind a place) to that one, without one that is still being written."""
+    way = await path_ids(hub, conversation_id, leaf_id, after_seq=after_seq)
     found: list[Message] = []
-    for some in chunks(way):
+    for some in chunks(way, AT_ONCE if limit is None else min(AT_ONCE, max(1, limit))):
         wanted = f'"id" IN ({sql.marks(some)}) AND "status" <> ? ORDER BY "seq"'
         found += await rows.messages(hub, wanted, [*some, MessageStatus.RUNNING.value])
-    return found
+        if limit is not None and len(found) >= limit:
+            break
+    return found[:limit]
 
 
 async def listed(hub: Hub, conversation_id: int, *, after_seq: int = 0, limit: int | None = None) -> list[Message]:
@@ -56,16 +60,22 @@ async def listed(hub: Hub, conversation_id: int, *, after_seq: int = 0, limit: i
     return found
 
 
-async def path_ids(conversation_id: int, leaf_id: int | None) -> list[int]:
+async def path_ids(hub: Hub, conversation_id: int, leaf_id: int | None, *, after_seq: int = 0) -> list[int]:
     """As `path`: the numbers, with one that is being written."""
     if leaf_id is None:
         return []
-    known = ChatMessage.filter(conversation_id=conversation_id, id__lte=leaf_id)
-    parents = dict(await known.values_list("id", "parent_id"))
-    way, at = [], leaf_id if leaf_id in parents else None
-    while at is not None:
+    # By hand: models take several times as long, and the event loop waits for them.
+    known = await sql.query(
+        hub,
+        'SELECT "id", "parent_id" FROM "chat_messages" WHERE "conversation_id" = ? AND "seq" > ? AND "id" <= ?',
+        [conversation_id, after_seq, leaf_id],
+    )
+    parents = {row["id"]: row["parent_id"] for row in known}
+    way: list[int] = []
+    at: int | None = leaf_id
+    while at is not None and at in parents:
         way.append(at)
-        at = parents.pop(at, None)  # Each once, so that no data can make it endless.
+        at = parents.pop(at)  # Each once, so that no data can make it endless.
     way.reverse()
     return way
 
@@ -76,14 +86,18 @@ async def running(ids: Sequence[int]) -> set[int]:
     return set(found)  # type: ignore[arg-type]
 
 
-async def newest_below(conversation_id: int, message: Message) -> int:
+async def newest_below(hub: Hub, conversation_id: int, message: Message) -> int:
     """The end of the branch that a message is in: the newest of all that follow it, or itself."""
-    later = ChatMessage.filter(conversation_id=conversation_id, seq__gt=message.seq).order_by("seq")
+    later = await sql.query(
+        hub,
+        'SELECT "id", "parent_id" FROM "chat_messages" WHERE "conversation_id" = ? AND "seq" > ? ORDER BY "seq"',
+        [conversation_id, message.seq],
+    )
     below, newest = {message.id}, message.id
-    for id, parent_id in await later.values_list("id", "parent_id"):
-        if parent_id in below:
-            below.add(id)
-            newest = id
+    for row in later:
+        if row["parent_id"] in below:
+            newest = row["id"]
+            below.add(newest)
     return newest
 
 
