@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
-from moorage.api import Actor, Hub, TooManyRequests, Unauthorized, UserInfo
+from moorage.api import Actor, Hub, TooManyRequests, Unauthorized
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.figures import Figures
@@ -50,10 +50,11 @@ class Admission:
         if self._end():
             return
         used = Used(1, max(0, prompt_tokens), max(0, completion_tokens))
+        hub = self._limits.hub
         try:
-            async with self._limits.hub.db.transaction():
-                await usage.count(self._user_id, self._day, Used(0, used.tokens_in, used.tokens_out))
-                await usage.count(self._user_id, self._day, used, provider, model)
+            async with hub.db.transaction():
+                await usage.count(hub, self._user_id, self._day, Used(0, used.tokens_in, used.tokens_out))
+                await usage.count(hub, self._user_id, self._day, used, provider, model)
         except BaseException:
             self._over = False
             raise
@@ -64,7 +65,7 @@ class Admission:
             return
         try:
             async with self._limits.hub.db.transaction():
-                await usage.count(self._user_id, self._day, Used(messages=-1))
+                await usage.count(self._limits.hub, self._user_id, self._day, Used(messages=-1))
         except BaseException:
             self._over = False
             raise
@@ -115,13 +116,12 @@ class Limits:
         day = datetime.now(UTC).date()
         try:
             async with self.hub.db.transaction():
-                limits = await self.of(user)
-                used = await usage.locked(user.id, day)
+                used, own = await usage.count_one(self.hub, user.id, day)
+                limits = self.of_role(user.role) if own is None else own
                 if limits.messages_per_day is not None and used.messages >= limits.messages_per_day:
                     raise QuotaExceeded("messages_per_day", limits.messages_per_day, used.messages)
                 if limits.tokens_per_day is not None and used.tokens >= limits.tokens_per_day:
                     raise QuotaExceeded("tokens_per_day", limits.tokens_per_day, used.tokens)
-                await usage.count(user.id, day, Used(messages=1))
         except BaseException as error:
             self.left(user.id)
             if isinstance(error, QuotaExceeded):
@@ -137,13 +137,8 @@ class Limits:
         """Count tokens that were used beside an answer: for a title."""
         used, day = Used(0, max(0, prompt_tokens), max(0, completion_tokens)), datetime.now(UTC).date()
         async with self.hub.db.transaction():
-            await usage.count(user_id, day, used)
-            await usage.count(user_id, day, used, provider, model)
-
-    async def of(self, user: UserInfo) -> Allowed:
-        """What a user may use in a day: their own limits, or else those of their role."""
-        own = await usage.allowed(user.id)
-        return self.of_role(user.role) if own is None else own
+            await usage.count(self.hub, user_id, day, used)
+            await usage.count(self.hub, user_id, day, used, provider, model)
 
     def of_role(self, role: str) -> Allowed:
         """What users of a role may use in a day."""

@@ -101,7 +101,7 @@ async def test_tokens_are_counted_once_and_end_the_day(moorage_app, limits):
 
 async def test_a_user_s_own_limits_hold_instead_of_the_role_s(moorage_app, limits):
     ann, boss = await actor(moorage_app), await actor(moorage_app, "admin")
-    assert await limits.of(boss.user) == Allowed()
+    assert limits.of_role(boss.user.role) == Allowed()
     await usage.allow(ann.user.id, Allowed(0, None))
     with pytest.raises(QuotaExceeded):
         await limits.admit(ann)

@@ -46,7 +46,7 @@ async def test_users_see_what_they_used_and_administrators_what_all_did(active):
     await answered(active, ann, "big", 1, 1)
     await answered(active, bob, asked=1000)
     old = today() - timedelta(days=40)
-    await usage.count(ann.actor.user.id, old, Used(3, 30, 40))
+    await usage.count(active.hub("chat"), ann.actor.user.id, old, Used(3, 30, 40))
     told = (await ann.get("/chat/usage")).json()
     day = {"messages": 2, "prompt_tokens": 11, "completion_tokens": 6, "total_tokens": 17}
     assert told["today"] == day

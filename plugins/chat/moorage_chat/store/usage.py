@@ -6,13 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from moorage.api import Hub
 from tortoise.expressions import F
 from tortoise.functions import Sum
 
 from moorage_chat.models import ChatUsage, ChatUserLimit
+from moorage_chat.store import sql
 
 TOTAL = ""
-"""As provider and model: the row of a user's day that counts all of them, and is locked while one more is let in."""
+"""As provider and model: the row of a user's day that counts all; changed first where an answer is let in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,27 +53,42 @@ class Allowed:
 # -- counting ----------------------------------------------------------------------------------------------------
 
 
-async def locked(user_id: int, day: date) -> Used:
-    """All that a user has used on a day. In a transaction, within which nobody else counts for that day."""
-    query = ChatUsage.filter(user_id=user_id, day=day, provider=TOTAL, model=TOTAL)
-    row = await query.select_for_update().first()
-    if row is None:
-        await _make(user_id, day, TOTAL, TOTAL)
-        row = await query.select_for_update().first()
-    return Used() if row is None else Used(row.messages, row.tokens_in, row.tokens_out)
+async def count_one(hub: Hub, user_id: int, day: date) -> tuple[Used, Allowed | None]:
+    """Count one more answer; what the user had used on that day before it, and their own limits, if they have any.
+
+    In a transaction, within which nobody else counts for that day.
+    """
+    await count(hub, user_id, day, Used(messages=1))
+    (row,) = await sql.query(
+        hub,
+        'SELECT u."messages", u."tokens_in", u."tokens_out", l."user_id" AS "own", l."messages_per_day", '
+        'l."tokens_per_day" FROM "chat_usage" u LEFT JOIN "chat_user_limits" l ON l."user_id" = u."user_id" '
+        'WHERE u."user_id" = ? AND u."day" = ? AND u."provider" = ? AND u."model" = ?',
+        [user_id, _day(hub, day), TOTAL, TOTAL],
+    )
+    own = None if row["own"] is None else Allowed(row["messages_per_day"], row["tokens_per_day"])
+    return Used(row["messages"] - 1, row["tokens_in"], row["tokens_out"]), own
 
 
-async def count(user_id: int, day: date, more: Used, provider: str = TOTAL, model: str = TOTAL) -> None:
-    """Add to what was used: of a provider's model, or of all."""
-    query = ChatUsage.filter(user_id=user_id, day=day, provider=provider, model=model)
-    change = {
-        "messages": F("messages") + more.messages,
-        "tokens_in": F("tokens_in") + more.tokens_in,
-        "tokens_out": F("tokens_out") + more.tokens_out,
-    }
-    if not await query.update(**change):
+async def count(hub: Hub, user_id: int, day: date, more: Used, provider: str = TOTAL, model: str = TOTAL) -> None:
+    """Add to what was used: of a provider's model, or of all. By hand: it is on the way of each answer, twice."""
+    if not await _add(hub, user_id, day, more, provider, model):
         await _make(user_id, day, provider, model)
-        await query.update(**change)
+        await _add(hub, user_id, day, more, provider, model)
+
+
+async def _add(hub: Hub, user_id: int, day: date, more: Used, provider: str, model: str) -> bool:
+    changed = await sql.execute(
+        hub,
+        'UPDATE "chat_usage" SET "messages" = "messages" + ?, "tokens_in" = "tokens_in" + ?, '
+        '"tokens_out" = "tokens_out" + ? WHERE "user_id" = ? AND "day" = ? AND "provider" = ? AND "model" = ?',
+        [more.messages, more.tokens_in, more.tokens_out, user_id, _day(hub, day), provider, model],
+    )
+    return changed > 0
+
+
+def _day(hub: Hub, day: date) -> date | str:
+    return day.isoformat() if hub.db.dialect == "sqlite" else day
 
 
 async def _make(user_id: int, day: date, provider: str, model: str) -> None:
