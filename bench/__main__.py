@@ -83,7 +83,7 @@ def run(part: str, *, quick: bool) -> None:
     elif part == "chat":
         from bench import chat
 
-        chat.run(rounds=1 if quick else 3, answers=5 if quick else 15)
+        chat.run(rounds=1 if quick else 3, answers=5 if quick else 10)
     elif part == "chat-search":
         from bench import chat_search
 

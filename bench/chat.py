@@ -125,3 +125,15 @@ def _tell(alone: dict[str, Measured], crowd: dict[str, Measured]) -> None:
     for title, found in (("one client", alone), (f"{CROWD} at once", crowd)):
         heads = ("way", *next(iter(found.values())))
         report.table(title, heads, [(name, *one.values()) for name, one in found.items()])
+    base, peer = alone["direct"], alone["LiteLLM proxy"]
+    rows = []
+    for name, one in alone.items():
+        if one not in (base, peer):
+            added = [(one[key] - base[key]) / (peer[key] - base[key]) for key in ("first token p50 ms", "late p50 µs")]
+            cpu = [one[key] / peer[key] for key in ("CPU ms/answer", "CPU µs/token", "at once: CPU µs/token")]
+            rows.append((name, *added, *cpu))
+    report.table(
+        "one client, of LiteLLM's",
+        ("way", "first token: added", "each token: added", "CPU/answer", "CPU/token", "at once: CPU/token"),
+        rows,
+    )
