@@ -348,7 +348,8 @@ def test_a_stopped_session_is_upgraded_too_and_one_that_cannot_start_is_failed(s
     assert (failed.status_code, failed.json()["status"]) == (200, "failed")
     assert "exit code 3" in failed.json()["error_message"]
     (project / "standin.json").unlink()
-    assert ann.post(path + "/resume").json()["status"] == "running"
+    resumed = ann.post(path + "/resume")
+    assert (resumed.status_code, resumed.json().get("status")) == (200, "running"), resumed.text
 
 
 def test_metrics(server, ann, project):
