@@ -161,6 +161,12 @@ class Provider(ABC):
     capabilities: Capabilities = Capabilities()
     bounds: Bounds = Bounds()
 
+    async def warm(self) -> None:  # noqa: B027
+        """Get ready for the first request, where that takes long; harmless to repeat. ProviderError when it cannot be.
+
+        Called when chat starts, and again before a request; its time counts in none of a request's time-outs.
+        """
+
     @abstractmethod
     async def models(self) -> Sequence[ModelInfo]:
         """Its models now. ProviderError. The plugin keeps the answer for a while and limits the time."""

@@ -13,6 +13,8 @@ from moorage_chat.providers.base import ErrorCode, ModelInfo, Provider, Provider
 
 LIST_SECONDS = 1.5
 """For a provider's list, as clients wait for it."""
+WARM_SECONDS = 30.0
+"""For a provider to get ready, once: an SDK's import takes seconds on a slow machine."""
 KEEP_SECONDS = 30.0
 KEEP_FAILED_SECONDS = 3.0
 FRESH_SECONDS = 3.0
@@ -73,6 +75,8 @@ class Catalog:
     async def _ask(self, provider: Provider) -> Listing:
         before = self._kept.get(provider.id)
         try:
+            async with asyncio.timeout(WARM_SECONDS):
+                await provider.warm()
             async with asyncio.timeout(LIST_SECONDS):
                 models = tuple(await self._how(provider))
             listing = Listing(models, True, time.monotonic())

@@ -102,12 +102,10 @@ class ProviderSet:
             await self._close(provider)
 
     async def _warm(self, provider: Provider) -> None:
-        warm = getattr(provider, "warm", None)
-        if warm is not None:
-            try:
-                await warm()
-            except ProviderError as error:
-                self._hub.log.error("provider cannot be used", provider=provider.id, reason=error.detail)
+        try:
+            await provider.warm()
+        except ProviderError as error:
+            self._hub.log.error("provider cannot be used", provider=provider.id, reason=error.detail)
 
     async def _close(self, provider: Provider) -> None:
         try:

@@ -26,7 +26,7 @@ from moorage_chat.providers.base import (
     ProviderError,
     Usage,
 )
-from moorage_chat.providers.catalog import FRESH_SECONDS, Catalog
+from moorage_chat.providers.catalog import FRESH_SECONDS, WARM_SECONDS, Catalog
 from moorage_chat.providers.choice import Choice, Chooser
 from moorage_chat.providers.configured import configured
 from moorage_chat.providers.cooldown import Cooldown
@@ -245,11 +245,13 @@ async def _check(provider: Provider) -> Sequence[ModelInfo]:
 async def _timed(provider: Provider, ask: Ask) -> AsyncGenerator[Piece, None]:
     """A provider's answer within its bounds: up to its `Finish`. Raises ProviderError only."""
     loop = asyncio.get_running_loop()
-    begin_by = loop.time() + provider.bounds.first_token_timeout
     idle = provider.bounds.idle_timeout
     said = False
     early: Usage | None = None
     try:
+        async with asyncio.timeout(WARM_SECONDS):
+            await provider.warm()
+        begin_by = loop.time() + provider.bounds.first_token_timeout
         async with aclosing(provider.generate(ask)) as pieces:
             while True:
                 async with asyncio.timeout_at(loop.time() + idle if said else begin_by):
