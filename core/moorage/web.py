@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from itertools import accumulate
+from math import isfinite
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -62,7 +63,7 @@ def parse_json(body: bytes | str, *, max_depth: int | None = None) -> Any:
     if _depth(body, max_depth) > max_depth:
         raise Unreadable(f"JSON is nested deeper than {max_depth} levels")
     try:
-        value = json.loads(body, parse_constant=_no_constant)
+        value = json.loads(body, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError:
         raise Unreadable("The body is not valid UTF-8") from None
     except ValueError as error:
@@ -78,6 +79,14 @@ def parse_json(body: bytes | str, *, max_depth: int | None = None) -> Any:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    """`1e999` is JSON, but what it becomes cannot be written as JSON again."""
+    number = float(text)
+    if not isfinite(number):
+        raise Unreadable("A number is too large")
+    return number
 
 
 def _depth(body: bytes | str, enough: int) -> int:

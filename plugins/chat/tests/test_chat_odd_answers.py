@@ -90,3 +90,38 @@ def test_arguments_that_no_database_takes_do_not_keep_an_answer_from_its_end(sit
         stream.until("delta")
         ann.cancel(stream.id)
         assert stream.until("done").data["status"] == "canceled"
+
+
+def bring_in(ann, *messages):
+    answer = ann.client.post(
+        "/conversations/import", json={"format": "moorage-chat", "version": 1, "messages": messages}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()["conversations"][0]["id"]
+
+
+@pytest.mark.parametrize("status", ["complete", "partial"])
+def test_a_file_that_numbers_from_0_makes_no_circle(ann, status):
+    """The first message followed itself, and who looked for what to answer went round and round in a transaction."""
+    conversation = bring_in(
+        ann,
+        {"id": 0, "role": "assistant", "content": "first", "status": status},
+        {"id": 1, "role": "assistant", "content": "beside it", "status": status},
+        {"id": 2, "parent": 0, "role": "assistant", "content": "then", "status": status},
+    )
+    said = ann.messages(conversation)
+    assert [one["parent_id"] for one in said] == [None, None, said[0]["id"]]
+    assert not any("retry_of" in one for one in said)
+    assert ann.retry(conversation).json()["code"] == "NO_USER_MESSAGE"
+    assert ann.client.post(f"/conversations/{conversation}/stream").json()["code"] == "NO_USER_MESSAGE"
+
+
+def test_a_file_with_counts_that_no_database_takes(ann):
+    conversation = bring_in(ann, {"id": 1, "role": "user", "content": "x", "usage": {"a\0": 1, "total_tokens": 10**30}})
+    assert ann.client.get(f"/conversations/{conversation}/export").status_code == 200
+
+
+def test_a_number_that_is_none_is_the_clients_fault(ann):
+    message = b'{"model": "default", "messages": [{"role": "user", "content": "x", "n": 1e999}]}'
+    answer = ann.client.post("/v1/chat/completions", content=message, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400, answer.text

@@ -101,14 +101,11 @@ class Starting:
         The head; but where that is an answer that broke off, or is about to, what it was to answer.
         """
         row = await locked(conversation.id)
-        at = row.head_id
-        while at is not None:
-            message = await tree.find(self._hub, row.id, at)
-            if message.role is not Role.ASSISTANT or message.status is MessageStatus.COMPLETE:
-                if message.role in (Role.USER, Role.TOOL):
-                    return message
+        async for id, role, status in tree.upwards(row.id, row.head_id):
+            if role in (Role.USER, Role.TOOL):
+                return await tree.find(self._hub, row.id, id)
+            if role is not Role.ASSISTANT or status is MessageStatus.COMPLETE:
                 break
-            at = message.parent_id
         raise BadRequest("There is no message to answer: say something first, or retry", code="NO_USER_MESSAGE")
 
     async def _make_room(self, conversation: Conversation) -> None:

@@ -214,8 +214,7 @@ class Conversations:
             await row.save()
         try:
             ids = await tree.write(self._hub, row, messages)
-            last = messages[-1].id if messages else None
-            row.head_id = ids.get(head_id if head_id is not None else last or 0)
+            row.head_id = ids[messages[-1].id if head_id is None else head_id] if messages else None
             row.next_seq, row.deleted_at = len(messages) + 1, None
             await row.save(update_fields=["head_id", "next_seq", "deleted_at"])
         except BaseException:

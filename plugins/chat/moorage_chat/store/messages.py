@@ -63,12 +63,9 @@ class Messages:
 
     async def last_user(self, conversation: Conversation) -> Message | None:
         """The last message of the user in the branch that is shown. A few queries, however long it is."""
-        at = conversation.head_id
-        while at is not None:
-            found = await rows.messages(self._hub, '"conversation_id" = ? AND "id" = ?', [conversation.id, at])
-            if not found or found[0].role is Role.USER:
-                return found[0] if found else None
-            at = found[0].parent_id
+        async for id, role, _ in tree.upwards(conversation.id, conversation.head_id):
+            if role is Role.USER:
+                return await tree.find(self._hub, conversation.id, id)
         return None
 
     # -- writing -------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def _message(message: FileMessage, seq: int, now: datetime) -> Message:
         status=MessageStatus.PARTIAL if running else message.status,
         created_at=min(_utc(message.created_at, now), now),
         retry_of=message.retry_of,
-        usage=message.usage,
+        usage=sound_json(message.usage),
         parts=sound_json(message.parts),
         provider=sound(message.provider) if message.provider is not None else None,
         model=sound(message.model) if message.model is not None else None,

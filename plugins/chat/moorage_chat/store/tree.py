@@ -6,14 +6,17 @@ all that follow a message is the end of a branch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
 from moorage.api import Hub, NotFound
 
 from moorage_chat.models import ChatConversation, ChatMessage
-from moorage_chat.records import Message, MessageStatus
+from moorage_chat.records import Message, MessageStatus, Role
 from moorage_chat.store import index, rows, sql
 from moorage_chat.store.rows import AT_ONCE, MAX_ID, chunks, new_pid
+
+ONE_BY_ONE = 4
+"""Messages that are looked for by a query each, before all are taken in one."""
 
 
 def gone() -> NotFound:
@@ -80,6 +83,27 @@ async def path_ids(hub: Hub, conversation_id: int, leaf_id: int | None, *, after
     return way
 
 
+async def upwards(conversation_id: int, leaf_id: int | None) -> AsyncIterator[tuple[int, Role, MessageStatus]]:
+    """From a message to the first that led to it, each once: number, who says it, how it is.
+
+    One by one to begin with, since most look for the first or second; then all at once, in one query.
+    """
+    known: dict[int, tuple[int | None, str, str]] = {}
+    seen: set[int] = set()
+    at = leaf_id
+    while at is not None and at not in seen:
+        if at not in known:
+            rest = {"id": at} if len(seen) < ONE_BY_ONE else {"id__lte": at}
+            found = ChatMessage.filter(conversation_id=conversation_id, **rest)
+            known |= {id: row for id, *row in await found.values_list("id", "parent_id", "role", "status")}
+        if at not in known:
+            return
+        seen.add(at)
+        parent_id, role, status = known[at]
+        yield at, Role(role), MessageStatus(status)
+        at = parent_id
+
+
 async def running(ids: Sequence[int]) -> set[int]:
     """Those of some messages, at most AT_ONCE, that are still being written."""
     found = await ChatMessage.filter(id__in=ids, status=MessageStatus.RUNNING.value).values_list("id", flat=True)
@@ -134,11 +158,15 @@ async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) ->
                 assert isinstance(id, int)
                 ids[message.id] = id
             await index.put(hub, row.user_id, row.id, [ids[one.id] for one in some], words)
-            links = [(ids.get(one.parent_id or 0), ids.get(one.retry_of or 0), ids[one.id]) for one in some]
+            links = [(_new(ids, one.parent_id), _new(ids, one.retry_of), ids[one.id]) for one in some]
             await sql.execute_many(
                 hub, 'UPDATE "chat_messages" SET "parent_id" = ?, "retry_of" = ? WHERE "id" = ?', links
             )
     return ids
+
+
+def _new(ids: Mapping[int, int], old: int | None) -> int | None:
+    return None if old is None else ids.get(old)
 
 
 def _row(conversation_id: int, seq: int, message: Message) -> ChatMessage:
