@@ -30,6 +30,7 @@ def llm():
 @pytest.fixture(scope="module")
 def site(llm, tmp_path_factory):
     chat = {"max_tool_rounds": 3, "providers": {"mute": {"base_url": llm.url, "tools": False}}}
+    chat["providers"]["single"] = {"base_url": llm.url, "max_parallel": 1}
     with ChatSite.running(tmp_path_factory.mktemp("tools"), llm, chat=chat, plugins={"mcp": MCP}) as made:
         yield made
 
@@ -280,3 +281,23 @@ def test_a_server_that_is_killed_keeps_what_tools_did(llm, tmp_path):
         assert answer["content"].startswith("First.")
         (one,) = answer["parts"]["tool_rounds"]
         assert [(call["tool"], call["is_error"]) for call in one["calls"]] == [("write_file", False)]
+
+
+def test_a_round_that_waited_for_its_turn_when_it_was_stopped_costs_nothing(site, ann, llm, notes):
+    first = asked(ann, llm, Hang("At work"))
+    second = asked(ann, llm, Call("list_directory", {"path": "."}), Say("Never said"))
+    third = asked(ann, llm, Hang("In between"))
+    with ann.stream(first, provider_id="single") as before:
+        before.until("delta")
+        with ann.stream(second, provider_id="single", tool_sets=[notes[1]]) as stream:
+            stream.until("status", status="queued")
+            with ann.stream(third, provider_id="single") as between:
+                between.until("status", status="queued")
+                ann.cancel(before.id)
+                # The second asks for its tool, and waits behind the third to tell what that gave.
+                stream.until("tool_result")
+                stream.until("status", status="queued")
+                assert ann.cancel(stream.id).status_code == 200
+                done = stream.until("done").data
+                ann.cancel(between.id)
+    assert done["usage"] == {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}

@@ -203,5 +203,5 @@ class Runner:
             await generations.change(live.generation)
         elif live.asked:
             return
-        live.asked = live.asked or status is GenerationStatus.RUNNING
+        live.asked = status is GenerationStatus.RUNNING
         live.tell(STATUS, {"status": status.value})
