@@ -315,11 +315,8 @@ async def test_more_programs_at_once_than_a_keeper_takes_are_refused_and_the_wor
     begun = await asyncio.gather(*(runtime.exec("t.one", ("cat",)) for _ in range(300)), return_exceptions=True)
     refused = [one for one in begun if isinstance(one, BaseException)]
     programs = [one for one in begun if not isinstance(one, BaseException)]
+    assert len(programs) == 256
     assert {type(one) for one in refused} == {Unavailable}
-    # On a busy machine some may get no answer in time: whether they take a place is open.
-    late = [one for one in refused if "in time" in str(one)]
-    assert 256 - len(late) <= len(programs) <= 256
-    assert len(refused) > len(late)
     assert await runtime.stats("t.one") is not None
     await programs[0].close()
     again = await runtime.exec("t.one", ("echo", "again"))

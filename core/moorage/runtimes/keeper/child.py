@@ -32,7 +32,7 @@ class Starting:
         self.done = False
 
     def read(self) -> bool:
-        """Take what was reported; whether all is known now: `pid`, and `error` or not."""
+        """Take what was reported; whether all is known now: `pid`, and `error` or not. Then close `report`."""
         while not self.done:
             try:
                 data, ancillary, _, _ = self.report.recvmsg(256, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
@@ -48,7 +48,6 @@ class Starting:
                 self.error = what, int(number)
             elif not data:
                 self.done = True
-                self.report.close()
         return True
 
 

@@ -119,6 +119,7 @@ class Keeper:
             found.read()
         except OSError:
             raise StartFailed("time") from None
+        found.report.close()
         if found.error:
             raise StartFailed(*found.error)
         self.main = found.pid
@@ -303,6 +304,8 @@ class Keeper:
         self.selector.register(peer, selectors.EVENT_READ, lambda: self._serve(client))
 
     def _serve(self, client: control.Client) -> None:
+        if client.peer.fileno() < 0:
+            return  # The workload ended on the way here.
         requests = client.requests()
         if requests is None:
             self.selector.unregister(client.peer)

@@ -88,10 +88,12 @@ class Programs:
         report = found.report
         if report.fileno() < 0:
             return
-        fd = report.fileno()
         if not found.read():
             return
-        self._selector.unregister(fd)
+        # In this order: a child that was forked just now may hold the same socket until it runs its program, and what
+        # is closed before it is unregistered would go on to be told of, under a number that is another's by then.
+        self._selector.unregister(report)
+        report.close()
         self._starting.remove((found, client, ours))
         if found.terminal >= 0:
             ours = [found.terminal]
