@@ -11,7 +11,7 @@ from moorage.api import Hub
 
 from moorage_chat.engine.following import ending
 from moorage_chat.engine.journal import MAX_UNWRITTEN
-from moorage_chat.engine.log import DELTA, REASONING
+from moorage_chat.engine.log import DELTA, REASONING, TOOL_CALL
 from moorage_chat.engine.prompt import prompt
 from moorage_chat.engine.toolcalls import PART, rounds_of
 from moorage_chat.limits import Limits, estimate, estimate_prompt
@@ -19,6 +19,7 @@ from moorage_chat.records import Event, Generation, GenerationStatus, MessageSta
 from moorage_chat.store import generations, tree
 from moorage_chat.store.messages import Messages
 
+_SAID = frozenset({DELTA, REASONING, TOOL_CALL})
 _KEPT = {GenerationStatus.CANCELED: MessageStatus.CANCELED}
 
 
@@ -32,7 +33,7 @@ class Recovery:
         """End one. False when it had ended. If its server should live after all, it keeps its hands off from now on."""
         events = await _all_events(generation.id)
         text = "".join(event.data["delta"] for event in events if event.type == DELTA)
-        usage = await self._usage(generation, text)
+        usage = await self._usage(generation, events, text)
         ended = replace(generation, status=status, usage=usage, ended_at=datetime.now(UTC))
         admission = self._limits.interrupted(generation.user_id, generation.started_at)
         async with self._hub.db.transaction():
@@ -56,9 +57,9 @@ class Recovery:
         self._hub.log.warning("an answer was broken off", generation=generation.id, status=status.value)
         return True
 
-    async def _usage(self, generation: Generation, text: str) -> dict[str, Any] | None:
-        """About what it has used; nothing while it waited for its turn."""
-        if generation.status is GenerationStatus.QUEUED:
+    async def _usage(self, generation: Generation, events: Sequence[Event], text: str) -> dict[str, Any] | None:
+        """About what it has used; nothing while it waited for its first turn."""
+        if generation.status is GenerationStatus.QUEUED and not any(event.type in _SAID for event in events):
             return None
         sent = prompt(await tree.path(self._hub, generation.conversation_id, generation.message_id), None, tools=False)
         asked, said = estimate_prompt(sent), estimate(text)

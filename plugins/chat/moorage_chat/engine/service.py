@@ -20,7 +20,7 @@ from moorage_chat.engine.peers import STOP_SECONDS, Peers
 from moorage_chat.engine.recovery import Recovery
 from moorage_chat.engine.runner import Runner
 from moorage_chat.engine.running import RunningGenerations
-from moorage_chat.engine.starting import Starting
+from moorage_chat.engine.starting import Also, Starting
 from moorage_chat.engine.titles import Titles
 from moorage_chat.engine.toolbox import Toolbox
 from moorage_chat.engine.toolchoice import ToolChoice
@@ -107,17 +107,26 @@ class Engine:
 
     # -- starting -----------------------------------------------------------------------------------------------
 
-    async def start(self, actor: Actor, conversation: Conversation, options: GenerationOptions) -> Generation:
+    async def start(
+        self,
+        actor: Actor,
+        conversation: Conversation,
+        options: GenerationOptions,
+        *,
+        also: Also | None = None,
+    ) -> Generation:
         """Let a model answer the head of the branch that is shown. It goes on whatever becomes of who asked.
 
         Await it by `bounded.run_to_end`: who leaves in this moment must not leave half of it. What is not said is
-        as the conversation has it. Errors: Unauthorized, Forbidden; BadRequest (PROVIDER_NOT_FOUND, MODEL_NOT_FOUND,
+        as the conversation has it. also: writes more in the transaction that makes it, and not if there is none.
+
+        Errors: Unauthorized, Forbidden; BadRequest (PROVIDER_NOT_FOUND, MODEL_NOT_FOUND,
         TOOLS_NOT_FOUND, NO_USER_MESSAGE), NotFound (CONVERSATION_NOT_FOUND), Conflict (GENERATION_IN_PROGRESS with
         details {"generation_id"}; CONVERSATION_FULL), TooManyRequests (RATE_LIMITED, QUOTA_EXCEEDED), Unavailable.
         """
         if self._ending:
             raise Unavailable("Server shutting down", headers={"Retry-After": "5"})
-        return await self._starting.start(actor, conversation, options)
+        return await self._starting.start(actor, conversation, options, also)
 
     def _begin(self, start: Start) -> None:
         """It is reserved, so it runs."""

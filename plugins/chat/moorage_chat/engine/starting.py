@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -23,6 +23,9 @@ from moorage_chat.store.conversations import Conversations, locked
 from moorage_chat.store.messages import Messages
 
 Begin = Callable[[Start], None]
+
+Also = Callable[[Generation], Awaitable[None]]
+"""What is written in the transaction in which a generation begins."""
 
 
 class _Elsewhere(Exception):
@@ -55,7 +58,9 @@ class Starting:
         self.server = ""
         """Where generations run that are begun here."""
 
-    async def start(self, actor: Actor, conversation: Conversation, options: GenerationOptions) -> Generation:
+    async def start(
+        self, actor: Actor, conversation: Conversation, options: GenerationOptions, also: Also | None
+    ) -> Generation:
         """See `Engine.start`."""
         self._require(actor, conversation)
         options = _with_settings(options, conversation)
@@ -65,11 +70,11 @@ class Starting:
         async with self._running.turn(conversation.id):
             await self._make_room(conversation)
             try:
-                return await self._admitted(actor, conversation, choice, options, tool_sets)
+                return await self._admitted(actor, conversation, choice, options, tool_sets, also)
             except _Elsewhere as other:
                 await self._make_room_elsewhere(other.generation)
             try:
-                return await self._admitted(actor, conversation, choice, options, tool_sets)
+                return await self._admitted(actor, conversation, choice, options, tool_sets, also)
             except _Elsewhere as other:
                 raise _in_progress(other.generation.id) from None
 
@@ -80,6 +85,7 @@ class Starting:
         choice: Choice,
         options: GenerationOptions,
         tool_sets: list[ToolSet],
+        also: Also | None,
     ) -> Generation:
         """Count it, give it its place, and let it run. _Elsewhere when another one has it."""
         admission = await self._limits.admit(actor)
@@ -89,6 +95,8 @@ class Starting:
                 for other in await generations.of_conversation(conversation.id, active=True, limit=1):
                     raise _Elsewhere(other)
                 generation = await self._reserve(actor, conversation, answered, choice, options)
+                if also is not None:
+                    await also(generation)
         except BaseException:
             await admission.release()
             raise

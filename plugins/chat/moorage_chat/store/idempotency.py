@@ -103,7 +103,7 @@ class Idempotency:
                     return kept
 
     async def keep(self, key: Key | None, answer: dict[str, Any]) -> None:
-        """Keep the answer for the next time."""
+        """Keep the answer for the next time; best in the transaction that what it tells of is written in."""
         if key is not None:
             found = ChatIdempotency.filter(user_id=key.user_id, key=key.text, body_hash=key.digest)
             await found.update(response=answer, expires_at=datetime.now(UTC) + LASTS)

@@ -166,13 +166,16 @@ async def _begin(
     kept: Mapping[str, Any] | None = await services.idempotency.begin(key)
     if kept is not None:
         return await services.engine.find(actor, str(kept["generation_id"]), space=Space.CHAT), True
+
+    async def keep(generation: Generation) -> None:
+        await services.idempotency.keep(key, {"generation_id": generation.id})
+
     try:
-        generation = await services.engine.start(actor, found, body.options())
+        # The key is kept with the generation or not at all: no crash makes the same request ask a model twice.
+        return await services.engine.start(actor, found, body.options(), also=keep), False
     except BaseException:
         await services.idempotency.drop(key)
         raise
-    await services.idempotency.keep(key, {"generation_id": generation.id})
-    return generation, False
 
 
 async def _tell(exchange: Exchange, services: Services, id: str, after: int, *, again: bool = False) -> None:
