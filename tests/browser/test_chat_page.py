@@ -89,6 +89,8 @@ def bring(server: Server, user: str, title: str, *said: tuple[str, str]) -> int:
 
 def say(page: Page, text: str) -> None:
     page.get_by_label("Message", exact=True).fill(text)
+    # An answer's words are there before its end is; until then nothing more is sent.
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_enabled()
     page.keyboard.press("Enter")
 
 
