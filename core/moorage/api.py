@@ -22,7 +22,7 @@ from moorage.errors import (
     UpstreamError,
     ValidationFailed,
 )
-from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
+from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic, repeat
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
@@ -151,5 +151,6 @@ __all__ = [
     "parse_json",
     "read_json",
     "read_query",
+    "repeat",
     "validate",
 ]

@@ -4,7 +4,7 @@ from moorage.events.backplane import Backplane, MemoryBackplane, MemoryExchange
 from moorage.events.bus import EventBus, Handler, Unsubscribe
 from moorage.events.redis import RedisBackplane
 from moorage.events.registry import CLOSE_FORBIDDEN, CLOSE_UNAUTHORIZED, Live, SocketRegistry
-from moorage.events.tasks import TaskSupervisor
+from moorage.events.tasks import TaskSupervisor, repeat
 from moorage.events.topics import Topic
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "TaskSupervisor",
     "Topic",
     "Unsubscribe",
+    "repeat",
 ]

@@ -45,11 +45,15 @@ async def together(work: Coroutine[Any, Any, None], watch: Coroutine[Any, Any, N
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def repeat(what: str, every: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do it every so many seconds, for ever. What it needs is away: one line says so, and one when it is back."""
+async def repeat(what: str, every: float, work: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+    """Do it every so many seconds, for ever. What it needs is away: one line says so, and one when it is back.
+
+    what: names it in the log. at_once: the first time comes before the first pause.
+    """
     away = False
-    while True:
+    if not at_once:
         await asyncio.sleep(every)
+    while True:
         try:
             await work()
         except Unavailable as error:
@@ -62,6 +66,7 @@ async def repeat(what: str, every: float, work: Callable[[], Awaitable[None]]) -
             if away:
                 _log.warning("possible again", what=what)
             away = False
+        await asyncio.sleep(every)
 
 
 class TaskSupervisor:

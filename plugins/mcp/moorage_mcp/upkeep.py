@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from moorage.api import Actor, Credential, Hub, Method, MoorageError, Topic
+from moorage.api import Actor, Credential, Hub, Method, MoorageError, Topic, repeat
 
 from moorage_mcp import store
 from moorage_mcp.book import Book
@@ -78,7 +78,7 @@ class Upkeep:
             (COMPARE_EVERY, self.compare, "compare"),
             (OWNERS_EVERY, self.look_at_owners, "owners"),
         ):
-            self._hub.tasks.spawn(self._repeat(every, work, name), name)
+            self._hub.tasks.spawn(repeat(f"upkeep of workspaces: {name}", every, work), name)
         self._hub.tasks.spawn(self._purge_on(), "purge")
 
     def close(self) -> None:
@@ -94,18 +94,6 @@ class Upkeep:
             return self._context.copy().run(self._hub.tasks.spawn, coro, name)
         except RuntimeError:  # The server is stopping.
             return None
-
-    async def _repeat(self, every: float, work: Callable[[], Coroutine[Any, Any, None]], name: str) -> None:
-        away = False
-        while True:
-            await asyncio.sleep(every)
-            try:
-                await work()
-                away = False
-            except Exception as error:
-                if not away:
-                    self._hub.log.error("workspaces are not looked after now", what=name, reason=_reason(error))
-                away = True
 
     async def settle(self) -> None:
         """Wait until what happened to users so far is carried over to their workspaces; some seconds at most."""

@@ -10,11 +10,11 @@ from time import monotonic
 from moorage.api import Hub, MoorageError
 from tortoise.exceptions import IntegrityError
 
-from moorage_chat.background import reason_of
 from moorage_chat.engine.following import ending
 from moorage_chat.engine.journal import Journal
 from moorage_chat.engine.live import Live
 from moorage_chat.providers.base import ErrorCode
+from moorage_chat.reasons import reason_of
 from moorage_chat.records import Event, Generation, GenerationStatus, MessageStatus
 from moorage_chat.store import generations
 from moorage_chat.store.messages import Messages

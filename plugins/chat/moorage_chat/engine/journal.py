@@ -10,8 +10,8 @@ import contextlib
 
 from moorage.api import Hub, MoorageError
 
-from moorage_chat.background import reason_of
 from moorage_chat.engine.log import EventLog
+from moorage_chat.reasons import reason_of
 from moorage_chat.store import generations
 
 PAUSE = 0.25

@@ -6,9 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage.api import Actor, Hub, Method, MoorageError, Topic
+from moorage.api import Actor, Hub, Method, MoorageError, Topic, repeat
 
-from moorage_chat.background import repeat
 from moorage_chat.config import ChatConfig
 from moorage_chat.engine.live import Live, Stop
 from moorage_chat.engine.recovery import Recovery
@@ -46,7 +45,7 @@ class Upkeep:
         bus.subscribe(Topic.USER_CHANGED, self._user_changed)
         bus.subscribe(Topic.USER_DELETED, self._user_changed)
         bus.subscribe(Topic.CREDENTIAL_REVOKED, self._revoked)
-        looking = repeat(self._hub, EVERY, self.look, "answers cannot be looked after now")
+        looking = repeat("looking after answers", EVERY, self.look, at_once=True)
         self._hub.tasks.spawn(looking, "upkeep")
 
     def close(self) -> None:

@@ -11,10 +11,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage.api import Hub, Topic
+from moorage.api import Hub, Topic, repeat
 from tortoise.models import Model
 
-from moorage_chat.background import repeat
 from moorage_chat.models import (
     ChatConversation,
     ChatGeneration,
@@ -45,7 +44,7 @@ class Removal:
         """Hear of users who are deleted, and look for what is left."""
         self._hub.bus.subscribe(Topic.USER_DELETED, self._user_deleted)
         # Also what a task that follows a user's end could not do: the next look does it.
-        looking = repeat(self._hub, LOOK_EVERY, self.look, "deleted conversations cannot be removed now")
+        looking = repeat("removal of deleted conversations", LOOK_EVERY, self.look, at_once=True)
         self._hub.tasks.spawn(looking, "removal")
 
     async def mark(self, conversation_id: int) -> bool:
