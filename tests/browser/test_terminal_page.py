@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import signal
-import socket
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from cable import Cable
 from harness import Server, running
 from playwright.sync_api import Page, expect
 from realparts.tmux import TmuxServer
@@ -418,57 +416,11 @@ def test_recording_is_told_to_everybody(terminals, enter, faults) -> None:
     assert faults == []
 
 
-class Cable:
-    """A TCP proxy on the way to the server, which can be cut."""
-
-    def __init__(self, port: int) -> None:
-        self.target = port
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.ends: list[socket.socket] = []
-        self.whole = True
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
-                return
-            if not self.whole:
-                near.close()
-                continue
-            far = socket.create_connection(("127.0.0.1", self.target))
-            self.ends += [near, far]
-            for one, other in ((near, far), (far, near)):
-                threading.Thread(target=self._carry, args=(one, other), daemon=True).start()
-
-    def _carry(self, one: socket.socket, other: socket.socket) -> None:
-        with contextlib.suppress(OSError):
-            while data := one.recv(65536):
-                other.sendall(data)
-        with contextlib.suppress(OSError):
-            other.shutdown(socket.SHUT_RDWR)
-        one.close()
-
-    def cut(self) -> None:
-        """End all connections; there are no new ones until it is mended."""
-        self.whole = False
-        for end in self.ends:
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
-        self.ends.clear()
-
-    def mend(self) -> None:
-        self.whole = True
-
-
 @pytest.fixture
 def cable(server: Server) -> Iterator[Cable]:
     made = Cable(server.port)
     yield made
-    made.cut()
-    made.listener.close()
+    made.stop()
 
 
 def same_screen(page: Page) -> bool:
@@ -480,9 +432,7 @@ def test_a_cut_connection_resumes_every_pane_without_drawing_it_anew(cable, term
     terminals.new_session("cut")
     terminals.run("split-window", "-h", "-t", "cut", "exec /bin/sh")
     frames: list[str] = []
-    bob = enter(
-        "bob", "cut", origin=f"http://127.0.0.1:{cable.port}", frames=frames, viewport={"width": 900, "height": 640}
-    )
+    bob = enter("bob", "cut", origin=cable.url, frames=frames, viewport={"width": 900, "height": 640})
     expect(bob.locator(".pane")).to_have_count(2)
     first = window_size(terminals, "cut")[1]
     take(bob)
