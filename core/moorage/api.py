@@ -6,7 +6,7 @@ Names are added with a version note and leave only with a new `API_VERSION`.
 from moorage.access import ANONYMOUS, Actor, Credential, Method, Permission, UserInfo
 from moorage.addresses import is_public
 from moorage.context import RequestInfo, bind_request, current_actor, current_request
-from moorage.dialects import CHAT, CHROTE, OCTO, OCTOPROX, ORBITAL, PROBLEM, Dialect
+from moorage.dialects import CHAT, CHROTE, OCTO, OCTOPROX, OPENAI, ORBITAL, PROBLEM, Dialect
 from moorage.errors import (
     BadRequest,
     Conflict,
@@ -26,6 +26,7 @@ from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic, repe
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
+from moorage.project import Project
 from moorage.proxy.client import AddressInfo, HttpAnswer, HttpClient
 from moorage.proxy.targets import ProxyRequest, Redirect, Target, Upstream, Upstreams
 from moorage.routes import (
@@ -61,6 +62,16 @@ from moorage.server.frames import PreparedText
 from moorage.server.socket import Socket, SocketClosed
 from moorage.tools import Tool, ToolAnswer, ToolSet
 from moorage.web import json_response, parse_json, read_json, read_query, validate
+from moorage.workers import (
+    Worker,
+    WorkerBusy,
+    WorkerError,
+    WorkerGone,
+    WorkerRefused,
+    WorkerReply,
+    WorkerSession,
+    WorkerSpec,
+)
 
 __all__ = [
     "ALL_METHODS",
@@ -71,6 +82,7 @@ __all__ = [
     "CHROTE",
     "OCTO",
     "OCTOPROX",
+    "OPENAI",
     "ORBITAL",
     "PROBLEM",
     "PUBLIC",
@@ -108,6 +120,7 @@ __all__ = [
     "Plugin",
     "PluginConfig",
     "PreparedText",
+    "Project",
     "ProxyRequest",
     "ProxyRoute",
     "Redirect",
@@ -137,6 +150,14 @@ __all__ = [
     "Upstreams",
     "UserInfo",
     "ValidationFailed",
+    "Worker",
+    "WorkerBusy",
+    "WorkerError",
+    "WorkerGone",
+    "WorkerRefused",
+    "WorkerReply",
+    "WorkerSession",
+    "WorkerSpec",
     "WorkloadSpec",
     "WorkloadState",
     "WorkloadStatus",

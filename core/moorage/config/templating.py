@@ -18,8 +18,10 @@ from moorage.config.text import toml_text
 SHIPPED: dict[str, dict[str, Any]] = {
     "chat": {"enabled": True, "mount": ["/"]},
     "mcp": {"enabled": True, "mount": ["/"]},
+    "memories": {"enabled": True, "mount": ["/"]},
     "opencode": {"enabled": True, "mount": ["/"]},
     "tmux": {"enabled": True, "mount": ["/tmux", ":3000/"]},
+    "voice": {"enabled": True, "mount": ["/"]},
 }
 """What the shipped file sets for plugins, beside the defaults."""
 EXAMPLES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -3,5 +3,6 @@
 from moorage.dialects.base import Dialect
 from moorage.dialects.contracts import CHAT, CHROTE, DIALECTS, OCTO, OCTOPROX, ORBITAL, PROBLEM
 from moorage.dialects.oauth import OAUTH
+from moorage.dialects.openai import OPENAI
 
-__all__ = ["CHAT", "CHROTE", "DIALECTS", "OAUTH", "OCTO", "OCTOPROX", "ORBITAL", "PROBLEM", "Dialect"]
+__all__ = ["CHAT", "CHROTE", "DIALECTS", "OAUTH", "OCTO", "OCTOPROX", "OPENAI", "ORBITAL", "PROBLEM", "Dialect"]

@@ -1,14 +1,12 @@
-"""Errors as clients of OpenAI's API read them. Source: OpenAI's API reference, Error codes; its SDKs' exceptions."""
+"""Failures of providers as answers of `/v1`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from moorage.api import (
     BadRequest,
     DeadlineExceeded,
-    Dialect,
     MoorageError,
     NotFound,
     TooManyRequests,
@@ -20,19 +18,6 @@ from moorage_chat.providers.base import ErrorCode, ProviderError
 
 NO_RETRY: Mapping[str, str] = {"x-should-retry": "false"}
 """OpenAI's SDKs ask again after 429 and 5xx unless this says that it is of no use."""
-_CODES = {
-    "MODEL_NOT_FOUND": "model_not_found",
-    "PROVIDER_NOT_FOUND": "model_not_found",
-    "CONTEXT_LENGTH": "context_length_exceeded",
-    "QUOTA_EXCEEDED": "insufficient_quota",
-    "RATE_LIMITED": "rate_limit_exceeded",
-    "PROVIDER_RATE_LIMITED": "rate_limit_exceeded",
-}
-_TYPES = {
-    401: "authentication_error",
-    403: "permission_error",
-    429: "rate_limit_error",
-}
 _KINDS: Mapping[ErrorCode, type[MoorageError]] = {
     ErrorCode.UNREACHABLE: Unavailable,
     ErrorCode.TIMEOUT: DeadlineExceeded,
@@ -43,38 +28,6 @@ _KINDS: Mapping[ErrorCode, type[MoorageError]] = {
     ErrorCode.ERROR: UpstreamError,
     ErrorCode.INCOMPLETE: UpstreamError,
 }
-
-
-class _OpenAI(Dialect):
-    """`{"error": {"message", "type", "param", "code"}}`, whether as an answer or within a stream."""
-
-    name = "openai"
-
-    def status(self, error: MoorageError) -> int:
-        """A model that is not there is a 404 here."""
-        return 404 if error.error_code in ("MODEL_NOT_FOUND", "PROVIDER_NOT_FOUND") else super().status(error)
-
-    def error(self, error: MoorageError, request_id: str) -> dict[str, Any]:
-        status = self.status(error)
-        kind = "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
-        code = "invalid_api_key" if status == 401 else _CODES.get(error.error_code, error.error_code.lower())
-        if code == "insufficient_quota":
-            kind = code
-        problems = error.details.get("problems") or [{}]
-        param = problems[0].get("field") or error.details.get("param")
-        return {"error": {"message": error.message, "type": kind, "param": param, "code": code}}
-
-    def error_schema(self, status: int) -> dict[str, Any]:
-        text = {"type": "string"}
-        inner = {"message": text, "type": text, "param": {"type": ["string", "null"]}, "code": text}
-        return _object({"error": _object(inner)})
-
-
-def _object(members: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
-
-
-OPENAI = _OpenAI()
 
 
 def refusal(error: ProviderError, text: str, *, spent: bool) -> MoorageError:

@@ -7,12 +7,12 @@ import json
 import secrets
 import time
 
-from moorage.api import DeadlineExceeded, Exchange, Hub, MoorageError, Route, Routes, json_response
+from moorage.api import OPENAI, DeadlineExceeded, Exchange, Hub, MoorageError, Route, Routes, json_response
 from quart import Response
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.openai_api.completions import Answer, Completions
-from moorage_chat.openai_api.dialect import OPENAI, refusal
+from moorage_chat.openai_api.dialect import refusal
 from moorage_chat.openai_api.eventstream import EventStream
 from moorage_chat.openai_api.naming import chosen, name_of
 from moorage_chat.openai_api.reading import CompletionBody

@@ -1,0 +1,1 @@
+"""Where memories are kept: the interface, and the ways there are."""

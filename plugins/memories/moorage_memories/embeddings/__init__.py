@@ -1,0 +1,1 @@
+"""Sentences as vectors. The model runs in a worker process, so nothing here imports much."""

@@ -1,0 +1,42 @@
+"""The plugin: its manifest, and the hooks by which the core calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, hookimpl
+
+from moorage_memories.config import MemoriesConfig
+from moorage_memories.hooks import Specs
+from moorage_memories.rights import PERMISSIONS
+
+
+class MemoriesPlugin(Plugin):
+    """Memories."""
+
+    manifest = Manifest(
+        name="memories",
+        version="0.1.0",
+        summary="Memories: what people and models keep, found again by words and by meaning",
+        config=MemoriesConfig,
+        permissions=PERMISSIONS,
+        dialect=OCTO,
+        extra="memories",
+    )
+
+    @hookimpl
+    def moorage_add_hookspecs(self) -> Iterable[object]:
+        """Backends of other plugins, and projects."""
+        return [Specs]
+
+    @hookimpl
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:
+        """Build the services, and the routes over them."""
+        if not isinstance(hub.config, MemoriesConfig):
+            raise TypeError("the memories plugin was given another plugin's settings")
+        return []
+
+    @hookimpl
+    async def moorage_health(self) -> Health:
+        """How it is."""
+        return Health("ok")

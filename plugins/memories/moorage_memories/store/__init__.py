@@ -1,0 +1,1 @@
+"""The embedded store: memories in the server's own database."""

@@ -1,0 +1,54 @@
+"""The plugin's settings: `[plugins.voice]`."""
+
+from __future__ import annotations
+
+from moorage.api import PluginConfig
+from pydantic import Field
+
+
+class SttConfig(PluginConfig):
+    """Speech to text."""
+
+    url: str | None = Field(
+        None,
+        description="An eaRS server that clients are handed on to, instead of the engines inside.",
+        examples=["ws://127.0.0.1:8765"],
+    )
+    engine: str | None = Field(
+        None,
+        description='Which engine listens: "moonshine", "pocketsphinx", or one of another plugin; null: the first of '
+        "these that is installed.",
+        examples=["moonshine"],
+    )
+    max_sessions: int = Field(4, ge=1, le=1000, description="People who are listened to at once; more are told so.")
+    max_sessions_per_user: int = Field(2, ge=1, le=1000, description="Of these, one user's.")
+    max_seconds: float = Field(3600.0, gt=0, le=86_400, description="The longest that one connection is listened to.")
+
+
+class TtsConfig(PluginConfig):
+    """Text to speech."""
+
+    url: str | None = Field(
+        None,
+        description="A kokorox server's WebSocket that clients are handed on to, instead of the engines inside.",
+        examples=["ws://127.0.0.1:8766"],
+    )
+    http_url: str | None = Field(
+        None, description="That server's HTTP, for /v1/audio.", examples=["http://127.0.0.1:3000"]
+    )
+    engine: str | None = Field(
+        None,
+        description='Which engine speaks: "pico", "espeak", or one of another plugin; null: the first of these that is '
+        "installed.",
+        examples=["pico"],
+    )
+    max_sessions: int = Field(16, ge=1, le=1000, description="Connections at once; more are told so.")
+    max_sessions_per_user: int = Field(4, ge=1, le=1000, description="Of these, one user's.")
+    max_text_bytes: int = Field(64 * 1024, ge=256, le=16 * 1024 * 1024, description="The longest text that is said.")
+
+
+class VoiceConfig(PluginConfig):
+    """Who listens and who speaks: the engines inside, or servers elsewhere."""
+
+    stt: SttConfig = Field(SttConfig(), description="Speech to text.")
+    tts: TtsConfig = Field(TtsConfig(), description="Text to speech.")

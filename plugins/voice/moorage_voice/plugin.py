@@ -1,0 +1,42 @@
+"""The plugin: its manifest, and the hooks by which the core calls it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, hookimpl
+
+from moorage_voice.config import VoiceConfig
+from moorage_voice.hooks import Specs
+from moorage_voice.rights import PERMISSIONS
+
+
+class VoicePlugin(Plugin):
+    """Voice."""
+
+    manifest = Manifest(
+        name="voice",
+        version="0.1.0",
+        summary="Voice: speech as text and text as speech, by engines inside or services elsewhere",
+        config=VoiceConfig,
+        permissions=PERMISSIONS,
+        dialect=OCTO,
+        extra="voice",
+    )
+
+    @hookimpl
+    def moorage_add_hookspecs(self) -> Iterable[object]:
+        """Engines of other plugins."""
+        return [Specs]
+
+    @hookimpl
+    def moorage_routes(self, hub: Hub) -> Iterable[Route]:
+        """Build the services, and the routes over them."""
+        if not isinstance(hub.config, VoiceConfig):
+            raise TypeError("the voice plugin was given another plugin's settings")
+        return []
+
+    @hookimpl
+    async def moorage_health(self) -> Health:
+        """How it is."""
+        return Health("ok")

@@ -1,0 +1,1 @@
+"""What clients of eaRS and kokorox speak."""
