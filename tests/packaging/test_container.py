@@ -47,7 +47,7 @@ def test_the_container_runs_as_a_user_of_its_own_and_becomes_healthy(docker_engi
     assert "/#setup=" in logs.stdout + logs.stderr
     listed = json.loads(docker("exec", name, "moorage", "plugins", "list", "--json").stdout)
     states = {plugin["name"]: plugin["state"] for plugin in listed}
-    assert states == dict.fromkeys(("chat", "mcp", "opencode", "tmux"), "started")
+    assert states == dict.fromkeys(("chat", "mcp", "memories", "opencode", "tmux", "voice"), "started")
     port = docker("port", name, "8000").stdout.strip().rpartition(":")[2]
     page = subprocess.run(["curl", "-fsS", f"http://127.0.0.1:{port}/"], capture_output=True, text=True, timeout=20)
     assert '<div id="app">' in page.stdout, page.stderr

@@ -16,6 +16,8 @@ import pytest
 from realparts.child import Child
 from realparts.ports import free_port
 
+PLUGINS = ("chat", "mcp", "memories", "opencode", "tmux", "voice")
+
 
 def tracked(root: Path, *folders: str) -> set[str]:
     done = subprocess.run(["git", "ls-files", *folders], cwd=root, capture_output=True, text=True, timeout=30)
@@ -28,11 +30,12 @@ def test_the_wheel_holds_the_code_the_page_and_the_migrations(dist, root) -> Non
     names = set(zipfile.ZipFile(dist.wheel).namelist())
     packages = {
         re.sub(r"^(core|plugins/[^/]+)/", "", name)
-        for name in tracked(root, "core", "plugins/tmux/moorage_tmux")
+        for name in tracked(root, "core", *(f"plugins/{plugin}/moorage_{plugin}" for plugin in PLUGINS))
         if "/console/web/" not in name
     }
     assert packages - names == set()
-    assert {"moorage/py.typed", "moorage_tmux/py.typed", "moorage/console/static/index.html"} <= names
+    assert {f"moorage_{plugin}/py.typed" for plugin in PLUGINS} <= names
+    assert {"moorage/py.typed", "moorage/console/static/index.html"} <= names
     for dialect in ("sqlite", "postgres"):
         assert any(re.match(rf"moorage/db/migrations/{dialect}/\d+.*\.py$", name) for name in names)
     page = zipfile.ZipFile(dist.wheel).read("moorage/console/static/index.html").decode()
@@ -42,7 +45,7 @@ def test_the_wheel_holds_the_code_the_page_and_the_migrations(dist, root) -> Non
 
 def test_the_wheel_holds_nothing_else(dist) -> None:
     for name in zipfile.ZipFile(dist.wheel).namelist():
-        known = ("moorage", "moorage_chat", "moorage_mcp", "moorage_opencode", "moorage_tmux")
+        known = {"moorage", *(f"moorage_{plugin}" for plugin in PLUGINS)}
         assert name.split("/")[0] in known or ".dist-info/" in name
         assert not re.search(r"node_modules|/web/|/tests/|__pycache__|\.ts$|\.tsx$", name)
 
@@ -90,7 +93,7 @@ def test_installed_in_a_clean_environment_it_starts_and_answers(clean: Path, tmp
             [clean / "moorage", "plugins", "list", "--json"], env=env, cwd=tmp_path, capture_output=True, text=True
         )
         assert listed.returncode == 0, listed.stderr
-        assert "tmux" in [plugin["name"] for plugin in json.loads(listed.stdout)]
+        assert {plugin["name"] for plugin in json.loads(listed.stdout)} == set(PLUGINS)
     finally:
         code = server.stop()
     assert code == 0, server.text()[-2000:]

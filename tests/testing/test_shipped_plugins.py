@@ -29,8 +29,16 @@ class TestMcp(Conformance):
     plugin = "mcp"
 
 
+class TestMemories(Conformance):
+    plugin = "memories"
+
+
 class TestOpenCode(Conformance):
     plugin = "opencode"
+
+
+class TestVoice(Conformance):
+    plugin = "voice"
 
 
 def test_none_is_forgotten():
