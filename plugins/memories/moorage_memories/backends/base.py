@@ -6,10 +6,16 @@ Who may do what has been decided before: a backend serves the scope that it is g
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
+from moorage.api import NotFound
+
 from moorage_memories.records import Change, Draft, Filter, Found, Memory, Mode, Page, Scope, StoreInfo
+
+ID_TAKEN = "MEMORY_ID_TAKEN"
+"""The code of a Conflict about an id."""
 
 
 class MemoryBackend(ABC):
@@ -52,7 +58,17 @@ class MemoryBackend(ABC):
 
     @abstractmethod
     async def add(self, scope: Scope, drafts: Sequence[Draft]) -> Sequence[Memory]:
-        """Add some, all or none. Conflict when an id is taken; TooManyRequests or Conflict when there is no room."""
+        """Add some, all or none. Conflict (`code=ID_TAKEN`) when an id is taken, by whomever; Conflict or
+        TooManyRequests when there is no room.
+        """
+
+    async def present(self, scope: Scope, ids: Sequence[str]) -> set[str]:
+        """Which of these are memories of the scope. For imports, some hundred at a time."""
+        found = set()
+        for memory_id in ids:
+            with contextlib.suppress(NotFound):
+                found.add((await self.get(scope, memory_id)).id)
+        return found
 
     @abstractmethod
     async def change(self, scope: Scope, memory_id: str, change: Change) -> Memory:
