@@ -20,6 +20,12 @@ class SttConfig(PluginConfig):
         "these that is installed.",
         examples=["moonshine"],
     )
+    workers: int = Field(1, ge=1, le=64, description="Processes that an engine inside may run in.")
+    idle_seconds: float = Field(
+        300.0, gt=0, le=86_400, description="After which such a process ends when nobody is listened to."
+    )
+    vad: bool = Field(False, description="End what is listened to after a silence, and not only when a client says so.")
+    vad_timeout: float = Field(1.5, ge=0.2, le=60, description="How long that silence is, in seconds of sound.")
     max_sessions: int = Field(4, ge=1, le=1000, description="People who are listened to at once; more are told so.")
     max_sessions_per_user: int = Field(2, ge=1, le=1000, description="Of these, one user's.")
     max_seconds: float = Field(3600.0, gt=0, le=86_400, description="The longest that one connection is listened to.")

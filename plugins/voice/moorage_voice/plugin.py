@@ -8,7 +8,9 @@ from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, hookimpl
 
 from moorage_voice.config import VoiceConfig
 from moorage_voice.hooks import Specs
+from moorage_voice.registry import Engines
 from moorage_voice.rights import PERMISSIONS
+from moorage_voice.views import sockets
 
 
 class VoicePlugin(Plugin):
@@ -24,6 +26,8 @@ class VoicePlugin(Plugin):
         extra="voice",
     )
 
+    engines: Engines
+
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
         """Engines of other plugins."""
@@ -34,9 +38,15 @@ class VoicePlugin(Plugin):
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, VoiceConfig):
             raise TypeError("the voice plugin was given another plugin's settings")
-        return []
+        self.engines = Engines(hub, hub.config)
+        return [*sockets.routes(hub, hub.config, self.engines)]
+
+    @hookimpl
+    async def moorage_shutdown(self) -> None:
+        """End what listens and speaks."""
+        await self.engines.close()
 
     @hookimpl
     async def moorage_health(self) -> Health:
-        """How it is."""
-        return Health("ok")
+        """Which engines can work. That none can is no fault, and is said to who asks for one."""
+        return Health("ok", "", {"stt": self.engines.stt_names(), "tts": self.engines.tts_names()})

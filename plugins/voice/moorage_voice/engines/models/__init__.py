@@ -1,0 +1,6 @@
+"""What runs in worker processes: one module for each engine. They import numpy, the engine, and nothing of Moorage.
+
+Each has a `Model`, made once in a process: `open(body, number)`, then `feed(body, number)` with samples (float32,
+little-endian, mono, 24 000 a second) and `finish(body, number)`, which both give {"words": [[word, start, end | null],
+…], "pause": seconds | null}; `close(body, number)` at whatever time, also of a number that is not known.
+"""

@@ -1,0 +1,105 @@
+"""The engines of a server: which there are, which of them can work, and which is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Generic, TypeVar
+
+from moorage.api import Hub, Unavailable
+
+from moorage_voice.config import VoiceConfig
+from moorage_voice.engines.base import SpeechToText, TextToSpeech
+from moorage_voice.engines.listening import moonshine, pocketsphinx
+
+Engine = TypeVar("Engine", bound=SpeechToText | TextToSpeech)
+
+
+class Engines:
+    """Those inside, and those of other plugins. Nothing runs before it is asked."""
+
+    def __init__(self, hub: Hub, config: VoiceConfig) -> None:
+        self._stt: Kind[SpeechToText] = Kind(
+            hub, "stt", config.stt.engine, lambda: [moonshine(hub, config.stt), pocketsphinx(hub, config.stt)]
+        )
+        self._tts: Kind[TextToSpeech] = Kind(hub, "tts", config.tts.engine, lambda: [])
+
+    def stt(self, name: str | None = None) -> SpeechToText:
+        """The engine of that name, else the configured, else the first that can work. Unavailable, with the mend."""
+        return self._stt.choose(name)
+
+    def tts(self, name: str | None = None) -> TextToSpeech:
+        """As `stt`."""
+        return self._tts.choose(name)
+
+    def stt_names(self) -> list[str]:
+        """The engines that hear and can work, the best first."""
+        return self._stt.usable()
+
+    def tts_names(self) -> list[str]:
+        """The engines that speak and can work, the best first."""
+        return self._tts.usable()
+
+    async def close(self) -> None:
+        """Close all of them."""
+        await self._stt.close()
+        await self._tts.close()
+
+
+class Kind(Generic[Engine]):
+    """The engines of one direction: "stt" or "tts". wanted: the configured name."""
+
+    def __init__(self, hub: Hub, kind: str, wanted: str | None, built_in: Callable[[], Iterable[Engine]]) -> None:
+        self._hub, self._kind, self._wanted, self._built_in = hub, kind, wanted, built_in
+        self._found: dict[str, Engine] | None = None
+
+    def choose(self, name: str | None) -> Engine:
+        """See `Engines.stt`."""
+        engines, wanted = self._engines(), name or self._wanted
+        if wanted is None:
+            lacking = {one.name: one.lacking() for one in engines.values()}
+            for one, why in lacking.items():
+                if not why:
+                    return engines[one]
+            why = " ".join(f"{one}: {why}" for one, why in lacking.items())
+            raise Unavailable(f"No engine for {self._kind} is installed. {why}".strip())
+        engine = engines.get(wanted)
+        if engine is None:
+            raise Unavailable(f"There is no engine {wanted!r} for {self._kind}; there are: {', '.join(engines)}")
+        if why := engine.lacking():
+            raise Unavailable(f"{wanted}: {why}")
+        return engine
+
+    def usable(self) -> list[str]:
+        """The names of those that lack nothing."""
+        return [name for name, engine in self._engines().items() if not engine.lacking()]
+
+    async def close(self) -> None:
+        """Close those that were made."""
+        engines, self._found = self._found or {}, {}
+        closed = await asyncio.gather(*(one.close() for one in engines.values()), return_exceptions=True)
+        for name, error in zip(engines, closed, strict=True):
+            if isinstance(error, BaseException):
+                self._hub.log.error("an engine of speech did not close well", engine=name, exc_info=error)
+
+    def _engines(self) -> dict[str, Engine]:
+        """All of them by name: those inside first."""
+        if self._found is None:
+            self._found = {one.name: one for one in self._built_in()}
+            for plugin, given in self._hub.hooks.call(f"moorage_voice_{self._kind}"):
+                self._add(plugin, given)
+        return self._found
+
+    def _add(self, plugin: str, given: Iterable[Engine]) -> None:
+        assert self._found is not None
+        try:
+            engines = {one.name: one for one in given}
+        except Exception as error:
+            # What a stranger's iterable raises must not take the engines of others away.
+            self._hub.log.error("a plugin's engines of speech are left out", plugin=plugin, exc_info=error)
+            return
+        for name, engine in engines.items():
+            if name in self._found:
+                self._hub.log.error("an engine of speech has a name that is taken", plugin=plugin, engine=name)
+            else:
+                self._found[name] = engine
