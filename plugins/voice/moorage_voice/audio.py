@@ -1,0 +1,78 @@
+"""Samples: headers of WAV files, whole numbers and fractions, other rates. numpy and soxr are imported when needed.
+
+Samples are mono and little-endian: "16-bit" are signed integers, "floats" are float32 within [-1, 1].
+"""
+
+from __future__ import annotations
+
+import struct
+
+UNKNOWN_SIZE = 0xFFFFFFFF
+"""What stands in a header whose stream has no known end."""
+_PCM, _FLOAT = 1, 3
+
+
+def wav(samples: bytes, rate: int) -> bytes:
+    """16-bit samples as a WAV file: a header of 44 bytes with exact sizes, then the samples."""
+    return _header(_PCM, 2, rate, len(samples)) + samples
+
+
+def float_wav_header(rate: int) -> bytes:
+    """The 44 bytes before floats that are sent as they are made: the sizes are placeholders."""
+    return _header(_FLOAT, 4, rate, None)
+
+
+def _header(kind: int, width: int, rate: int, size: int | None) -> bytes:
+    """RIFF WAVE. Source: Multimedia Programming Interface and Data Specifications 1.0, Waveform Audio File Format."""
+    whole, data = (UNKNOWN_SIZE, UNKNOWN_SIZE) if size is None else (36 + size, size)
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, kind, 1, rate, rate * width, width, 8 * width)
+    return struct.pack("<4sI4s", b"RIFF", whole, b"WAVE") + form + struct.pack("<4sI", b"data", data)
+
+
+def floats(samples: bytes) -> bytes:
+    """16-bit samples as floats."""
+    import numpy as np
+
+    out: bytes = (np.frombuffer(samples, "<i2").astype("<f4") / 32768.0).astype("<f4").tobytes()
+    return out
+
+
+def integers(samples: bytes) -> bytes:
+    """Floats as 16-bit samples. What is beyond [-1, 1] is cut, what is no number is silence."""
+    import numpy as np
+
+    read = np.nan_to_num(np.frombuffer(samples, "<f4"), nan=0.0, posinf=1.0, neginf=-1.0)
+    out: bytes = (np.clip(read, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
+    return out
+
+
+def silence(seconds: float, rate: int) -> bytes:
+    """So long nothing, as 16-bit samples."""
+    return bytes(2 * int(seconds * rate))
+
+
+def resampled(samples: bytes, rate: int, wanted: int) -> bytes:
+    """16-bit samples, whole, at another rate. A second of them takes about a millisecond."""
+    if rate == wanted or not samples:
+        return samples
+    import numpy as np
+    import soxr
+
+    out: bytes = soxr.resample(np.frombuffer(samples, "<i2"), rate, wanted, "HQ").astype("<i2").tobytes()
+    return out
+
+
+class Resampler:
+    """A stream of floats at another rate. What it gives lags behind what it is fed by some milliseconds."""
+
+    def __init__(self, rate: int, wanted: int) -> None:
+        import soxr
+
+        self._stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
+
+    def feed(self, samples: bytes, *, last: bool = False) -> bytes:
+        """Take floats, give those that are ready. last: give all of the rest; nothing may follow."""
+        import numpy as np
+
+        out: bytes = self._stream.resample_chunk(np.frombuffer(samples, "<f4"), last=last).astype("<f4").tobytes()
+        return out
