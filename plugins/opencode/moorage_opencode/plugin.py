@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from moorage.api import OCTO, Health, Hub, Manifest, MoorageError, Plugin, Route, hookimpl
+from moorage.api import OCTO, Actor, Health, Hub, Manifest, MoorageError, Plugin, Project, Route, hookimpl
 
 from moorage_opencode import files as session_files
-from moorage_opencode import views
+from moorage_opencode import memories, views
 from moorage_opencode.config import OpenCodeConfig
 from moorage_opencode.files import Files
 from moorage_opencode.live import Events
@@ -89,6 +89,13 @@ class OpenCodePlugin(Plugin):
         if sessions.config.runtime == PROCESS:
             data["opencode"] = program
         return Health("ok", lacking, data)
+
+    @hookimpl(optionalhook=True)
+    async def moorage_memories_project(
+        self, actor: Actor, session_id: str, workspace_path: str, write: bool
+    ) -> Project | None:
+        """The project of a session, for its memories."""
+        return await memories.project_of(self.sessions, actor, session_id, workspace_path, write)
 
     def _program(self) -> tuple[str | None, str]:
         """Where OpenCode is on this machine, and what is still to be done before sessions can run ("": nothing)."""

@@ -246,6 +246,10 @@ class Sessions:
             await done(task)
         return await store.get(pid)
 
+    async def project(self, user: UserInfo, path: str) -> Path:
+        """The folder that a user names, if it may be a project of theirs. BadRequest."""
+        return await self._projects.resolve(user, path)
+
     async def get_or_create(self, actor: Actor, wish: Wish) -> OpenCodeSession:
         """The actor's session with that project, resumed if need be, or a new one. Errors as of the two."""
         user = actor.user
