@@ -23,10 +23,11 @@ from moorage.openapi import Published
 from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.server import resources
-from moorage.server.sites import Sites
+from moorage.server.sites import Sites, reachable
 from moorage.surfaces import account_routes, apart
 from moorage.surfaces.common import from_this_machine
 from moorage.surfaces.core import authorization
+from moorage.surfaces.octo import features as octo_features
 from moorage.surfaces.octo import metrics as octo_metrics
 from moorage.surfaces.octoprox import health as octoprox_health
 from moorage.web import json_response
@@ -37,7 +38,7 @@ class Controls:
     """What the core's own views ask of the application.
 
     health: the report of the database and all plugins. plugins: rows for the list.
-    mounts: of the plugins that run, by name.
+    mounts: of the plugins that run, by name, as the operator wrote them.
     metrics: (body, content type). figures: a viewer's stream of events.
     reload: applies a changed configuration and says what was done.
     sites: the table of routes in use.
@@ -119,7 +120,7 @@ class CorePlugin(Plugin):
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
         """Routes at the root of each site; `everywhere` holds the ones at each mount."""
         return [
-            *console_routes(hub, self.controls.mounts),
+            *console_routes(hub, self._reachable),
             *system_routes(hub, self.controls),
             *resource_routes(hub, self.controls),
             *openapi_routes(hub, self.controls),
@@ -127,8 +128,15 @@ class CorePlugin(Plugin):
 
     def everywhere(self, hub: Hub) -> list[Route]:
         """The account surfaces of the five contracts, and what two of them say of the server itself."""
-        system = [*octo_metrics.routes(self.controls.figures), *octoprox_health.routes(self.controls.health)]
+        system = [
+            *octo_features.routes(hub, self._reachable),
+            *octo_metrics.routes(self.controls.figures),
+            *octoprox_health.routes(self.controls.health),
+        ]
         return [*account_routes(hub), *system]
+
+    def _reachable(self) -> Mapping[str, Sequence[str]]:
+        return reachable(self.controls.mounts(), _port(), current_request().host)
 
     def apart(self, hub: Hub) -> list[Route]:
         """The way in at hosts apart, and all that is the core's there."""

@@ -155,3 +155,18 @@ class Specs:
 
         .. versionadded:: 0.1
         """
+
+    @hookspec
+    def moorage_features(self, prefix: str) -> Mapping[str, Any]:  # type: ignore[empty-body]
+        """What clients are told of the plugin before anybody has signed in (sync).
+
+        Called for `GET /api/features`, in plugins that are served at the address that was asked. What a plugin says
+        goes before the core's defaults, and an earlier plugin before a later one. An error is logged, and nothing is
+        added. Anybody may read it.
+
+        :param prefix: what stands before the plugin's paths there: "" or as "/voice". Put it before paths that you
+            name.
+        :returns: members of the answer's object, JSON-able and few: `{"websocket_events": True}`.
+
+        .. versionadded:: 0.1
+        """

@@ -11,16 +11,15 @@ from typing_extensions import TypedDict
 from moorage.access import Actor
 from moorage.console import assets
 from moorage.console.assets import Asset
-from moorage.context import current_actor, current_request
+from moorage.context import current_actor
 from moorage.dialects import PROBLEM
 from moorage.errors import NotFound, Unavailable
 from moorage.hub import Hub
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
-from moorage.server.sites import Mount
 from moorage.web import json_response
 
 Mounts = Callable[[], Mapping[str, Sequence[str]]]
-"""Gives the plugins that run, by name, with their mounts as the operator wrote them."""
+"""Gives the plugins that run at the address that was asked, by name, with their prefixes there."""
 
 # The one hash is that of the empty text: the terminal emulator appends <style> elements that stay empty, and what it
 # would write into them goes through the object model (`web/src/terminal/csp.ts`).
@@ -128,7 +127,9 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
         user = actor.user
         # The last owner cannot be removed, so what was once set up stays so.
         setup_open = setup_open and user is None and await hub.accounts.count_users() == 0
-        plugins = [] if user is None else _reachable(mounts(), _port(), current_request().host)
+        # A page may not call another origin.
+        found = {} if user is None else mounts()
+        plugins = [{"name": name, "mount": prefix} for name, prefixes in found.items() for prefix in prefixes]
         providers = [{"name": name, "label": label} for name, label in hub.accounts.oauth.providers()]
         told = _user(hub, actor)
         return json_response({"user": told, "setup": setup_open, "plugins": plugins, "providers": providers})
@@ -161,12 +162,6 @@ def _answer(asset: Asset, cache_control: str) -> Response:
     return Response(body, 200, headers=headers, content_type=asset.content_type)
 
 
-def _port() -> int | None:
-    """The port that the request came in by; None on a Unix socket."""
-    server = request.scope.get("server")
-    return server[1] if server else None
-
-
 def _user(hub: Hub, actor: Actor) -> dict[str, Any] | None:
     user = actor.user
     if user is None:
@@ -180,18 +175,3 @@ def _user(hub: Hub, actor: Actor) -> dict[str, Any] | None:
         "role": user.role,
         "permissions": [each.name for each in hub.access.permissions() if hub.access.holds(actor, each.name)],
     }
-
-
-def _reachable(mounts: Mapping[str, Sequence[str]], port: int | None, host: str) -> list[dict[str, str]]:
-    """Plugins that the page can call: mounted at the site that it came from. A page may not call another origin."""
-    parsed = {name: [Mount.parse(text) for text in texts] for name, texts in mounts.items()}
-    named = {(mount.port, mount.host) for each in parsed.values() for mount in each}
-    hostname = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0].lower()
-    # The most particular site wins, and holds nothing of the others (see `moorage.server.sites`).
-    here = next((key for key in ((port, hostname), (port, None), (None, hostname)) if key in named), (None, None))
-    return [
-        {"name": name, "mount": mount.prefix}
-        for name in sorted(parsed)
-        for mount in parsed[name]
-        if (mount.port, mount.host) == here
-    ]

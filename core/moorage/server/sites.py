@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from moorage.dialects import PROBLEM, Dialect
@@ -42,6 +42,23 @@ class Mount:
     def __str__(self) -> str:
         host = f"//{self.host}" if self.host else ""
         return f"{host}{f':{self.port}' if self.port else ''}{self.prefix}/"
+
+
+def reachable(mounts: Mapping[str, Sequence[str]], port: int | None, host: str) -> dict[str, list[str]]:
+    """Plugins that are mounted at the site that was asked, in alphabetical order, with their prefixes there.
+
+    mounts: of each plugin as the operator wrote them. port: that the request came in by, None on a Unix socket.
+    host: of its `Host` header.
+    """
+    parsed = {name: [Mount.parse(text) for text in texts] for name, texts in mounts.items()}
+    named = {(mount.port, mount.host) for each in parsed.values() for mount in each}
+    hostname = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0].lower()
+    # The most particular site wins, and holds nothing of the others.
+    here = next((key for key in ((port, hostname), (port, None), (None, hostname)) if key in named), (None, None))
+    found = {
+        name: [mount.prefix for mount in parsed[name] if (mount.port, mount.host) == here] for name in sorted(parsed)
+    }
+    return {name: prefixes for name, prefixes in found.items() if prefixes}
 
 
 @dataclass(slots=True)

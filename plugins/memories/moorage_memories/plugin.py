@@ -37,6 +37,11 @@ class MemoriesPlugin(Plugin):
         return []
 
     @hookimpl
+    def moorage_features(self) -> dict[str, bool]:
+        """That there are memories."""
+        return {"mmry_enabled": True}
+
+    @hookimpl
     async def moorage_health(self) -> Health:
         """How it is."""
         return Health("ok")

@@ -78,6 +78,11 @@ class OpenCodePlugin(Plugin):
         await self.sessions.close()
 
     @hookimpl
+    def moorage_features(self) -> dict[str, Any]:
+        """That events of sessions come by `/api/ws`."""
+        return {"websocket_events": True}
+
+    @hookimpl
     async def moorage_health(self) -> Health:
         """How many there are, and whether there is an OpenCode to run more of them.
 

@@ -53,8 +53,37 @@ class TtsConfig(PluginConfig):
     max_text_bytes: int = Field(64 * 1024, ge=256, le=16 * 1024 * 1024, description="The longest text that is said.")
 
 
+class ClientConfig(PluginConfig):
+    """What clients begin with, as `GET /api/features` tells them. They may let their users choose otherwise."""
+
+    vad_timeout_ms: int = Field(
+        1500, ge=100, le=60_000, description="The silence after which they take what was said for finished."
+    )
+    default_voice: str = Field(
+        "af_heart",
+        min_length=1,
+        max_length=200,
+        description="The voice. An engine that has none of that name takes its own.",
+    )
+    default_speed: float = Field(1.0, ge=0.1, le=3.0, description="How fast it speaks.")
+    auto_language_detect: bool = Field(True, description="The language to be spoken is told from the text.")
+    tts_muted: bool = Field(False, description="Answers are not read aloud until somebody asks for it.")
+    continuous_mode: bool = Field(True, description="They listen again after each answer.")
+    default_visualizer: str = Field("orb", max_length=64, description="What they show of a voice.")
+    interrupt_word_count: int = Field(
+        2, ge=0, le=100, description="Words by which somebody interrupts what is read aloud; 0: never."
+    )
+    interrupt_backoff_ms: int = Field(
+        5000, ge=0, le=600_000, description="After an interruption, how long none is looked for."
+    )
+    visualizer_voices: dict[str, str] = Field(
+        {}, description="A voice for each kind of what they show.", examples=[{"orb": "af_heart"}]
+    )
+
+
 class VoiceConfig(PluginConfig):
     """Who listens and who speaks: the engines inside, or servers elsewhere."""
 
     stt: SttConfig = Field(SttConfig(), description="Speech to text.")
     tts: TtsConfig = Field(TtsConfig(), description="Text to speech.")
+    client: ClientConfig = Field(ClientConfig(), description="What clients begin with.")

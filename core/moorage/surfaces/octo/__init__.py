@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def routes(hub: Hub) -> list[Route]:
-    """All but `metrics`, which needs more than the hub."""
+    """All but `features` and `metrics`, which need more than the hub."""
     return [route for part in (auth, invites, profile, register, users) for route in part.routes(hub)]
