@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import OCTO, Actor, Health, Hub, Manifest, Plugin, Route, ToolSet, hookimpl
 
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.hooks import Specs
 from moorage_memories.rights import PERMISSIONS
+from moorage_memories.service import Memories
+from moorage_memories.tools import Lending
 
 
 class MemoriesPlugin(Plugin):
@@ -34,6 +36,8 @@ class MemoriesPlugin(Plugin):
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, MemoriesConfig):
             raise TypeError("the memories plugin was given another plugin's settings")
+        self.memories = Memories(hub, hub.config)
+        self.lending = Lending(hub, self.memories)
         return []
 
     @hookimpl
@@ -45,3 +49,8 @@ class MemoriesPlugin(Plugin):
     async def moorage_health(self) -> Health:
         """How it is."""
         return Health("ok")
+
+    @hookimpl(optionalhook=True)
+    async def moorage_chat_tools(self, actor: Actor) -> Iterable[ToolSet]:
+        """A user's memories, for the models that they chat with."""
+        return self.lending.sets(actor)

@@ -58,7 +58,7 @@ class Hang:
 
     text: str = ""
     mute: bool = False
-    then: str | None = None
+    then: str | Call | None = None
 
 
 @dataclass(frozen=True)
@@ -354,7 +354,11 @@ def _handler(llm: Llm) -> type[BaseHTTPRequestHandler]:
                     time.sleep(step.pause)
             if isinstance(step, Hang):
                 llm.hang(self.connection)
-            if isinstance(step, Hang) and step.then is not None:
+            if isinstance(step, Hang) and isinstance(step.then, Call):
+                step = step.then
+                for delta in _deltas(step):
+                    self._event({"index": 0, "delta": delta, "finish_reason": None})
+            elif isinstance(step, Hang) and step.then is not None:
                 self._event({"index": 0, "delta": {"content": step.then}, "finish_reason": None})
             elif isinstance(step, Hang | Cut):
                 self.close_connection = True  # Without the last chunk: broken off.

@@ -5,6 +5,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import * as api from "./api";
 import type { Arrival } from "./arrival";
 import * as chat from "./chat/place";
+import * as memories from "./memories/place";
 import { Home } from "./pages/home";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
@@ -26,6 +27,7 @@ const WorkspacesPage = lazy(() => import("./workspaces/page"));
 const WorkspacePage = lazy(() => import("./workspaces/one"));
 const ChatPage = lazy(() => import("./chat/page"));
 const SharedPage = lazy(() => import("./chat/shared"));
+const MemoriesPage = lazy(() => import("./memories/page"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -146,6 +148,7 @@ function page(path: string, props: PageProps): JSX.Element {
   if (path === chat.LIST) return <ChatPage part="" {...props} />;
   const talk = after(`${chat.LIST}/`, path);
   if (talk !== null) return <ChatPage part={talk} {...props} />;
+  if (path === memories.LIST) return <MemoriesPage {...props} />;
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
@@ -153,7 +156,8 @@ function page(path: string, props: PageProps): JSX.Element {
     if (mountOf(props.state) !== null) return <Home {...props} />;
     if (sessions.mountOf(props.state) !== null) return <SessionsPage {...props} />;
     if (workspaces.mountOf(props.state) !== null) return <WorkspacesPage {...props} />;
-    return chat.mountOf(props.state) !== null ? <ChatPage part="" {...props} /> : <Home {...props} />;
+    if (chat.mountOf(props.state) !== null) return <ChatPage part="" {...props} />;
+    return memories.mountOf(props.state) !== null ? <MemoriesPage {...props} /> : <Home {...props} />;
   }
   return (
     <main class="narrow">
@@ -221,6 +225,10 @@ function Navigation({ state }: { state: api.State }): JSX.Element | null {
   if (chat.mountOf(state) !== null && may(chat.MAY.view)) {
     const here = path.startsWith(chat.LIST) || (path === "/" && places.length === 0);
     places.push([chat.LIST, "Chat", here]);
+  }
+  if (memories.mountOf(state) !== null && may(memories.MAY.view)) {
+    const here = path.startsWith(memories.LIST) || (path === "/" && places.length === 0);
+    places.push([memories.LIST, "Memories", here]);
   }
   // A lone place is named only where one is not at it: a workspace's pages have no other way back to all.
   const [only] = places;
