@@ -44,12 +44,19 @@ class TtsConfig(PluginConfig):
     )
     engine: str | None = Field(
         None,
-        description='Which engine speaks: "pico", "espeak", or one of another plugin; null: the first of these that is '
-        "installed.",
+        description='Which engine speaks: "pico", "espeak", or one of another plugin; null: all that are installed, of '
+        "which the first speaks what it can.",
         examples=["pico"],
     )
-    max_sessions: int = Field(16, ge=1, le=1000, description="Connections at once; more are told so.")
-    max_sessions_per_user: int = Field(4, ge=1, le=1000, description="Of these, one user's.")
+    voice: str | None = Field(
+        None, description="The voice of who has chosen none; null: the engine's first.", examples=["pico_en-gb"]
+    )
+    workers: int = Field(1, ge=1, le=64, description="Processes that an engine inside may run in.")
+    idle_seconds: float = Field(
+        300.0, gt=0, le=86_400, description="After which such a process ends when nothing is said."
+    )
+    max_sessions: int = Field(64, ge=1, le=10_000, description="Connections and requests at once; more are told so.")
+    max_sessions_per_user: int = Field(8, ge=1, le=10_000, description="Of these, one user's.")
     max_text_bytes: int = Field(64 * 1024, ge=256, le=16 * 1024 * 1024, description="The longest text that is said.")
 
 

@@ -11,6 +11,7 @@ from moorage.api import Hub, Unavailable
 from moorage_voice.config import VoiceConfig
 from moorage_voice.engines.base import SpeechToText, TextToSpeech
 from moorage_voice.engines.listening import moonshine, pocketsphinx
+from moorage_voice.engines.speaking import Espeak, Pico
 
 Engine = TypeVar("Engine", bound=SpeechToText | TextToSpeech)
 
@@ -22,7 +23,9 @@ class Engines:
         self._stt: Kind[SpeechToText] = Kind(
             hub, "stt", config.stt.engine, lambda: [moonshine(hub, config.stt), pocketsphinx(hub, config.stt)]
         )
-        self._tts: Kind[TextToSpeech] = Kind(hub, "tts", config.tts.engine, lambda: [])
+        self._tts: Kind[TextToSpeech] = Kind(
+            hub, "tts", config.tts.engine, lambda: [Pico(hub, config.tts), Espeak(hub, config.tts)]
+        )
 
     def stt(self, name: str | None = None) -> SpeechToText:
         """The engine of that name, else the configured, else the first that can work. Unavailable, with the mend."""
@@ -31,6 +34,10 @@ class Engines:
     def tts(self, name: str | None = None) -> TextToSpeech:
         """As `stt`."""
         return self._tts.choose(name)
+
+    def speakers(self) -> list[TextToSpeech]:
+        """The configured engine, else all that can work, the best first. Unavailable, with the mend, when none can."""
+        return self._tts.choose_all()
 
     def stt_names(self) -> list[str]:
         """The engines that hear and can work, the best first."""
@@ -69,6 +76,11 @@ class Kind(Generic[Engine]):
         if why := engine.lacking():
             raise Unavailable(f"{wanted}: {why}")
         return engine
+
+    def choose_all(self) -> list[Engine]:
+        """See `Engines.speakers`."""
+        first = self.choose(None)
+        return [first] if self._wanted is not None else [self._engines()[name] for name in self.usable()]
 
     def usable(self) -> list[str]:
         """The names of those that lack nothing."""

@@ -1,0 +1,130 @@
+"""Which voice speaks: of those that the engines have, by its id, by kokorox's ids and mixes, or by a language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from moorage.api import BadRequest, Hub
+
+from moorage_voice.engines.base import EngineFailed, TextToSpeech, Voice
+
+LONGEST_NAME = 200
+_KOKORO = re.compile(r"([abefhijpz])([fm])_[a-z0-9_]+")
+"""Ids of the Kokoro model's voices, as "af_heart": a language, a gender, a name."""
+_KOKORO_LANGUAGES = {
+    "a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "j": "ja", "p": "pt-br", "z": "cmn",
+}  # fmt: skip
+_GENDERS = {"f": "female", "m": "male"}
+_PART = re.compile(r"(?P<voice>.+?)(?:\.(?P<weight>\d{1,4}))?")
+"""Of a mix, as "af_sky.4+af_nicole.5": a voice and tenths of it."""
+_SAME = {"zh": "cmn", "no": "nb", "iw": "he", "in": "id", "tl": "fil"}
+"""Languages that are called otherwise elsewhere."""
+_LANGUAGE = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8}){0,4}")
+
+
+class NoSuchVoice(BadRequest):
+    """No engine has this voice, or one for this language."""
+
+    code = "UNKNOWN_VOICE"
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A voice, and the engine that has it."""
+
+    engine: TextToSpeech
+    voice: Voice
+
+
+class Voices:
+    """The voices of some engines, the best engine first. first: the id of the one that speaks if none is chosen."""
+
+    def __init__(self, offered: Sequence[Chosen], first: str | None) -> None:
+        self._by_id: dict[str, Chosen] = {}
+        for one in offered:
+            self._by_id.setdefault(one.voice.id, one)
+        self.first = first if first in self._by_id else offered[0].voice.id
+
+    @classmethod
+    async def of(cls, hub: Hub, engines: Iterable[TextToSpeech], first: str | None) -> Voices:
+        """Ask the engines. One that fails is left out; EngineFailed when all do."""
+        offered: list[Chosen] = []
+        failed: EngineFailed | None = None
+        for engine in engines:
+            try:
+                offered += [Chosen(engine, voice) for voice in await engine.voices()]
+            except EngineFailed as error:
+                failed = error
+                hub.log.error("an engine does not tell its voices", engine=engine.name, reason=str(error))
+        if not offered:
+            raise failed or EngineFailed("no engine has a voice")
+        return cls(offered, first)
+
+    def all(self) -> list[Voice]:
+        """The voices, the best first."""
+        return [one.voice for one in self._by_id.values()]
+
+    def choose(self, voice: str | None, language: str | None = None) -> Chosen:
+        """The voice if it speaks the language, else one that does, of its gender if there is one. NoSuchVoice."""
+        chosen = self._by_id[self.first] if voice is None else self._named(voice)
+        if language is None or _speaks(chosen.voice, _tag(language)):
+            return chosen
+        found = self._speaking(_tag(language), chosen.voice.gender)
+        if found is None:
+            raise NoSuchVoice(f"no voice speaks the language: {language[:LONGEST_NAME]}")
+        return found
+
+    def speaks(self, language: str) -> bool:
+        """Whether one of them speaks it."""
+        return self._speaking(_tag(language), "") is not None
+
+    def _named(self, name: str) -> Chosen:
+        """An id, one of kokorox's, or a mix of them: of which no engine is capable, so that its main voice speaks."""
+        if len(name) > LONGEST_NAME:
+            raise NoSuchVoice(f"no such voice: {name[:LONGEST_NAME]}")
+        heaviest, weight = None, -1
+        for part in name.split("+"):
+            read = _PART.fullmatch(part.strip())
+            if read is None:
+                raise NoSuchVoice(f"no such voice: {name}")
+            # Weights are digits after a point: ".4" and ".45" are less than ".5".
+            heavy = int((read["weight"] or "9999").ljust(4, "0"))
+            found = self._one(read["voice"])
+            if found is None:
+                raise NoSuchVoice(f"no such voice: {read['voice']}")
+            if heavy > weight:
+                heaviest, weight = found, heavy
+        assert heaviest is not None
+        return heaviest
+
+    def _one(self, id: str) -> Chosen | None:
+        if id in self._by_id:
+            return self._by_id[id]
+        if read := _KOKORO.fullmatch(id):
+            return self._speaking(_KOKORO_LANGUAGES[read[1]], _GENDERS[read[2]])
+        return None
+
+    def _speaking(self, language: str, gender: str) -> Chosen | None:
+        """The best for a language: this very one before its kin, a better engine before the gender."""
+        for wanted in dict.fromkeys((language, language.partition("-")[0])):
+            able = [one for one in self._by_id.values() if _speaks(one.voice, wanted)]
+            if able:
+                best = [one for one in able if one.engine is able[0].engine]
+                return next((one for one in best if one.voice.gender == gender), best[0])
+        return None
+
+
+def _tag(language: str) -> str:
+    """A language's tag as voices have it. NoSuchVoice when it is none."""
+    tag = language.strip().lower().replace("_", "-")
+    if not _LANGUAGE.fullmatch(tag):
+        raise NoSuchVoice(f"no language: {language[:LONGEST_NAME]}")
+    first, _, rest = tag.partition("-")
+    return "-".join(filter(None, (_SAME.get(first, first), rest)))
+
+
+def _speaks(voice: Voice, language: str) -> bool:
+    """Whether it is a voice of the language: "en-gb" speaks "en", and not the other way round."""
+    return voice.language == language or voice.language.startswith(f"{language}-")
