@@ -14,6 +14,7 @@ import structlog
 from moorage.access.service import Access
 from moorage.accounts import Accounts
 from moorage.accounts.service import SWEEP_EVERY
+from moorage.administration.plugins import PluginControls
 from moorage.builtin import Controls, CorePlugin
 from moorage.config import Loaded, diff, load
 from moorage.config.settings import Settings
@@ -63,7 +64,7 @@ class App:
     gate: Gate
 
     def __init__(self, loaded: Loaded, *, safe_mode: bool = False, find: Find = discover) -> None:
-        self.safe_mode, self._find = safe_mode, find
+        self.safe_mode, self.find = safe_mode, find
         self.loaded = self._wanted(loaded)
         # The data folder, the database and Redis stay those of the start, whatever a reload reads.
         self.started = self.loaded
@@ -102,6 +103,7 @@ class App:
         self._views = Views()
         self.proxy = Proxy()
         self._reloading = asyncio.Lock()
+        self.switching = asyncio.Lock()
         self._reloads: set[asyncio.Task[dict[str, Any] | StartError]] = set()
         self._checked: list[str] = []
         # A little longer than a plugin's own time, so that it is the plugin's state that tells of a time-out.
@@ -309,11 +311,16 @@ class App:
     def _controls(self) -> Controls:
         return Controls(
             health=self.health.report,
-            plugins=self.plugin_rows,
+            plugins=PluginControls(
+                records=self.plugin_records,
+                loaded=lambda: self.loaded,
+                needs_restart=lambda: self.needs_restart,
+                reload=self.reload,
+                switch=self.switch,
+            ),
             mounts=lambda: {name: r.mounts for name, r in self.plugins.records.items() if r.running},
             metrics=self.metrics.render,
             figures=self.figures.open,
-            reload=self.reload,
             ready=lambda: self.ready,
             sites=lambda: self.gate.sites,
         )
@@ -358,21 +365,10 @@ class App:
         connected = self.backplane is not None and self.backplane.connected
         return Health("ok") if connected else Health("degraded", "Redis is away")
 
-    def plugin_rows(self) -> list[dict[str, Any]]:
-        """Every plugin, on or off, with its state and the reason for it."""
-        idle = self.plugins.idle(self.loaded, self._find())
-        records = sorted([*self.plugins.records.values(), *idle], key=lambda record: record.name)
-        return [
-            {
-                "name": r.name,
-                "version": r.version,
-                "state": r.state.value,
-                "reason": r.reason,
-                "mounts": list(r.mounts),
-                "required": r.section.required,
-            }
-            for r in records
-        ]
+    def plugin_records(self) -> list[Record]:
+        """Every plugin, on or off, by name."""
+        idle = self.plugins.idle(self.loaded, self.find())
+        return sorted([*self.plugins.records.values(), *idle], key=lambda record: record.name)
 
     def changed(self) -> None:
         """Tell health checks and commands of the plugins as they are now."""
@@ -390,7 +386,7 @@ class App:
 
     def tell(self) -> None:
         """Write down how the plugins are, for commands to read."""
-        write_status(self.started.settings.data_dir, self.plugin_rows(), self.needs_restart)
+        write_status(self.started.settings.data_dir, self.plugin_records(), self.needs_restart)
 
     # -- reload -------------------------------------------------------------------------------------------------
 
@@ -409,6 +405,21 @@ class App:
                 raise StartError("The server is stopping.") from None
             raise
         if isinstance(outcome, StartError):
+            raise outcome
+        return outcome
+
+    async def switch(self, name: str, enabled: bool) -> dict[str, Any]:
+        """Switch a plugin on or off, in the file and here; as `reload`, it goes on when the caller is cancelled."""
+        from moorage.switching import switch
+
+        async def attempt() -> dict[str, Any] | MoorageError:
+            try:
+                return await switch(self, name, enabled=enabled)
+            except MoorageError as error:
+                return error
+
+        outcome = await asyncio.shield(self.tasks.spawn(attempt(), "switch"))
+        if isinstance(outcome, MoorageError):
             raise outcome
         return outcome
 

@@ -12,10 +12,12 @@ from typing_extensions import TypedDict
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
+from moorage.administration import logins, plugins, roles
+from moorage.administration.plugins import PluginControls
 from moorage.console.routes import routes as console_routes
 from moorage.context import current_actor, current_request
 from moorage.dialects import PROBLEM
-from moorage.errors import Conflict, Forbidden, NotFound, StartError, Unauthorized
+from moorage.errors import Forbidden, NotFound, Unauthorized
 from moorage.hooks import hookimpl
 from moorage.hub import Hub
 from moorage.observe.health import HealthReport
@@ -37,19 +39,17 @@ from moorage.web import json_response
 class Controls:
     """What the core's own views ask of the application.
 
-    health: the report of the database and all plugins. plugins: rows for the list.
+    health: the report of the database and all plugins. plugins: to see and to switch them.
     mounts: of the plugins that run, by name, as the operator wrote them.
     metrics: (body, content type). figures: a viewer's stream of events.
-    reload: applies a changed configuration and says what was done.
     sites: the table of routes in use.
     """
 
     health: Callable[[], Awaitable[HealthReport]]
-    plugins: Callable[[], list[dict[str, Any]]]
+    plugins: PluginControls
     mounts: Callable[[], Mapping[str, Sequence[str]]]
     metrics: Callable[[], tuple[bytes, str]]
     figures: Callable[[], AsyncIterator[bytes]]
-    reload: Callable[[], Awaitable[dict[str, Any]]]
     ready: Callable[[], bool]
     sites: Callable[[], Sites]
 
@@ -60,33 +60,6 @@ class HealthAnswer(TypedDict):
     status: str
     version: str
     components: NotRequired[dict[str, Any]]
-
-
-class PluginRow(TypedDict):
-    """A plugin, on or off. `reason` says why it does not run, or not as it should."""
-
-    name: str
-    version: str
-    state: str
-    reason: str | None
-    mounts: list[str]
-    required: bool
-
-
-class PluginsAnswer(TypedDict):
-    """GET /api/core/plugins."""
-
-    plugins: list[PluginRow]
-
-
-class ReloadAnswer(TypedDict):
-    """POST /api/core/reload: names of plugins, why some do not run, and settings that wait for a restart."""
-
-    added: list[str]
-    removed: list[str]
-    changed: list[str]
-    failed: dict[str, str]
-    needs_restart: list[str]
 
 
 class DocumentRow(TypedDict):
@@ -122,6 +95,9 @@ class CorePlugin(Plugin):
         return [
             *console_routes(hub, self._reachable),
             *system_routes(hub, self.controls),
+            *plugins.routes(hub, self.controls.plugins),
+            *roles.routes(hub),
+            *logins.routes(hub),
             *resource_routes(hub, self.controls),
             *openapi_routes(hub, self.controls),
         ]
@@ -144,7 +120,7 @@ class CorePlugin(Plugin):
 
 
 def system_routes(hub: Hub, controls: Controls) -> list[Route]:
-    """`/health`, `/metrics` and plugin management."""
+    """`/health` and `/metrics`."""
     routes = Routes()
 
     @routes.get("/health", access=PUBLIC, limit=LimitClass.EXEMPT, answer=HealthAnswer, answers={503: HealthAnswer})
@@ -171,19 +147,6 @@ def system_routes(hub: Hub, controls: Controls) -> list[Route]:
             _require(hub, "core:metrics:read")
         body, content_type = controls.metrics()
         return Response(body, content_type=content_type)
-
-    @routes.get("/api/core/plugins", access="core:plugin:read", answer=PluginsAnswer)
-    async def plugins() -> Response:
-        """List the plugins, on and off, with their states."""
-        return json_response({"plugins": controls.plugins()})
-
-    @routes.post("/api/core/reload", access="core:plugin:manage", answer=ReloadAnswer)
-    async def reload() -> Response:
-        """Apply a changed configuration without a restart."""
-        try:
-            return json_response(await controls.reload())
-        except StartError as error:
-            raise Conflict(str(error), code="RELOAD_REFUSED") from error
 
     return list(routes)
 
@@ -216,7 +179,7 @@ def openapi_routes(hub: Hub, controls: Controls) -> list[Route]:
     routes = Routes()
 
     def versions() -> dict[str, str]:
-        return {CorePlugin.manifest.name: moorage.__version__} | {r["name"]: r["version"] for r in controls.plugins()}
+        return {CorePlugin.manifest.name: moorage.__version__} | {r.name: r.version for r in controls.plugins.records()}
 
     published = Published(controls.sites, versions, hub.accounts.settings.cookie_name)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import structlog
+
+from moorage.plugins.states import Record
 
 log = structlog.get_logger("moorage.status")
 
@@ -18,13 +20,13 @@ def status_file(data_dir: Path) -> Path:
     return data_dir / "run" / "plugins.json"
 
 
-def write_status(data_dir: Path, plugins: list[dict[str, Any]], needs_restart: list[str]) -> None:
+def write_status(data_dir: Path, plugins: Iterable[Record], needs_restart: list[str]) -> None:
     """Replace the file as a whole. A full disk is logged: it must not stop the server."""
     path = status_file(data_dir)
     body = {
         "pid": os.getpid(),
         "needs_restart": needs_restart,
-        "plugins": {row["name"]: {"state": row["state"], "reason": row["reason"]} for row in plugins},
+        "plugins": {one.name: {"state": one.state.value, "reason": one.reason} for one in plugins},
     }
     fresh = path.with_suffix(".new")
     try:

@@ -109,6 +109,10 @@ class Access:
         """Built-in roles from the lowest up, then custom ones by name."""
         return self._roles.names()
 
+    def rule(self, role: str) -> RoleRule:
+        """What the configuration says of a role. KeyError for an unknown one."""
+        return self._roles.rule(role)
+
     def permissions(self) -> list[Permission]:
         """All declared permissions, by name."""
         return [self._declared[name] for name in sorted(self._declared)]

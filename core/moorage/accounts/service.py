@@ -207,6 +207,12 @@ class Accounts:
         """See `Sessions.page`."""
         return await self._sessions.page(user_id)
 
+    async def latest_sessions(
+        self, user_id: int | None = None, *, offset: int = 0, limit: int = 100
+    ) -> tuple[list[tuple[SessionInfo, UserInfo]], int]:
+        """See `Sessions.latest`."""
+        return await self._sessions.latest(user_id, offset=offset, limit=limit)
+
     async def find_session(self, pid: str) -> SessionInfo | None:
         """See `Sessions.find`."""
         return await self._sessions.find(pid)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from moorage.access import Actor
-from moorage.accounts.actors import COOKIE, SessionInfo, session_actor, session_method
+from moorage.access import Actor, UserInfo
+from moorage.accounts.actors import COOKIE, SessionInfo, session_actor, session_method, user_info
 from moorage.accounts.models import DeviceCode, Session, User
 from moorage.accounts.names import storable
 from moorage.accounts.secrets import digest, new_pid, new_session_token
@@ -82,6 +82,17 @@ class Sessions:
         rows = await Session.filter(user_id=user_id, revoked_at__isnull=True, expires_at__gt=now)
         found = [self._info(row) for row in rows]
         return sorted((one for one in found if now - one.last_seen_at < self._idle), key=_recent, reverse=True)
+
+    async def latest(
+        self, user_id: int | None, *, offset: int, limit: int
+    ) -> tuple[list[tuple[SessionInfo, UserInfo]], int]:
+        """Open sessions with their users, one user's or everybody's, the last used first; and how many there are."""
+        now = self._shared.now()
+        wanted = Session.filter(revoked_at__isnull=True, expires_at__gt=now, last_seen_at__gt=now - self._idle)
+        if user_id is not None:
+            wanted = wanted.filter(user_id=user_id)
+        rows = await wanted.order_by("-last_seen_at", "-id").offset(offset).limit(limit).select_related("user")
+        return [(self._info(row), user_info(row.user)) for row in rows], await wanted.count()
 
     async def find(self, pid: str) -> SessionInfo | None:
         """The open session with this string id."""

@@ -45,6 +45,19 @@ def set_enabled(path: Path, plugin: str, enabled: bool) -> bool:
         return True
 
 
+def put_back(path: Path, before: bytes, after: bytes) -> bool:
+    """Undo an edit: `before` takes the place of `after`. False if the file has been changed meanwhile, and stays.
+
+    StartError when it cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    with _one_editor(target):
+        if target.read_bytes() != after:
+            return False
+        _replace(target, before.replace(b"\r\n", b"\n").decode())
+        return True
+
+
 def _with_enabled(path: Path, text: str, data: dict[str, Any], plugin: str, enabled: bool) -> str:
     """The text with the one key set, proven to differ in nothing else."""
     wanted = copy.deepcopy(data)

@@ -17,13 +17,14 @@ from moorage.config.text import MASK, SECRET_NAME, key_text, mask_named, mask_ur
 
 @dataclass(frozen=True, slots=True)
 class ExplainedValue:
-    """One value. value_text: in TOML's spelling ("unset" for none); value: JSON-able. Secrets are masked in both."""
+    """One value, at `loc`. value_text: in TOML's spelling ("unset" for none); value: JSON-able; secrets are masked."""
 
     key: str
     value_text: str
     source_text: str
     secret: bool
     value: Any = None
+    loc: Loc = ()
 
 
 def explain(loaded: Loaded, plugin_models: Mapping[str, type[BaseModel]]) -> list[ExplainedValue]:
@@ -66,7 +67,7 @@ def _model_value(
     if is_secret(info) and value is not None:
         as_url = isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("mask") == "url"
         text = mask_url(value.get_secret_value()) if as_url else MASK
-        yield ExplainedValue(key_text(loc), toml_text(text), _source(loc, sources), True, text)
+        yield ExplainedValue(key_text(loc), toml_text(text), _source(loc, sources), True, text, loc)
         return
     yield from _value(value, loc, sources)
 
@@ -79,7 +80,7 @@ def _value(value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[Expl
         for key, one in value.items():
             yield from _value(one, (*loc, key), sources)
     else:
-        yield ExplainedValue(key_text(loc), toml_text(value), _source(loc, sources), False, _plain(value))
+        yield ExplainedValue(key_text(loc), toml_text(value), _source(loc, sources), False, _plain(value), loc)
 
 
 def _written(name: str, value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[ExplainedValue]:
@@ -90,7 +91,7 @@ def _written(name: str, value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> 
     else:
         masked = mask_named(name, value)
         secret = bool(SECRET_NAME.search(name)) and masked == MASK
-        yield ExplainedValue(key_text(loc), toml_text(masked), _source(loc, sources), secret, _plain(masked))
+        yield ExplainedValue(key_text(loc), toml_text(masked), _source(loc, sources), secret, _plain(masked), loc)
 
 
 def _source(loc: Loc, sources: Mapping[Loc, Source]) -> str:

@@ -157,9 +157,9 @@ class Server:
 
     def state(self, name: str) -> tuple[str, str]:
         """A plugin's state ("started", "failed" …) and the reason for it."""
-        for row in self.app.plugin_rows():
-            if row["name"] == name:
-                return row["state"], row["reason"]
+        for record in self.app.plugin_records():
+            if record.name == name:
+                return record.state.value, record.reason
         return "unknown", "not installed"
 
     def _running(self, name: str) -> Record:
