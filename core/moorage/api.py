@@ -28,6 +28,8 @@ from moorage.hub import HookFailed, Hub
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.project import Project
 from moorage.proxy.client import AddressInfo, HttpAnswer, HttpClient
+from moorage.proxy.socketclient import SocketClient, SocketLink
+from moorage.proxy.sockets import SocketEnd
 from moorage.proxy.targets import ProxyRequest, Redirect, Target, Upstream, Upstreams
 from moorage.routes import (
     ALL_METHODS,
@@ -130,7 +132,10 @@ __all__ = [
     "Runtime",
     "RuntimeView",
     "Socket",
+    "SocketClient",
     "SocketClosed",
+    "SocketEnd",
+    "SocketLink",
     "SocketRegistry",
     "SocketRoute",
     "Stats",

@@ -60,14 +60,15 @@ class Dialer:
         """One for all addresses, one for each unix socket."""
         if upstream.path is not None:
             if upstream.client is None:
-                upstream.client = _session(str(upstream.path))
+                upstream.client = client_session(str(upstream.path))
             return upstream.client
         if self._session is None:
-            self._session = _session(None)
+            self._session = client_session(None)
         return self._session
 
 
-def _session(unix: str | None) -> aiohttp.ClientSession:
+def client_session(unix: str | None) -> aiohttp.ClientSession:
+    """A client that does only what it is told: no cookies, no redirects, no proxies from the environment."""
     import aiohttp
 
     options: dict[str, Any] = {"limit": MAX_CONNECTIONS, "keepalive_timeout": KEEP_SECONDS}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
+from functools import cache
 
 from moorage.errors import Unavailable
 from moorage.proxy.connection import Connection
@@ -85,11 +87,16 @@ class Pool:
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT):
                     return await _open(target.upstream)
-            except OSError as error:  # TimeoutError is one.
+            except OSError as error:  # TimeoutError and TLS's errors are such too.
                 if loop.time() + pause > until:
                     raise Unavailable("The service behind this address cannot be reached") from error
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE, pause * 2)
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
 
 
 async def _open(upstream: Upstream) -> Connection:
@@ -97,5 +104,6 @@ async def _open(upstream: Upstream) -> Connection:
     if upstream.path is not None:
         _, connection = await loop.create_unix_connection(Connection, str(upstream.path))
     else:
-        _, connection = await loop.create_connection(Connection, upstream.host, upstream.port)
+        context = _tls() if upstream.tls else None
+        _, connection = await loop.create_connection(Connection, upstream.host, upstream.port, ssl=context)
     return connection

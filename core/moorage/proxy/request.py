@@ -33,7 +33,8 @@ def url(target: Target, query: str) -> URL:
     """The same as a URL, for aiohttp."""
     from yarl import URL
 
-    return URL(f"http://{target.upstream.authority}{origin_form(target, query)}", encoded=True)
+    scheme = "https" if target.upstream.tls else "http"
+    return URL(f"{scheme}://{target.upstream.authority}{origin_form(target, query)}", encoded=True)
 
 
 def head(method: str, target: Target, query: str, headers: Iterable[tuple[str, str]]) -> bytes:

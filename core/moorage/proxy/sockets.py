@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from moorage.context import RequestInfo
 from moorage.errors import MoorageError, NotFound, Unavailable, UpstreamError
 from moorage.proxy.forward import Proxy
 from moorage.proxy.headers import towards
+from moorage.proxy.pool import CONNECT_TIMEOUT
 from moorage.proxy.targets import Target
 
 if TYPE_CHECKING:
@@ -35,6 +37,15 @@ class ClientSocket(Protocol):
     async def close(self, code: int = 1000, reason: str = "") -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class SocketEnd:
+    """How an upstream ended. code, reason: as a client can be told. lost: it broke off and said no code."""
+
+    code: int
+    reason: str
+    lost: bool
+
+
 async def bridge(proxy: Proxy, socket: ClientSocket, target: Target, *, query: str, max_frame: int) -> None:
     """Connect to the upstream, accept with the subprotocol that it chose, hand on until either side closes.
 
@@ -44,9 +55,10 @@ async def bridge(proxy: Proxy, socket: ClientSocket, target: Target, *, query: s
         upstream = await _open(proxy, socket, target, query, max_frame)
         try:
             await socket.accept(upstream.protocol)
-            await _pump(socket, upstream)
+            if (end := await pump(socket, upstream)) is not None:
+                await socket.close(end.code, end.reason)
         finally:
-            await upstream.close(code=_sendable(socket.close_code))
+            await upstream.close(code=sendable(socket.close_code))
 
 
 async def _open(
@@ -71,21 +83,26 @@ def _refusal(status: int) -> MoorageError:
     return UpstreamError(f"The service behind this address refused the WebSocket with status {status}")
 
 
-async def _pump(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> None:
-    """Both directions at once, each waiting for who reads it; the first that ends ends the other."""
-    directions = [asyncio.ensure_future(_up(socket, upstream)), asyncio.ensure_future(_down(socket, upstream))]
+async def pump(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> SocketEnd | None:
+    """Both directions at once, each waiting for who reads it, until one side ends. None: the client did."""
+    up, down = asyncio.ensure_future(_up(socket, upstream)), asyncio.ensure_future(_down(socket, upstream))
     try:
-        await asyncio.wait(directions, return_when=asyncio.FIRST_COMPLETED)
-        for direction in directions:
-            if direction.done():
-                direction.result()
+        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+        if up.done() and up.result():
+            return None
+        # What the upstream has said last, its close code included, may still be on its way to the client.
+        async with asyncio.timeout(None if down.done() or not up.done() else CONNECT_TIMEOUT):
+            return await down
+    except TimeoutError:
+        return SocketEnd(1011, "", lost=True)
     finally:
-        for direction in directions:
+        for direction in (up, down):
             direction.cancel()
-        await asyncio.gather(*directions, return_exceptions=True)
+        await asyncio.gather(up, down, return_exceptions=True)
 
 
-async def _up(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> None:
+async def _up(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> bool:
+    """Whether it was the client that ended."""
     async for data in socket:
         try:
             if isinstance(data, str):
@@ -93,10 +110,11 @@ async def _up(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -
             else:
                 await upstream.send_bytes(data)
         except (ConnectionError, RuntimeError):
-            return  # Closed by the other side: `_down` has its code, or is about to.
+            return False
+    return True
 
 
-async def _down(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> None:
+async def _down(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> SocketEnd:
     import aiohttp
 
     while True:
@@ -110,12 +128,13 @@ async def _down(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse)
             code, reason = upstream.close_code or 1006, ""
         if code == 1005:
             code = 1000
-        await socket.close(code if code not in _NOT_SENDABLE else 1011, reason)
-        return
+        sendable = code not in _NOT_SENDABLE
+        return SocketEnd(code if sendable else 1011, reason, lost=not sendable)
 
 
-def _sendable(code: int | None) -> int:
+def sendable(code: int | None) -> int:
+    """The close code that an upstream is told of a client that closed with that one."""
     return 1001 if code is None or code in _NOT_SENDABLE else code
 
 
-__all__ = ["ClientSocket", "bridge"]
+__all__ = ["ClientSocket", "SocketEnd", "bridge", "pump", "sendable"]

@@ -45,8 +45,10 @@ class ProxyRequest:
 class Upstream:
     """A server behind ours, by address and port or by the path of a unix socket. Made by `Upstreams`."""
 
-    def __init__(self, name: str, *, host: str = "", port: int = 0, path: Path | None = None) -> None:
-        self.name, self.host, self.port, self.path = name, host, port, path
+    def __init__(
+        self, name: str, *, host: str = "", port: int = 0, path: Path | None = None, tls: bool = False
+    ) -> None:
+        self.name, self.host, self.port, self.path, self.tls = name, host, port, path, tls
         self.closed = False
         self.idle: deque[Connection] = deque()
         """Connections that wait for a request; the server's pool looks after them."""
@@ -152,17 +154,22 @@ class Upstreams:
         """The upstream of that name."""
         return self._all.get(name)
 
-    def register(self, name: str, *, host: str = "127.0.0.1", port: int = 0, path: Path | None = None) -> Upstream:
+    def register(
+        self, name: str, *, host: str = "127.0.0.1", port: int = 0, path: Path | None = None, tls: bool = False
+    ) -> Upstream:
         """Add an upstream, in the place of an earlier one of that name, which is closed.
 
         Either a port, with a host name or address, or the path of a unix socket. ValueError for neither or both.
+        tls: it is spoken to by TLS, and its certificate must be good for `host`.
         """
         if (path is None) == (port == 0) or not 0 <= port < 65536:
             raise ValueError("an upstream has either a port or the path of a unix socket")
+        if tls and path is not None:
+            raise ValueError("there is no TLS over a unix socket")
         if path is None and (not host or any(c in host for c in "/@?# \t\r\n")):
             raise ValueError(f"{host!r} is no host")
         self.remove(name)
-        upstream = self._all[name] = Upstream(name, host=host, port=port, path=path)
+        upstream = self._all[name] = Upstream(name, host=host, port=port, path=path, tls=tls)
         return upstream
 
     def remove(self, name: str) -> None:
