@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from moorage.api import OCTO, Actor, Health, Hub, Manifest, Plugin, Route, ToolSet, hookimpl
 
+from moorage_memories import views
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.hooks import Specs
 from moorage_memories.rights import PERMISSIONS
@@ -38,7 +39,7 @@ class MemoriesPlugin(Plugin):
             raise TypeError("the memories plugin was given another plugin's settings")
         self.memories = Memories(hub, hub.config)
         self.lending = Lending(hub, self.memories)
-        return []
+        return views.routes(self.memories, hub.config)
 
     @hookimpl
     def moorage_features(self) -> dict[str, bool]:

@@ -5,7 +5,8 @@ All surfaces (the contract's routes, mmry's API, tools of chat) go through here.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from moorage.api import Actor, Conflict, Hub, NotFound, Permission, Project, Unauthorized, Unavailable
@@ -13,6 +14,7 @@ from moorage.api import Actor, Conflict, Hub, NotFound, Permission, Project, Una
 from moorage_memories import bounds
 from moorage_memories.backends.base import ID_TAKEN, MemoryBackend
 from moorage_memories.config import MemoriesConfig
+from moorage_memories.portable import Entry
 from moorage_memories.records import Change, Draft, Filter, Found, Memory, Mode, Page, Scope, StoreInfo
 from moorage_memories.rights import VIEW, WRITE
 
@@ -127,23 +129,26 @@ class Memories:
         self._allow(actor, scope, VIEW)
         return await self.backend.stores(scope.owner_id)
 
-    def export(self, actor: Actor, scope: Scope) -> AsyncIterator[Memory]:
+    def export(self, actor: Actor, scope: Scope) -> AsyncGenerator[Memory]:
         """All of them, oldest first, without holding them in memory."""
         self._allow(actor, scope, VIEW)
         return self._exported(scope)
 
-    async def import_(self, actor: Actor, scope: Scope, drafts: Iterable[Draft]) -> Imported:
-        """Take in what was exported, each memory under its id and into the scope's store.
+    async def import_(self, actor: Actor, scope: Scope, entries: Iterable[Entry]) -> Imported:
+        """Take in what was exported, each memory under its id; into the scope's store, or without one each into the
+        store that its line names.
 
         Those that the owner has already are skipped, so that a file can be brought in again after it broke off. An id
         that somebody else has is replaced by a new one. All are checked before the first is added.
         """
         self._allow(actor, scope, WRITE)
-        checked = [self._checked(one) for one in drafts]
+        by_store, count = await asyncio.to_thread(self._sorted, scope, entries)
         added = 0
-        for start in range(0, len(checked), AT_ONCE):
-            added += await self._import_some(scope, checked[start : start + AT_ONCE])
-        return Imported(added, len(checked) - added)
+        for store, drafts in by_store.items():
+            where = Scope(scope.owner_id, store)
+            for start in range(0, len(drafts), AT_ONCE):
+                added += await self._import_some(where, drafts[start : start + AT_ONCE])
+        return Imported(added, count - added)
 
     # -- how -----------------------------------------------------------------------------------------------------
 
@@ -168,7 +173,7 @@ class Memories:
         )
         return next((project for _, project in answers if isinstance(project, Project)), None)
 
-    async def _exported(self, scope: Scope) -> AsyncIterator[Memory]:
+    async def _exported(self, scope: Scope) -> AsyncGenerator[Memory]:
         found = self.backend.export(scope)
         try:
             async for memory in found:
@@ -178,16 +183,26 @@ class Memories:
             if (close := getattr(found, "aclose", None)) is not None:
                 await close()
 
+    def _sorted(self, scope: Scope, entries: Iterable[Entry]) -> tuple[dict[str | None, list[Draft]], int]:
+        """What a file holds, checked, by the store that it goes to. In a thread: a large file takes seconds."""
+        by_store: dict[str | None, list[Draft]] = {}
+        seen: set[str] = set()
+        count = 0
+        for entry in entries:
+            count += 1
+            draft = self._checked(entry.draft)
+            if draft.id is not None and draft.id in seen:
+                continue
+            if draft.id is not None:
+                seen.add(draft.id)
+            store = scope.store or (bounds.store_name(entry.store) if entry.store else None)
+            by_store.setdefault(store, []).append(draft)
+        return by_store, count
+
     async def _import_some(self, scope: Scope, drafts: Sequence[Draft]) -> int:
         """How many of them were added."""
         there = await self.backend.present(Scope(scope.owner_id), [one.id for one in drafts if one.id is not None])
-        seen = set(there)
-        fresh: list[Draft] = []
-        for one in drafts:
-            if one.id is None or one.id not in seen:
-                fresh.append(one)
-            if one.id is not None:
-                seen.add(one.id)
+        fresh = [one for one in drafts if one.id not in there]
         if not fresh:
             return 0
         try:
