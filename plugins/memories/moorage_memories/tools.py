@@ -14,9 +14,10 @@ from typing import Annotated, Any, Literal
 from moorage.api import Actor, Hub, MoorageError, NotFound, Tool, ToolAnswer, ToolSet, Unauthorized, validate
 from pydantic import BaseModel, ConfigDict, Field
 
-from moorage_memories.records import Change, Draft, Filter, Memory, MemoryType, Mode
+from moorage_memories.records import Change, Draft, Filter, Memory, MemoryType, Mode, Scope
 from moorage_memories.rights import VIEW, WRITE
 from moorage_memories.service import Memories
+from moorage_memories.views.reading import with_store
 
 SET = "memories:all"
 MAX_SHOWN = 2_000
@@ -158,7 +159,7 @@ class MemoryTools(ToolSet):
         return ToolAnswer(await self._uses[name](validate(kind.arguments, given)))
 
     async def _recall(self, asked: Recall) -> str:
-        scope = await self._memories.scope(self._actor, store=asked.store or None, write=False)
+        scope = await self._scope(asked.store)
         wanted = Filter(category=asked.category or None, tags=tuple(asked.tags))
         found: Sequence[Memory]
         if asked.query.strip():
@@ -171,11 +172,11 @@ class MemoryTools(ToolSet):
         return "\n".join(_line(one) for one in found)
 
     async def _read(self, asked: One) -> str:
-        scope = await self._memories.scope(self._actor, write=False)
+        scope = await self._scope()
         return _line(await self._memories.get(self._actor, scope, asked.id), most=None)
 
     async def _remember(self, asked: Remember) -> str:
-        scope = await self._memories.scope(self._actor, store=asked.store or None, write=True)
+        scope = await self._scope(asked.store, write=True)
         if known := await self._known(asked):
             return f"That is remembered already: {_line(known)}"
         draft = Draft(
@@ -189,7 +190,7 @@ class MemoryTools(ToolSet):
         return f"Remembered: {_line(made)}"
 
     async def _revise(self, asked: Revise) -> str:
-        scope = await self._memories.scope(self._actor, write=True)
+        scope = await self._scope(write=True)
         change = Change(
             content=asked.content,
             memory_type=MemoryType(asked.memory_type) if asked.memory_type else None,
@@ -200,7 +201,7 @@ class MemoryTools(ToolSet):
         return f"Revised: {_line(await self._memories.change(self._actor, scope, asked.id, change))}"
 
     async def _forget(self, asked: One) -> str:
-        scope = await self._memories.scope(self._actor, write=True)
+        scope = await self._scope(write=True)
         await self._memories.delete(self._actor, scope, asked.id)
         return "Forgotten."
 
@@ -211,12 +212,15 @@ class MemoryTools(ToolSet):
         words = asked.content
         if len(words) > _LOOKED_FOR:
             words = words[:_LOOKED_FOR].rpartition(" ")[0] or words[:_LOOKED_FOR]
-        scope = await self._memories.scope(self._actor, store=asked.store or None, write=False)
+        scope = await self._scope(asked.store)
         try:
             found = await self._memories.search(self._actor, scope, words, mode=Mode.KEYWORD, limit=10)
         except MoorageError:
             return None  # What cannot be searched can still be added to.
         return next((one for one in found.memories if _same(one.content) == _same(asked.content)), None)
+
+    async def _scope(self, store: str = "", *, write: bool = False) -> Scope:
+        return with_store(await self._memories.scope(self._actor, write=write), store, write=write)
 
     async def _now(self) -> None:
         """The actor as they are now: an answer with tools may take long."""

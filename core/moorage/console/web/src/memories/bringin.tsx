@@ -7,14 +7,14 @@ interface BringInProps {
   mount: string;
   store: string;
   refresh: () => Promise<void>;
-  done: (count: number) => Promise<void>;
+  done: (imported: memories.Imported) => Promise<void>;
 }
 
 export function BringIn({ mount, store, refresh, done }: BringInProps): JSX.Element {
   const task = useTask(refresh);
   const bring = (file: File) =>
     task.run(async () => {
-      if (file.size > memories.MAX_IMPORT) throw new Error("The file is too large to be sent at once. Cut it at the end of a line.");
+      if (file.size > memories.MAX_IMPORT) throw new Error("The file is larger than 32 MiB: divide it at the end of a line.");
       await done(await memories.bringIn(mount, store, file));
     });
   return (

@@ -62,7 +62,7 @@ export const MODES: [string, string][] = [
 /** Memories of one page of the list. */
 export const PAGE = 50;
 /** The longest file of memories that is sent at once, in bytes. */
-export const MAX_IMPORT = 100_000_000;
+export const MAX_IMPORT = 32 * 1024 * 1024;
 
 const many = (mount: string): string => `${mount}/api/memories`;
 const one = (mount: string, id: string): string => `${many(mount)}/${encodeURIComponent(id)}`;
@@ -92,8 +92,14 @@ export const forget = (mount: string, id: string): Promise<unknown> => api.remov
 /** Where the browser downloads memories from, one a line. */
 export const exportOf = (mount: string, store: string): string => `${many(mount)}/export${query({ store })}`;
 
-/** Take in a file of memories, one a line. How many there were. */
-export async function bringIn(mount: string, store: string, file: Blob): Promise<number> {
-  const sent = { headers: { "Content-Type": "application/x-ndjson" }, body: file, wait: 600_000 };
-  return ((await (await api.ask("POST", `${many(mount)}/import${query({ store })}`, sent)).json()) as { imported: number }).imported;
+/** How a file was taken in. skipped: what was there already. */
+export interface Imported {
+  imported: number;
+  skipped: number;
+}
+
+/** Take in a file of memories, one a line. `store`: "" is the one that each line names. */
+export async function bringIn(mount: string, store: string, file: Blob): Promise<Imported> {
+  const sent = { headers: { "Content-Type": "application/jsonl" }, body: file, wait: 600_000 };
+  return (await api.ask("POST", `${many(mount)}/import${query({ store })}`, sent)).json() as Promise<Imported>;
 }

@@ -91,8 +91,8 @@ function List({ mount, mayWrite, refresh }: ListProps): JSX.Element {
               mount={mount}
               store={shown.store}
               refresh={refresh}
-              done={async (count) => {
-                setSaid(count === 1 ? "Brought in: one memory." : `Brought in: ${count} memories.`);
+              done={async (imported) => {
+                setSaid(broughtIn(imported));
                 await again();
               }}
             />
@@ -139,6 +139,11 @@ function List({ mount, mayWrite, refresh }: ListProps): JSX.Element {
       )}
     </>
   );
+}
+
+function broughtIn({ imported, skipped }: memories.Imported): string {
+  const made = imported === 1 ? "Brought in: one memory" : `Brought in: ${imported} memories`;
+  return skipped === 0 ? `${made}.` : `${made}; ${skipped} ${skipped === 1 ? "was" : "were"} there already.`;
 }
 
 interface Found {
