@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -27,6 +27,8 @@ MAX_LIMIT = 100
 MAX_OFFSET = 2**31 - 1
 MAX_CHUNKS = 1_000_000
 _STORE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_UNSOUND = re.compile("[\x00\ud800-\udfff]")
+"""Characters that no text may have: PostgreSQL takes no NUL, and neither database halves of a surrogate pair."""
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -131,12 +133,28 @@ def importance(wanted: int) -> int:
 
 def metadata(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """What else is kept with a memory. ValidationFailed."""
-    text = json.dumps(given, ensure_ascii=False)
-    if len(text.encode()) > MAX_METADATA:
+    for text in _texts(given):
+        _text("metadata", text)
+    try:
+        size = len(json.dumps(given, ensure_ascii=False, allow_nan=False).encode())
+    except (ValueError, TypeError, RecursionError):
+        raise _wrong("metadata", "is nothing that JSON can hold") from None
+    if size > MAX_METADATA:
         raise _wrong("metadata", f"is more than {MAX_METADATA} bytes")
-    if "\\u0000" in text:
-        raise _wrong("metadata", "holds a NUL character")
     return given
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts and keys in a value of JSON, however deep it is."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            yield one
+        elif isinstance(one, Mapping):
+            left += [*one.keys(), *one.values()]
+        elif isinstance(one, list | tuple):
+            left += one
 
 
 def _content(text: str, most: int) -> str:
@@ -149,8 +167,8 @@ def _content(text: str, most: int) -> str:
 
 
 def _text(field: str, text: str) -> str:
-    if "\0" in text:
-        raise _wrong(field, "holds a NUL character")
+    if _UNSOUND.search(text):
+        raise _wrong(field, "has characters that no text may have: U+0000, or half of a surrogate pair")
     return text
 
 

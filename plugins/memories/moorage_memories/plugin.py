@@ -7,8 +7,11 @@ from collections.abc import Iterable
 from moorage.api import OCTO, Actor, Health, Hub, Manifest, Plugin, Route, ToolSet, hookimpl
 
 from moorage_memories import views
+from moorage_memories.backends.choice import chosen
 from moorage_memories.config import MemoriesConfig
+from moorage_memories.embeddings.encoder import Encoder
 from moorage_memories.hooks import Specs
+from moorage_memories.removal import Removal
 from moorage_memories.rights import PERMISSIONS
 from moorage_memories.service import Memories
 from moorage_memories.tools import Lending
@@ -23,9 +26,17 @@ class MemoriesPlugin(Plugin):
         summary="Memories: what people and models keep, found again by words and by meaning",
         config=MemoriesConfig,
         permissions=PERMISSIONS,
+        models="moorage_memories.models",
+        migrations="moorage_memories.migrations",
         dialect=OCTO,
         extra="memories",
     )
+
+    hub: Hub
+    config: MemoriesConfig
+    memories: Memories
+    lending: Lending
+    encoder: Encoder
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -37,9 +48,12 @@ class MemoriesPlugin(Plugin):
         """Build the services, and the routes over them."""
         if not isinstance(hub.config, MemoriesConfig):
             raise TypeError("the memories plugin was given another plugin's settings")
-        self.memories = Memories(hub, hub.config)
+        config = self.config = hub.config
+        self.hub = hub
+        self.memories = Memories(hub, config)
+        self.encoder = Encoder(hub.tasks, config.model_folder, threads=config.model_threads)
         self.lending = Lending(hub, self.memories)
-        return views.routes(self.memories, hub.config)
+        return views.routes(self.memories, config)
 
     @hookimpl
     def moorage_features(self) -> dict[str, bool]:
@@ -47,9 +61,25 @@ class MemoriesPlugin(Plugin):
         return {"mmry_enabled": True}
 
     @hookimpl
+    async def moorage_startup(self) -> None:
+        """Open the place where memories are kept."""
+        backend = chosen(self.hub, self.config, self.encoder)
+        await backend.start()
+        self.memories.use(backend)
+        Removal(self.hub, backend).start()
+
+    @hookimpl
+    async def moorage_shutdown(self) -> None:
+        """Close it."""
+        backend = self.memories.backend
+        self.memories.use(None)
+        await backend.close()
+        await self.encoder.close()
+
+    @hookimpl
     async def moorage_health(self) -> Health:
-        """How it is."""
-        return Health("ok")
+        """What is wrong or lacking with what memories need, which is no fault of the plugin's."""
+        return Health("ok", await self.memories.backend.describe())
 
     @hookimpl(optionalhook=True)
     async def moorage_chat_tools(self, actor: Actor) -> Iterable[ToolSet]:

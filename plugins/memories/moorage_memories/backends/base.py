@@ -89,3 +89,7 @@ class MemoryBackend(ABC):
     @abstractmethod
     async def forget_user(self, owner_id: int) -> None:
         """The user has been deleted: so must all of theirs be."""
+
+    async def owners(self) -> Sequence[int]:
+        """Users of whom there is something: to find those who were deleted while nobody heard. (): not known."""
+        return ()

@@ -1,0 +1,119 @@
+"""The rows of memories: written, changed and deleted. Each function within the caller's transaction."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from moorage.api import Conflict, Hub
+
+from moorage_memories.backends.base import ID_TAKEN
+from moorage_memories.records import Draft, Memory
+from moorage_memories.store import sql
+from moorage_memories.store.rows import text, utc
+
+_INSERT = (
+    'INSERT INTO "memories_entries" ("pid", "user_id", "store_id", "content", "memory_type", "category", "tags", '
+    '"importance", "metadata", "parent_id", "chunk_index", "total_chunks", "created_at", "updated_at") '
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_UPDATE = (
+    'UPDATE "memories_entries" SET "content" = ?, "memory_type" = ?, "category" = ?, "tags" = ?, "importance" = ?, '
+    '"metadata" = ?, "updated_at" = ? WHERE "id" = ?'
+)
+_TAG = 'INSERT INTO "memories_tags" ("user_id", "tag", "memory_id") VALUES (?, ?, ?)'
+
+
+def made(store: str, drafts: Sequence[Draft]) -> list[Memory]:
+    """Drafts as the memories that they become. Times from the future are now's."""
+    now = datetime.now(UTC)
+    found: list[Memory] = []
+    for draft in drafts:
+        created = min(utc(draft.created_at), now) if draft.created_at is not None else now
+        updated = min(utc(draft.updated_at), now) if draft.updated_at is not None else created
+        found.append(
+            Memory(
+                id=draft.id or str(uuid.uuid4()),
+                store=store,
+                content=draft.content,
+                memory_type=draft.memory_type,
+                category=draft.category,
+                tags=tuple(draft.tags),
+                importance=draft.importance,
+                metadata=dict(draft.metadata),
+                created_at=created,
+                updated_at=max(created, updated),
+                parent_id=draft.parent_id,
+                chunk_index=draft.chunk_index,
+                total_chunks=draft.total_chunks,
+            )
+        )
+    return found
+
+
+async def present(hub: Hub, owner_id: int, pids: Sequence[str]) -> set[str]:
+    """Which of these a user has."""
+    found: set[str] = set()
+    for some in sql.chunks(pids):
+        asked = f'SELECT "pid" FROM "memories_entries" WHERE "user_id" = ? AND "pid" IN ({sql.marks(some)})'  # noqa: S608
+        found.update(row["pid"] for row in await sql.query(hub, asked, [owner_id, *some]))
+    return found
+
+
+async def write(hub: Hub, owner_id: int, store_id: int, memories: Sequence[Memory]) -> list[int]:
+    """Write memories; the numbers of their rows. Conflict when the user has one with that id.
+
+    After `stores.lock`: two at once would both find none.
+    """
+    pids = [one.id for one in memories]
+    if len(set(pids)) < len(pids) or await present(hub, owner_id, pids):
+        raise Conflict("There is a memory with that id already", code=ID_TAKEN)
+    await sql.execute_many(hub, _INSERT, [_values(owner_id, store_id, one) for one in memories])
+    numbers: dict[str, int] = {}
+    for some in sql.chunks(pids):
+        asked = f'SELECT "pid", "id" FROM "memories_entries" WHERE "user_id" = ? AND "pid" IN ({sql.marks(some)})'  # noqa: S608
+        numbers.update((row["pid"], row["id"]) for row in await sql.query(hub, asked, [owner_id, *some]))
+    ids = [numbers[pid] for pid in pids]
+    tagged = zip(ids, memories, strict=True)
+    await sql.execute_many(hub, _TAG, [(owner_id, tag, id) for id, one in tagged for tag in one.tags])
+    return ids
+
+
+async def rewrite(hub: Hub, owner_id: int, id: int, old: Memory, new: Memory) -> None:
+    """Write a memory's row again."""
+    values = [new.content, new.memory_type.value, new.category, text(new.tags), new.importance, text(new.metadata)]
+    await sql.execute(hub, _UPDATE, [*values, new.updated_at, id])
+    if old.tags != new.tags:
+        await sql.execute(hub, 'DELETE FROM "memories_tags" WHERE "memory_id" = ?', [id])
+        await sql.execute_many(hub, _TAG, [(owner_id, tag, id) for tag in new.tags])
+
+
+async def delete(hub: Hub, ids: Sequence[int]) -> dict[int, int]:
+    """Delete rows with their tags, at most `sql.AT_ONCE`; of which stores how many there were."""
+    marks = sql.marks(ids)
+    gone = await sql.query(hub, f'DELETE FROM "memories_entries" WHERE "id" IN ({marks}) RETURNING "store_id"', ids)  # noqa: S608
+    await sql.execute(hub, f'DELETE FROM "memories_tags" WHERE "memory_id" IN ({marks})', ids)  # noqa: S608
+    counts: dict[int, int] = {}
+    for row in gone:
+        counts[row["store_id"]] = counts.get(row["store_id"], 0) + 1
+    return counts
+
+
+def _values(owner_id: int, store_id: int, one: Memory) -> tuple[object, ...]:
+    return (
+        one.id,
+        owner_id,
+        store_id,
+        one.content,
+        one.memory_type.value,
+        one.category,
+        text(one.tags),
+        one.importance,
+        text(dict(one.metadata)),
+        one.parent_id,
+        one.chunk_index,
+        one.total_chunks,
+        one.created_at,
+        one.updated_at,
+    )
