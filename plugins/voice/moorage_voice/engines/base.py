@@ -34,10 +34,17 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """News of a recognition. words: new since the last news, and final. pause: seconds at which a silence began."""
+    """News of a recognition.
+
+    words: new since the last news, in order; they are not told again. pause: seconds at which a silence began after
+    words. speaking: whether something is being said of which words are still to come.
+    whole: at the end only: all words, when some read otherwise in hindsight; None: as they were told.
+    """
 
     words: tuple[Word, ...] = ()
     pause: float | None = None
+    speaking: bool = False
+    whole: tuple[Word, ...] | None = None
 
 
 class Recognition(ABC):

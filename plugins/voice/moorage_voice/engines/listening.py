@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -128,6 +128,10 @@ def _as_ours(error: WorkerError) -> EngineBusy | EngineFailed:
 
 
 def _heard(reply: WorkerReply) -> Heard:
-    """{"words": [[word, start, end | null], …], "pause": seconds | null}."""
     data: dict[str, Any] = reply.data
-    return Heard(tuple(Word(word, start, end) for word, start, end in data["words"]), data["pause"])
+    whole = data.get("whole")
+    return Heard(_words(data["words"]), data["pause"], bool(data["speaking"]), None if whole is None else _words(whole))
+
+
+def _words(given: Sequence[tuple[str, float, float | None]]) -> tuple[Word, ...]:
+    return tuple(Word(*one) for one in given)

@@ -2,5 +2,5 @@
 
 Each has a `Model`, made once in a process: `open(body, number)`, then `feed(body, number)` with samples (float32,
 little-endian, mono, 24 000 a second) and `finish(body, number)`, which both give {"words": [[word, start, end | null],
-…], "pause": seconds | null}; `close(body, number)` at whatever time, also of a number that is not known.
+…], "pause": seconds | null, "speaking": bool}, the latter "whole" as well: as of `engines.base.Heard`; `close(body, number)` at whatever time, also of a number that is not known.
 """
