@@ -28,6 +28,9 @@ class SttConfig(PluginConfig):
     vad_timeout: float = Field(1.5, ge=0.2, le=60, description="How long that silence is, in seconds of sound.")
     max_sessions: int = Field(4, ge=1, le=1000, description="People who are listened to at once; more are told so.")
     max_sessions_per_user: int = Field(2, ge=1, le=1000, description="Of these, one user's.")
+    silent_seconds: float = Field(
+        60.0, gt=0, le=3600, description="After which a speaker who sends no sound at all has finished."
+    )
     max_seconds: float = Field(3600.0, gt=0, le=86_400, description="The longest that one connection is listened to.")
 
 

@@ -39,6 +39,10 @@ class Engines:
         """The configured engine, else all that can work, the best first. Unavailable, with the mend, when none can."""
         return self._tts.choose_all()
 
+    def stt_all(self) -> list[str]:
+        """The engines that hear, also those that lack something."""
+        return self._stt.names()
+
     def stt_names(self) -> list[str]:
         """The engines that hear and can work, the best first."""
         return self._stt.usable()
@@ -81,6 +85,10 @@ class Kind(Generic[Engine]):
         """See `Engines.speakers`."""
         first = self.choose(None)
         return [first] if self._wanted is not None else [self._engines()[name] for name in self.usable()]
+
+    def names(self) -> list[str]:
+        """All names."""
+        return list(self._engines())
 
     def usable(self) -> list[str]:
         """The names of those that lack nothing."""

@@ -87,7 +87,8 @@ class Ear:
 
     def _resampled(self, body: bytes, *, last: bool = False) -> bytes:
         samples = self._resampler.resample_chunk(np.frombuffer(body, dtype="<f4"), last=last)
-        return np.clip(samples * 32767.0, -32768, 32767).astype("<i2").tobytes()
+        out: bytes = np.clip(samples * 32767.0, -32768, 32767).astype("<i2").tobytes()
+        return out
 
     def _frames(self, samples: bytes, *, last: bool) -> tuple[list[Timed], float | None]:
         """Hear what is whole frames of the endpointer; the rest next time."""
