@@ -5,6 +5,7 @@ from __future__ import annotations
 from moorage.api import Hub, Unavailable
 
 from moorage_memories.backends.base import MemoryBackend
+from moorage_memories.backends.mmry import MmryBackend
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.embeddings.encoder import Encoder
 from moorage_memories.store.embedded import EmbeddedBackend
@@ -16,7 +17,9 @@ def chosen(hub: Hub, config: MemoriesConfig, encoder: Encoder) -> MemoryBackend:
     """The one that `[plugins.memories] backend` names, not started yet. Unavailable, with the mend."""
     if config.backend == EmbeddedBackend.name:
         return EmbeddedBackend(hub, config, encoder)
-    names = [EmbeddedBackend.name]
+    if config.backend == MmryBackend.name:
+        return MmryBackend(hub, config.mmry)
+    names = [EmbeddedBackend.name, MmryBackend.name]
     for plugin, found in hub.hooks.call(HOOK):
         try:
             backends = [one for one in found if isinstance(one, MemoryBackend)]
