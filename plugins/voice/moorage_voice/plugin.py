@@ -11,7 +11,8 @@ from moorage_voice.config import VoiceConfig
 from moorage_voice.hooks import Specs
 from moorage_voice.registry import Engines
 from moorage_voice.rights import PERMISSIONS
-from moorage_voice.views import sockets
+from moorage_voice.speech import Speech
+from moorage_voice.views import audio, sockets
 
 
 class VoicePlugin(Plugin):
@@ -42,7 +43,8 @@ class VoicePlugin(Plugin):
             raise TypeError("the voice plugin was given another plugin's settings")
         self.config = hub.config
         self.engines = Engines(hub, hub.config)
-        return [*sockets.routes(hub, hub.config, self.engines)]
+        speech = Speech(hub, hub.config.tts, self.engines)
+        return [*sockets.routes(hub, hub.config, self.engines, speech), *audio.routes(speech)]
 
     @hookimpl
     async def moorage_shutdown(self) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from moorage.api import BadRequest, Hub
 
 from moorage_voice.engines.base import EngineFailed, TextToSpeech, Voice
+from moorage_voice.languages import language_of
 
 LONGEST_NAME = 200
 _KOKORO = re.compile(r"([abefhijpz])([fm])_[a-z0-9_]+")
@@ -45,11 +46,11 @@ class Voices:
         self._by_id: dict[str, Chosen] = {}
         for one in offered:
             self._by_id.setdefault(one.voice.id, one)
-        self.first = first if first in self._by_id else offered[0].voice.id
+        self.first = first if first is not None and first in self._by_id else offered[0].voice.id
 
     @classmethod
-    async def of(cls, hub: Hub, engines: Iterable[TextToSpeech], first: str | None) -> Voices:
-        """Ask the engines. One that fails is left out; EngineFailed when all do."""
+    async def of(cls, hub: Hub, engines: Iterable[TextToSpeech], first: str | None) -> tuple[Voices, bool]:
+        """Ask the engines; whether all have answered. One that fails is left out; EngineFailed when all do."""
         offered: list[Chosen] = []
         failed: EngineFailed | None = None
         for engine in engines:
@@ -60,7 +61,7 @@ class Voices:
                 hub.log.error("an engine does not tell its voices", engine=engine.name, reason=str(error))
         if not offered:
             raise failed or EngineFailed("no engine has a voice")
-        return cls(offered, first)
+        return cls(offered, first), failed is None
 
     def all(self) -> list[Voice]:
         """The voices, the best first."""
@@ -75,6 +76,13 @@ class Voices:
         if found is None:
             raise NoSuchVoice(f"no voice speaks the language: {language[:LONGEST_NAME]}")
         return found
+
+    def for_text(self, text: str, voice: str | None, language: str | None, *, detect: bool) -> Chosen:
+        """As `choose`. detect: without a language, the text's own, if it shows and somebody speaks it."""
+        if language is None and detect:
+            found = language_of(text)
+            language = found if found is not None and self.speaks(found) else None
+        return self.choose(voice, language)
 
     def speaks(self, language: str) -> bool:
         """Whether one of them speaks it."""

@@ -6,15 +6,21 @@ from moorage.api import Hub, Route, Routes
 
 from moorage_voice.config import VoiceConfig
 from moorage_voice.protocols.ears import Ears
+from moorage_voice.protocols.kokorox import Kokorox
 from moorage_voice.registry import Engines
-from moorage_voice.rights import LISTEN
+from moorage_voice.rights import LISTEN, SPEAK
+from moorage_voice.speech import Speech
 
 MAX_FRAME = 1024 * 1024
 """Bytes of one message: eleven seconds of sound."""
+MAX_TEXT_FRAME = 4 * 1024 * 1024
 
 
-def routes(hub: Hub, config: VoiceConfig, engines: Engines) -> list[Route]:
+def routes(hub: Hub, config: VoiceConfig, engines: Engines, speech: Speech) -> list[Route]:
     """Both addresses."""
     table = Routes()
+    # A letter may be six bytes in JSON; what is too long by not too much is told so, and not cut off.
+    frame = MAX_TEXT_FRAME + 6 * config.tts.max_text_bytes
+    table.socket("/api/voice/tts", access=SPEAK.name, max_frame=frame)(Kokorox(hub, speech).serve)
     table.socket("/api/voice/stt", access=LISTEN.name, max_frame=MAX_FRAME)(Ears(hub, config.stt, engines).serve)
     return list(table)
