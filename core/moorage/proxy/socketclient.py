@@ -98,8 +98,12 @@ class SocketLink:
 
         client: accepted. It is not closed here. None: it was the client that ended; the server is closed with its code.
         """
-        end = await pump(client, self._upstream)
-        self.code = sendable(client.close_code)
+        try:
+            end = await pump(client, self._upstream)
+        except BaseException:
+            self.code = sendable(client.close_code)
+            raise
+        self.code = sendable(client.close_code) if end is None or end.lost else end.code
         return end
 
 

@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
+import ipaddress
+from urllib.parse import urlsplit
+
 from moorage.api import PluginConfig
-from pydantic import Field
+from pydantic import Field, field_validator
+
+
+def server_url(url: str | None, *schemes: str) -> str | None:
+    """A server's address and path, and nothing else. ValueError, whose text does not repeat it."""
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url.strip())
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError("is not a URL") from None
+    if parts.scheme not in schemes or not host:
+        raise ValueError(f"must begin with {' or '.join(f'{one}://' for one in schemes)} and name a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or a password: they would be seen in logs")
+    if parts.query or parts.fragment:
+        raise ValueError("must not have a query or a fragment")
+    try:
+        link_local = ipaddress.ip_address(host).is_link_local
+    except ValueError:
+        link_local = False
+    if link_local:
+        # Where clouds tell a machine its secrets; no speech server is there.
+        raise ValueError("is a link-local address")
+    return url.strip().rstrip("/")
 
 
 class SttConfig(PluginConfig):
@@ -33,6 +61,12 @@ class SttConfig(PluginConfig):
     )
     max_seconds: float = Field(3600.0, gt=0, le=86_400, description="The longest that one connection is listened to.")
 
+    @field_validator("url")
+    @classmethod
+    def check_url(cls, url: str | None) -> str | None:
+        """A WebSocket's address."""
+        return server_url(url, "ws", "wss")
+
 
 class TtsConfig(PluginConfig):
     """Text to speech."""
@@ -61,6 +95,18 @@ class TtsConfig(PluginConfig):
     max_sessions: int = Field(64, ge=1, le=10_000, description="Connections and requests at once; more are told so.")
     max_sessions_per_user: int = Field(8, ge=1, le=10_000, description="Of these, one user's.")
     max_text_bytes: int = Field(64 * 1024, ge=256, le=16 * 1024 * 1024, description="The longest text that is said.")
+
+    @field_validator("url")
+    @classmethod
+    def check_url(cls, url: str | None) -> str | None:
+        """A WebSocket's address."""
+        return server_url(url, "ws", "wss")
+
+    @field_validator("http_url")
+    @classmethod
+    def check_http_url(cls, url: str | None) -> str | None:
+        """A server's address. /v1 is not part of it."""
+        return server_url(url, "http", "https")
 
 
 class ClientConfig(PluginConfig):

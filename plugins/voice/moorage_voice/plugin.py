@@ -10,9 +10,10 @@ from moorage.api import OCTO, Health, Hub, Manifest, Plugin, Route, Unavailable,
 from moorage_voice.config import VoiceConfig
 from moorage_voice.hooks import Specs
 from moorage_voice.registry import Engines
+from moorage_voice.relay import Relays
 from moorage_voice.rights import PERMISSIONS
 from moorage_voice.speech import Speech
-from moorage_voice.views import audio, sockets
+from moorage_voice.views import audio, handed_on, sockets
 
 
 class VoicePlugin(Plugin):
@@ -30,6 +31,7 @@ class VoicePlugin(Plugin):
 
     config: VoiceConfig
     engines: Engines
+    relays: Relays
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -43,12 +45,16 @@ class VoicePlugin(Plugin):
             raise TypeError("the voice plugin was given another plugin's settings")
         self.config = hub.config
         self.engines = Engines(hub, hub.config)
+        self.relays = Relays(hub, hub.config)
         speech = Speech(hub, hub.config.tts, self.engines)
-        return [*sockets.routes(hub, hub.config, self.engines, speech), *audio.routes(speech)]
+        url = hub.config.tts.http_url
+        spoken = audio.routes(speech) if url is None else handed_on.routes(hub, hub.config.tts, url)
+        return [*sockets.routes(hub, hub.config, self.engines, speech, self.relays), *spoken]
 
     @hookimpl
     async def moorage_shutdown(self) -> None:
         """End what listens and speaks."""
+        await self.relays.close()
         await self.engines.close()
 
     @hookimpl
@@ -66,8 +72,14 @@ class VoicePlugin(Plugin):
 
     @hookimpl
     async def moorage_health(self) -> Health:
-        """Which engines can work. That none can is no fault, and is said to who asks for one."""
-        return Health("ok", "", {"stt": self.engines.stt_names(), "tts": self.engines.tts_names()})
+        """Which engines can work, or which servers are asked instead, and whether one of these failed.
+
+        That no engine can work is no fault, and is said to who asks for one.
+        """
+        stt, tts = self.config.stt.url, self.config.tts.url
+        data = {"stt": stt or self.engines.stt_names(), "tts": tts or self.engines.tts_names()}
+        failure = self.relays.failure()
+        return Health("degraded" if failure else "ok", failure, data)
 
 
 def _can(choose: Callable[[], object]) -> bool:

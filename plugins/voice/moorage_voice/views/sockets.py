@@ -8,6 +8,7 @@ from moorage_voice.config import VoiceConfig
 from moorage_voice.protocols.ears import Ears
 from moorage_voice.protocols.kokorox import Kokorox
 from moorage_voice.registry import Engines
+from moorage_voice.relay import Relays
 from moorage_voice.rights import LISTEN, SPEAK
 from moorage_voice.speech import Speech
 
@@ -16,11 +17,13 @@ MAX_FRAME = 1024 * 1024
 MAX_TEXT_FRAME = 4 * 1024 * 1024
 
 
-def routes(hub: Hub, config: VoiceConfig, engines: Engines, speech: Speech) -> list[Route]:
-    """Both addresses."""
+def routes(hub: Hub, config: VoiceConfig, engines: Engines, speech: Speech, relays: Relays) -> list[Route]:
+    """Both addresses. What has a server elsewhere is handed on to it."""
     table = Routes()
     # A letter may be six bytes in JSON; what is too long by not too much is told so, and not cut off.
     frame = MAX_TEXT_FRAME + 6 * config.tts.max_text_bytes
-    table.socket("/api/voice/tts", access=SPEAK.name, max_frame=frame)(Kokorox(hub, speech).serve)
-    table.socket("/api/voice/stt", access=LISTEN.name, max_frame=MAX_FRAME)(Ears(hub, config.stt, engines).serve)
+    speak = relays.tts or Kokorox(hub, speech)
+    listen = relays.stt or Ears(hub, config.stt, engines)
+    table.socket("/api/voice/tts", access=SPEAK.name, max_frame=frame)(speak.serve)
+    table.socket("/api/voice/stt", access=LISTEN.name, max_frame=MAX_FRAME)(listen.serve)
     return list(table)
