@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from moorage.api import Actor, Conflict, Hub, NotFound, Permission, Project, Unauthorized, Unavailable
+from moorage.api import Actor, Conflict, Forbidden, Hub, NotFound, Permission, Project, Unauthorized, Unavailable
 
 from moorage_memories import bounds
 from moorage_memories.backends.base import ID_TAKEN, MemoryBackend
@@ -161,6 +161,8 @@ class Memories:
     async def _scope_of_project(self, actor: Actor, session_id: str, path: str, write: bool, unknown: str) -> Scope:
         project = await self._project(actor, session_id, path, write)
         if project is None:
+            if write and await self._project(actor, session_id, path, False) is not None:
+                raise Forbidden("You may read what is remembered there, and not change it")
             raise NotFound(unknown)
         scope = Scope(project.owner_id, None)
         self._allow(actor, scope, WRITE if write else VIEW)
