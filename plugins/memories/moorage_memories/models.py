@@ -61,7 +61,7 @@ class MemoryEntry(Model):
 
     class Meta:
         table = "memories_entries"
-        unique_together = (("user_id", "pid"),)
+        unique_together = (("pid", "user_id"),)
         indexes = (
             ("store_id", "created_at", "id", "category", "memory_type", "importance"),
             ("user_id", "created_at", "id", "category", "memory_type", "importance"),

@@ -203,14 +203,18 @@ class Memories:
 
     async def _import_some(self, scope: Scope, drafts: Sequence[Draft]) -> int:
         """How many of them were added."""
-        there = await self.backend.present(Scope(scope.owner_id), [one.id for one in drafts if one.id is not None])
-        fresh = [one for one in drafts if one.id not in there]
-        if not fresh:
-            return 0
-        try:
-            await self.backend.add(scope, fresh)
-        except Conflict as error:
-            if error.error_code != ID_TAKEN:
-                raise
-            await self.backend.add(scope, [replace(one, id=None) for one in fresh])
+        for last in (False, True):
+            there = await self.backend.present(Scope(scope.owner_id), [one.id for one in drafts if one.id is not None])
+            fresh = [one for one in drafts if one.id not in there]
+            if not fresh:
+                return 0
+            try:
+                await self.backend.add(scope, fresh)
+                break
+            except Conflict as error:
+                if error.error_code != ID_TAKEN:
+                    raise
+            # The same file may be brought in twice at once: look again before an id is taken for somebody else's.
+            if last:
+                await self.backend.add(scope, [replace(one, id=None) for one in fresh])
         return len(fresh)

@@ -74,7 +74,7 @@ class EmbeddedBackend(MemoryBackend):
 
     async def present(self, scope: Scope, ids: Sequence[str]) -> set[str]:
         """See `MemoryBackend`; of the owner's, in whichever store."""
-        return await entries.present(self._hub, scope.owner_id, [one.lower() for one in ids])
+        return set(await entries.numbers(self._hub, scope.owner_id, [one.lower() for one in ids]))
 
     async def search(self, scope: Scope, query: str, *, mode: Mode, filter: Filter, limit: int) -> Found:
         """See `MemoryBackend`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -52,12 +53,16 @@ def made(store: str, drafts: Sequence[Draft]) -> list[Memory]:
     return found
 
 
-async def present(hub: Hub, owner_id: int, pids: Sequence[str]) -> set[str]:
-    """Which of these a user has."""
-    found: set[str] = set()
+async def numbers(hub: Hub, owner_id: int, pids: Sequence[str]) -> dict[str, int]:
+    """Which of these ids a user has, and the numbers of their rows.
+
+    By the ids alone: PostgreSQL, which knows nothing yet of a table that grows, would read all that is the user's.
+    """
+    found: dict[str, int] = {}
     for some in sql.chunks(pids):
-        asked = f'SELECT "pid" FROM "memories_entries" WHERE "user_id" = ? AND "pid" IN ({sql.marks(some)})'  # noqa: S608
-        found.update(row["pid"] for row in await sql.query(hub, asked, [owner_id, *some]))
+        asked = f'SELECT "pid", "id", "user_id" FROM "memories_entries" WHERE "pid" IN ({sql.marks(some)})'  # noqa: S608
+        rows = await sql.query(hub, asked, some)
+        found.update((row["pid"], row["id"]) for row in rows if row["user_id"] == owner_id)
     return found
 
 
@@ -67,17 +72,12 @@ async def write(hub: Hub, owner_id: int, store_id: int, memories: Sequence[Memor
     After `stores.lock`: two at once would both find none.
     """
     pids = [one.id for one in memories]
-    if len(set(pids)) < len(pids) or await present(hub, owner_id, pids):
+    if len(set(pids)) < len(pids) or await numbers(hub, owner_id, pids):
         raise Conflict("There is a memory with that id already", code=ID_TAKEN)
     await sql.execute_many(hub, _INSERT, [_values(owner_id, store_id, one) for one in memories])
-    numbers: dict[str, int] = {}
-    for some in sql.chunks(pids):
-        asked = f'SELECT "pid", "id" FROM "memories_entries" WHERE "user_id" = ? AND "pid" IN ({sql.marks(some)})'  # noqa: S608
-        numbers.update((row["pid"], row["id"]) for row in await sql.query(hub, asked, [owner_id, *some]))
-    ids = [numbers[pid] for pid in pids]
-    tagged = zip(ids, memories, strict=True)
-    await sql.execute_many(hub, _TAG, [(owner_id, tag, id) for id, one in tagged for tag in one.tags])
-    return ids
+    written = await numbers(hub, owner_id, pids)
+    await sql.execute_many(hub, _TAG, [(owner_id, tag, written[one.id]) for one in memories for tag in one.tags])
+    return [written[pid] for pid in pids]
 
 
 async def rewrite(hub: Hub, owner_id: int, id: int, old: Memory, new: Memory) -> None:
@@ -90,14 +90,15 @@ async def rewrite(hub: Hub, owner_id: int, id: int, old: Memory, new: Memory) ->
 
 
 async def delete(hub: Hub, ids: Sequence[int]) -> dict[int, int]:
-    """Delete rows with their tags, at most `sql.AT_ONCE`; of which stores how many there were."""
+    """Delete rows with their tags, at most `sql.AT_ONCE`; of which stores how many there were.
+
+    After `stores.lock`: nobody else deletes them meanwhile.
+    """
     marks = sql.marks(ids)
-    gone = await sql.query(hub, f'DELETE FROM "memories_entries" WHERE "id" IN ({marks}) RETURNING "store_id"', ids)  # noqa: S608
+    rows = await sql.query(hub, f'SELECT "store_id" FROM "memories_entries" WHERE "id" IN ({marks})', ids)  # noqa: S608
+    await sql.execute(hub, f'DELETE FROM "memories_entries" WHERE "id" IN ({marks})', ids)  # noqa: S608
     await sql.execute(hub, f'DELETE FROM "memories_tags" WHERE "memory_id" IN ({marks})', ids)  # noqa: S608
-    counts: dict[int, int] = {}
-    for row in gone:
-        counts[row["store_id"]] = counts.get(row["store_id"], 0) + 1
-    return counts
+    return Counter(row["store_id"] for row in rows)
 
 
 def _values(owner_id: int, store_id: int, one: Memory) -> tuple[object, ...]:

@@ -23,7 +23,7 @@ async def upgrade(db: BaseDBAsyncClient) -> str:
     "total_chunks" INT,
     "created_at" TIMESTAMPTZ NOT NULL,
     "updated_at" TIMESTAMPTZ NOT NULL,
-    CONSTRAINT "uid_memories_en_user_id_502cf5" UNIQUE ("user_id", "pid")
+    CONSTRAINT "uid_memories_en_pid_c04960" UNIQUE ("pid", "user_id")
 );
 CREATE INDEX "idx_memories_en_store_i_13a60a" ON "memories_entries" ("store_id", "created_at", "id", "category", "memory_type", "importance");
 CREATE INDEX "idx_memories_en_user_id_db020a" ON "memories_entries" ("user_id", "created_at", "id", "category", "memory_type", "importance");
@@ -62,31 +62,31 @@ async def downgrade(db: BaseDBAsyncClient) -> str:
 
 
 MODELS_STATE = (
-    "eJztWm1z4jYQ/is7/tJ0hmMakpIM/cQlXJNOAp3D197cyzjCFtjFlnyyOMJc89+7km2wje"
-    "FMLqGE4UuC90WWH60frXb9zQhowIVHo/qt+jHrMClmRgu+GYwEFH+UG9TAIGGYVSuRJAM/"
-    "52NRtE6UZBBJQWyJ+iHxI4oih0a28ELpcaa82qD9ZnUIPacFnozg3bvryxrwIUxdz3aBcZ"
-    "BTDkRQ4IzCJKLip6gOfUrhTlCbCyed5l1d3dPhNt7UY6OnH/4T+8Rec+mCxxx6TyNwyVcK"
-    "xPdBukQu7N94vqTiDkg0jmDIBQwmEiQZRS0g4HuRBE/JJ8ypAWEO2PhTUrzwGI5E4+FxXJ"
-    "yQfqQJ875MqCX5iKJa4IN9/GiomVqeo/T4bMbnz/gjmVdsEEkuaGJhC0rwDhaR6iqRoWTE"
-    "44WNUbLkLKTaIAi5kITZ1MBhc/f6gZHUDMOxNfSo7+TCLR5Fy2NHlF0z+UYbqiUdWDb3Jw"
-    "FbGIcz6XI2t/aYns6IMirU9FAmxUTFG5v4fhKiaQjGcC5MYtQyPg4dkomvolZ5xxNYyAzL"
-    "6vZMq98xLctYiujUIxOFicjmTL0NONVIP/1ITeFV4/j07PT8pHl6jiZ6mnPJ2UN86wUwsa"
-    "OGp2saD1pPJIkt9LIvQA3LUL1wiSiHNSzFFSdcxDVFcR2wqWCB7OL13wa0Abm3fMpG0sXL"
-    "k+YaHP9qv724ar89Omn+rG7Ika1iOusmmoZWKagX0GZeh4pBm31Zvxu5LwHhJwneBaJZrq"
-    "oIadblgGkJpji8pDESeUhNer8C04zLXhDBGrzMzntT71dR9MXPvvBHt+33mguCWaK56XV/"
-    "T80zBHFx03tdgLyw+VXl3oLbXkCf5+DjKhx8vJqDj5c4OJtzVMU567OPIDfOq6DcOF8Ns9"
-    "LlcVZp6zLGf/R73XKMU/sCvo5nS/hXJ78vEOc1sCok1vNIkTIUODySI6FH0QMUeSSTNS9B"
-    "3w/wwLE6O8557tO+eNI4a863RHWxbjfs37Zvbpa3xIBKohLmTQI663MI6h8I6hDP2EyWJn"
-    "lrjiVZp0dxdnKm2xXUn/tsYrsTNrb0w22QTBe8HsUbuwb0E6fTkkviWxqokg1xJbJFtwO0"
-    "JSeVXE0pD+wlaqQX0BVxm/Ms0nPiWk9/7BdJm9e3nb7Zvv0zx9SXbbOjNI3cESaVHhWpZD"
-    "4I/H1tXoG6hA+9bqdI6HM784Oh5kQmkluMTy3iZDFJxakoXzYJnUcuc97zsMw7t8yqtDsc"
-    "Z+qQSjAg9nhKhGMtaXiDr7JdVgWNoCghjIz0Iik01TwLDYvelOky+cqORmxQq9jR4Mq6ck"
-    "ND1fpg6nJwSVQDLvC/U4P5BOBaRiD4VPUAfG6PqQODmbZHjCOIeEBb+Fc1AjyBDxgMcDi0"
-    "ZfSrGldwNirrc2zpriWtiELjYWWVfweqpntd8M/GcEWAsy7bOyv+ssMA7xiR9VWRex2RxQ"
-    "ZViUzXzCsTmbqlA3gCk6pdSpLeaIZTQsH/obZUXc0h9x2txYExvCRFP+n+lppYyEpuC/pX"
-    "7VeNX5tqOE/WdGt03u8sI7Utz0D1d9OxW+AiW+ICzZSBoLpD7DH0qtSS1ctV7J1mp7LUsD"
-    "10R7dJljuwGe3ZIU7/X4JzdWUntd/DQnzztEJVp3m6sqqjVIXaWcwcm/TyMi77UDfbdisv"
-    "x9UbhHXRbx+wf+7oPmSuh4LaLvDIodKy8QHFJCNjzfFEqaseTtLOcZWjCdrGJ4L404kaSA"
-    "5DjChMz2EwKztKVPD4fm0jl83L+NmSjzfSTzAPKfwhhX9ZCOe+9dgk1UnM9zCBf5YvaRZE"
-    "sWGaM3vmmH1ppPC/boEP/wGwJLyv"
+    "eJztWlFz2jgQ/is7vFxuhmYuJEcy3BNN6CU3CdwUt9dp2nGELbAPW3JlUcL08t+7km2wjU"
+    "1NmnCE4SWxV7vy+tPyabXrbzWf+ly4NDy8URezDpNiVmvBtxojPsWLYoU61EgQpIeVSJKB"
+    "l7ExKWrHg2QQSkEsieND4oUURTYNLeEG0uVMWbVB280OIXDtFrgyhHfvri7qwIcwdVzLAc"
+    "ZBTjkQQYEzCpOQil/CQ+hTCneCWlzYiZt3h+qZNrfwoS4bPf30n9gn9ppLB1xm03sagkO+"
+    "UiCeB9IhcqH/xvUkFXdAwnEIQy5gMJEgyShsAQHPDSW4Sj5hdh0Is8HCS0nxxmU4E42mx3"
+    "nRIf1KE+Z+mVBT8hHFYYEvdntbwxfSY+iwiZefP+NN7FekEEouqBlpWYISfIJJpLqLZSgZ"
+    "8WhhI5RMOQuoVvADLiRhFq3htLfzh/zcTMrDYGwOXerZmXCLZtHyyBBlV0y+0YpqSQemxb"
+    "2JzxbKwUw6nM21XabdGVFGhXIPZVJMVLyxiefFIZqEYATnQiVCLWVj0yGZeCpqlXXkwEJW"
+    "M81uzzD7HcM0a0sRnVikojAWWZypXwO6Guq3HykXXjWOTk5Pzo6bJ2eoot2cS04fokcvgI"
+    "kMNTxdo/agx4kkkYZe9gWoQRGq5w4RxbAGhbiiw3lcExRXAZsIFsgufv6bgNYn96ZH2Ug6"
+    "eHvcXIHj+/bb88v224Pj5q/qgRzZKqKzbjzS0EMK6gW0qZ9DxaBNWfw4cl8Cwk8SvAtE01"
+    "xVEdK0yR7TAkxxekkjJLKQGvS+BNOUyU4QwQq8jM4HQ+9XYfjFS//gD27aHzQX+LN45LrX"
+    "/TNRTxHE+XXvdQ7y3OZXlXtzZjsBfZaDj6pw8FE5Bx8tcXA656iKc9pmF0FunFVBuXFWDr"
+    "May+Ks0tZljP/q97rFGCf6OXxt15Lwn05+XyDOK2BVSKzmkTxlKHB4KEdCz6InyPNIKmte"
+    "gr7v44GjPDvOWO7SvnjcOG3Ot0R1s2o37N+0r6+Xt0SfSqIS5nUCOm2zD+qfCOoAz9hMFi"
+    "Z5K44laaNHcXZ8ptsW1J/7bGI5EzY29cutkUznrB7FG9sG9BOn05JL4pkaqIINsRTZvNke"
+    "2oKTSqamlAX2Akek69OSuM1Y5uk5Nj1MLnaLpI2rm07faN/8nWHqi7bRUSONzBEmkR7kqW"
+    "Q+CfxzZVyCuoWPvW4nT+hzPeNjTflEJpKbjE9NYqcxScSJKFs2CexHLnPWcr/MW7fMqrQ7"
+    "HKfqkEowINZ4SoRtLo3wBi/TXR7yG35eQhgZ6UVSaCo/cw2L3pTpMnlpRyNSqFfsaHClXb"
+    "mhoWp9MHU4OCSsAxf4367D3AG4kiEIPlU9AI9bY2rDYKb1EeMQQu7TFv5VjQBX4Av6A5wO"
+    "dRn9quYVnI2K+hwbempBKyLXeCit8m9B1XSnC/7pGK4IcNpkc2fF37YY4C0jsr4qcq8isk"
+    "ihKpHpmnllIlOPtAFPYFK1S0ncG01xSiD4v9SSqqs55J6tR3FiDC9J0U46fyQqJrKS04L+"
+    "ZftV4/emms6Vdd0anfc7i0htwx6o/m4ydwscZEtcoJlSEFR3iF2GVuUt2RRf6eXK907Tri"
+    "w1bPfd0U2S5RZsRjt2iNP/l+Asr+wk+jtYiG+eVKjqNE9KqzpqKFc7i5hjnV5eymQX6mab"
+    "buVluHqNsM7b7QL2zx3d+8x1X1DbBh7ZV1rWPqAYZFRbcTxRw1UPJ0nnuMrRBHWjE0H06U"
+    "QdJIchRhSm5zCYFR0lKlj8uLaRyeZl9G7xxxvJJ5j7FH6fwr8shDPfeqyT6sTqO5jAP8uX"
+    "NAuiWDPNmT1zzL40Uvhft8CH76uWvK8="
 )
