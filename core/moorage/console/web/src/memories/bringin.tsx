@@ -19,7 +19,7 @@ export function BringIn({ mount, store, refresh, done }: BringInProps): JSX.Elem
     });
   return (
     <>
-      <label class="button bring">
+      <label class="button upload">
         <input
           type="file"
           class="unseen"

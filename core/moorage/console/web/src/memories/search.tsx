@@ -52,7 +52,7 @@ export function Search({ shown, stores, field }: SearchProps): JSX.Element {
       <label>
         <span class="unseen">Search by</span>
         <select value={shown.mode} onChange={(event) => show({ mode: event.currentTarget.value })}>
-          <option value="">As the server does</option>
+          <option value="">The usual way</option>
           {MODES.map(([mode, label]) => (
             <option key={mode} value={mode}>
               {label}
