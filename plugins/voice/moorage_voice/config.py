@@ -94,7 +94,13 @@ class TtsConfig(PluginConfig):
     )
     max_sessions: int = Field(64, ge=1, le=10_000, description="Connections and requests at once; more are told so.")
     max_sessions_per_user: int = Field(8, ge=1, le=10_000, description="Of these, one user's.")
-    max_text_bytes: int = Field(64 * 1024, ge=256, le=16 * 1024 * 1024, description="The longest text that is said.")
+    max_text_bytes: int = Field(
+        64 * 1024,
+        ge=256,
+        le=16 * 1024 * 1024,
+        description="The longest text that is said at once, if `[server] max_frame_bytes` "
+        "lets it in; a stream may be longer.",
+    )
 
     @field_validator("url")
     @classmethod

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 
 from moorage_voice.engines.base import EngineBusy, EngineFailed
 from moorage_voice.places import NoPlace
-from moorage_voice.protocols.saying import FAILED, Refused, Saying, Stream, fail
+from moorage_voice.protocols.saying import FAILED, UNREAD, Refused, Saying, Stream, failure
 from moorage_voice.speech import Speech, speed_of
 from moorage_voice.voices import Chosen, Voices
 
@@ -77,9 +77,9 @@ class Kokorox:
                 voices = await self._speech.voices()
                 await Connection(self._hub, self._speech, voices, socket).run()
         except NoPlace as error:
-            await fail(socket, str(error), 1013)
+            await _refuse(socket, str(error), 1013)
         except (EngineFailed, EngineBusy):
-            await fail(socket, FAILED, 1011)
+            await _refuse(socket, FAILED, 1011)
 
 
 class Connection:
@@ -113,7 +113,7 @@ class Connection:
         except SocketClosed:
             return
         except TimeoutError:
-            await self._socket.close(1008, "What is sent is not read")
+            await self._socket.close(1008, UNREAD)
         finally:
             saying.cancel()
             await asyncio.wait((saying,))
@@ -205,6 +205,11 @@ class Connection:
         if found is None:
             raise Refused(f"no such stream: {id}")
         return found
+
+
+async def _refuse(socket: Socket, message: str, code: int) -> None:
+    socket.post(failure(message))
+    await socket.close(code, message)
 
 
 def _needed(value: Value | None, name: str) -> Value:

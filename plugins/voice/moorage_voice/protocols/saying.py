@@ -24,6 +24,7 @@ SEND_SECONDS = 120.0
 """In which a client must have taken what it is sent."""
 MOST_WAITING = 10_000
 """Sentences of streams, and commands, that may wait to be said."""
+UNREAD = "What is sent is not read"
 FAILED = "internal server error"
 NOTHING = silence(0.1, RATE)
 """Instead of a sentence for which an engine has no sound: players stumble over a file without samples."""
@@ -128,11 +129,15 @@ class Saying:
         except SocketClosed:
             return
         except TimeoutError:
-            self._socket.close_soon(1008, "What is sent is not read")
+            self._socket.close_soon(1008, UNREAD)
         except EngineBusy:
-            await fail(self._socket, BUSY, 1013)
+            self._give_up(BUSY, 1013)
         except EngineFailed:
-            await fail(self._socket, FAILED, 1011)
+            self._give_up(FAILED, 1011)
+
+    def _give_up(self, message: str, code: int) -> None:
+        self._socket.post(failure(message))
+        self._socket.close_soon(code, message)
 
     def _add(self, job: Job) -> None:
         self._jobs.append(job)
@@ -150,7 +155,6 @@ class Saying:
         return base64.b64encode(wav(samples or NOTHING, RATE)).decode()
 
 
-async def fail(socket: Socket, message: str, code: int) -> None:
-    """Tell an error and close, from whatever task."""
-    socket.post(json.dumps({"type": "error", "message": message}))
-    socket.close_soon(code, message)
+def failure(message: str) -> str:
+    """An error as an event."""
+    return json.dumps({"type": "error", "message": message}, separators=(",", ":"))

@@ -14,16 +14,13 @@ from moorage_voice.speech import Speech
 
 MAX_FRAME = 1024 * 1024
 """Bytes of one message: eleven seconds of sound."""
-MAX_TEXT_FRAME = 4 * 1024 * 1024
 
 
 def routes(hub: Hub, config: VoiceConfig, engines: Engines, speech: Speech, relays: Relays) -> list[Route]:
     """Both addresses. What has a server elsewhere is handed on to it."""
     table = Routes()
-    # A letter may be six bytes in JSON; what is too long by not too much is told so, and not cut off.
-    frame = MAX_TEXT_FRAME + 6 * config.tts.max_text_bytes
     speak = relays.tts or Kokorox(hub, speech)
     listen = relays.stt or Ears(hub, config.stt, engines)
-    table.socket("/api/voice/tts", access=SPEAK.name, max_frame=frame)(speak.serve)
+    table.socket("/api/voice/tts", access=SPEAK.name)(speak.serve)
     table.socket("/api/voice/stt", access=LISTEN.name, max_frame=MAX_FRAME)(listen.serve)
     return list(table)

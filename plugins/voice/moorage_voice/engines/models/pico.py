@@ -16,8 +16,10 @@ LANGUAGES = ("en-US", "en-GB", "de-DE", "es-ES", "fr-FR", "it-IT")
 """Source: the package's documentation, TtsEngine."""
 _SLOWEST, _FASTEST = 20, 500
 """Per cent of the usual rate. Source: SVOX Pico's manual, <speed level>."""
-_LONGEST_WORD = 80
+_LONGEST_WORD = 40
+"""Characters. The engine has nothing to say for sixty digits, and crashes at some thousand letters."""
 _UNSPOKEN = re.compile(r"[\x00-\x1f\x7f<>\\]")
+_MARKS = re.compile(r"[^\w\s]")
 _WORD = re.compile(rf"(\S{{{_LONGEST_WORD}}})(?=\S)")
 
 
@@ -35,9 +37,19 @@ class Model:
         if engine is None:
             engine = self._engines[language] = ttspico.TtsEngine(language)
         engine.rate = min(max(round(100 * speed), _SLOWEST), _FASTEST)
-        pieces: list[bytes] = []
-        engine.speak(plain(body.decode()), lambda form, samples, last: pieces.append(samples or b""))
-        return {"rate": OUT_RATE}, resampled(b"".join(pieces), RATE, OUT_RATE)
+        text = plain(body.decode())
+        samples = _said(engine, text) or _said(engine, _MARKS.sub(" ", text))
+        return {"rate": OUT_RATE}, resampled(samples, RATE, OUT_RATE)
+
+
+def _said(engine: Any, text: str) -> bytes:
+    """What it makes of a text; nothing of one that it refuses, as hundreds of apostrophes. It works on after that."""
+    pieces: list[bytes] = []
+    try:
+        engine.speak(text, lambda form, samples, last: pieces.append(samples or b""))
+    except RuntimeError:
+        return b""
+    return b"".join(pieces)
 
 
 def plain(text: str) -> str:
