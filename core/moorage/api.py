@@ -25,6 +25,7 @@ from moorage.errors import (
 from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic, repeat
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
+from moorage.pages import Entry, Page
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.project import Project
 from moorage.proxy.client import AddressInfo, HttpAnswer, HttpClient
@@ -99,6 +100,7 @@ __all__ = [
     "DeadlineExceeded",
     "Dialect",
     "Endpoint",
+    "Entry",
     "EventBus",
     "Exchange",
     "ExchangeRoute",
@@ -117,6 +119,7 @@ __all__ = [
     "MoorageError",
     "Mount",
     "NotFound",
+    "Page",
     "PayloadTooLarge",
     "Permission",
     "Plugin",

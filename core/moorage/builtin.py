@@ -14,6 +14,7 @@ from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
 from moorage.administration import logins, plugins, roles
 from moorage.administration.plugins import PluginControls
+from moorage.console import overview
 from moorage.console.routes import routes as console_routes
 from moorage.context import current_actor, current_request
 from moorage.dialects import PROBLEM
@@ -94,6 +95,7 @@ class CorePlugin(Plugin):
         """Routes at the root of each site; `everywhere` holds the ones at each mount."""
         return [
             *console_routes(hub, self._reachable),
+            *overview.routes(hub, self._reachable),
             *system_routes(hub, self.controls),
             *plugins.routes(hub, self.controls.plugins),
             *roles.routes(hub),

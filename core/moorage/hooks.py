@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from moorage.access import Actor, UserInfo
     from moorage.hub import Hub
     from moorage.observe.audit import AuditRecord
+    from moorage.pages import Entry, Page
     from moorage.plugin import Health
     from moorage.routes import Route
     from moorage.runtimes import Runtime
@@ -141,6 +142,45 @@ class Specs:
         :param actor: who asks: tell them only what they may see.
         :param user: whose details.
         :returns: members of the answer's object, JSON-able and few: `{"workspaces": [...]}`.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    def moorage_pages(self) -> Iterable[Page]:  # type: ignore[empty-body]
+        """Pages of the plugin's own in the console (sync).
+
+        Called when somebody opens the console, so be quick. Shown where the plugin is mounted at the console's own
+        address, to those who hold the page's permission. An error is logged, and the plugin's pages are left out.
+
+        :returns: objects of `Page`.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_overview(self, actor: Actor, limit: int) -> Iterable[Entry]:  # type: ignore[empty-body]
+        """What somebody has going, for the console's first page (async, limit 2 s).
+
+        Called side by side in all plugins. One that fails or is late is named to the user as missing.
+
+        :param actor: who asks: give only their own, and only what they may see.
+        :param limit: how many are shown; the last used ones.
+        :returns: objects of `Entry`.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:  # type: ignore[empty-body]
+        """What of somebody's a text is found in, for the console's search (async, limit 2 s).
+
+        Called side by side in all plugins. One that fails or is late is named to the user as missing.
+
+        :param actor: who asks: find only their own, and only what they may see.
+        :param query: what they typed, trimmed, of 1 to 200 characters.
+        :param limit: how many are shown; the best ones.
+        :returns: objects of `Entry`, the best first.
 
         .. versionadded:: 0.1
         """

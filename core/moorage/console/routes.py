@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quart import Response, request
@@ -11,15 +11,14 @@ from typing_extensions import TypedDict
 from moorage.access import Actor
 from moorage.console import assets
 from moorage.console.assets import Asset
+from moorage.console.mounts import Mounts
 from moorage.context import current_actor
 from moorage.dialects import PROBLEM
 from moorage.errors import NotFound, Unavailable
 from moorage.hub import Hub
+from moorage.pages import Page
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
 from moorage.web import json_response
-
-Mounts = Callable[[], Mapping[str, Sequence[str]]]
-"""Gives the plugins that run at the address that was asked, by name, with their prefixes there."""
 
 # The one hash is that of the empty text: the terminal emulator appends <style> elements that stay empty, and what it
 # would write into them goes through the object model (`web/src/terminal/csp.ts`).
@@ -51,6 +50,17 @@ class StatePlugin(TypedDict):
     mount: str
 
 
+class StatePage(TypedDict):
+    """A page of a plugin. module: the address of its ES module. admin: it stands with the pages of administration."""
+
+    plugin: str
+    mount: str
+    name: str
+    title: str
+    module: str
+    admin: bool
+
+
 class StateProvider(TypedDict):
     """A place elsewhere where people may log in."""
 
@@ -64,6 +74,7 @@ class StateAnswer(TypedDict):
     user: StateUser | None
     setup: bool
     plugins: list[StatePlugin]
+    pages: list[StatePage]
     providers: list[StateProvider]
 
 
@@ -129,10 +140,16 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
         setup_open = setup_open and user is None and await hub.accounts.count_users() == 0
         # A page may not call another origin.
         found = {} if user is None else mounts()
-        plugins = [{"name": name, "mount": prefix} for name, prefixes in found.items() for prefix in prefixes]
-        providers = [{"name": name, "label": label} for name, label in hub.accounts.oauth.providers()]
-        told = _user(hub, actor)
-        return json_response({"user": told, "setup": setup_open, "plugins": plugins, "providers": providers})
+        plugins: list[StatePlugin] = [{"name": one, "mount": at} for one, prefixes in found.items() for at in prefixes]
+        providers: list[StateProvider] = [{"name": n, "label": label} for n, label in hub.accounts.oauth.providers()]
+        answer: StateAnswer = {
+            "user": _user(hub, actor),
+            "setup": setup_open,
+            "plugins": plugins,
+            "pages": _pages(hub, actor, found),
+            "providers": providers,
+        }
+        return json_response(answer)
 
     return list(found)
 
@@ -162,7 +179,30 @@ def _answer(asset: Asset, cache_control: str) -> Response:
     return Response(body, 200, headers=headers, content_type=asset.content_type)
 
 
-def _user(hub: Hub, actor: Actor) -> dict[str, Any] | None:
+def _pages(hub: Hub, actor: Actor, here: Mapping[str, Sequence[str]]) -> list[StatePage]:
+    """The plugins' pages that the actor may see, in their order."""
+    given = [] if not here else hub.hooks.call("moorage_pages")
+    pages = [(page.order, plugin, page) for plugin, found in given if plugin in here for page in _valid(found)]
+    pages.sort(key=lambda one: one[:2])
+    return [
+        {
+            "plugin": plugin,
+            "mount": here[plugin][0],
+            "name": page.name,
+            "title": page.title,
+            "module": here[plugin][0].rstrip("/") + page.module,
+            "admin": page.section == "admin",
+        }
+        for _, plugin, page in pages
+        if page.permission is None or hub.access.holds(actor, page.permission)
+    ]
+
+
+def _valid(found: Any) -> list[Page]:
+    return [page for page in found or () if isinstance(page, Page)]
+
+
+def _user(hub: Hub, actor: Actor) -> StateUser | None:
     user = actor.user
     if user is None:
         return None

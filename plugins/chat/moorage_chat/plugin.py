@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moorage.api import CHAT, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import CHAT, Actor, Entry, Health, Hub, Manifest, Plugin, Route, hookimpl
 
 from moorage_chat import views
 from moorage_chat.accounting import Accounting
 from moorage_chat.config import ChatConfig
+from moorage_chat.console import Console
 from moorage_chat.engine.service import Engine
 from moorage_chat.engine.settings import Settings
 from moorage_chat.engine.toolbox import Toolbox
@@ -52,6 +53,7 @@ class ChatPlugin(Plugin):
     messages: Messages
     providers: Providers
     engine: Engine
+    console: Console
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -97,6 +99,7 @@ class ChatPlugin(Plugin):
             providers=self.providers,
             engine=self.engine,
         )
+        self.console = Console(hub, self.conversations, self.services.search)
         return [*views.routes(self.services), *openai_api.routes(self.services)]
 
     @hookimpl
@@ -130,3 +133,13 @@ class ChatPlugin(Plugin):
             "providers": {id: {"running": running, "waiting": waiting} for id, (running, waiting) in load.items()},
         }
         return Health("ok", "" if load else NONE, data)
+
+    @hookimpl
+    async def moorage_overview(self, actor: Actor, limit: int) -> Iterable[Entry]:
+        """One's last conversations."""
+        return await self.console.overview(actor, limit)
+
+    @hookimpl
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
+        """Conversations by their titles and by what was said."""
+        return await self.console.search(actor, query, limit)

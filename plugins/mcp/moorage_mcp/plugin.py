@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from moorage.api import OCTOPROX, Actor, Health, Hub, Manifest, Plugin, Route, ToolSet, UserInfo, hookimpl
+from moorage.api import OCTOPROX, Actor, Entry, Health, Hub, Manifest, Plugin, Route, ToolSet, UserInfo, hookimpl
 
 from moorage_mcp import views
 from moorage_mcp.calls import Calls
 from moorage_mcp.config import McpConfig
+from moorage_mcp.console import Console
 from moorage_mcp.endpoint import front
 from moorage_mcp.endpoint.front import Endpoint
 from moorage_mcp.gateway.invoke import Tools
@@ -51,6 +52,7 @@ class McpPlugin(Plugin):
     upstreams: Upstreams
     services: Services
     lending: Lending
+    console: Console
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
@@ -68,6 +70,7 @@ class McpPlugin(Plugin):
         tools = Tools(self.gateway)
         self.services = Services(hub, self.workspaces, self.upstreams, self.calls, tools=tools, pool=self.pool)
         self.lending = Lending(hub, self.workspaces, tools)
+        self.console = Console(hub, self.workspaces)
         return [*views.routes(self.services), *front.routes(self.endpoint, config)]
 
     @hookimpl
@@ -108,3 +111,13 @@ class McpPlugin(Plugin):
     async def moorage_chat_tools(self, actor: Actor) -> Iterable[ToolSet]:
         """A user's workspaces, for the models that they chat with."""
         return self.lending.sets(actor)
+
+    @hookimpl
+    async def moorage_overview(self, actor: Actor, limit: int) -> Iterable[Entry]:
+        """One's last workspaces."""
+        return self.console.overview(actor, limit)
+
+    @hookimpl
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
+        """Workspaces by their names and their servers' names."""
+        return self.console.search(actor, query, limit)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from moorage.api import OCTO, Actor, Health, Hub, Manifest, MoorageError, Plugin, Project, Route, hookimpl
+from moorage.api import OCTO, Actor, Entry, Health, Hub, Manifest, MoorageError, Plugin, Project, Route, hookimpl
 
 from moorage_opencode import files as session_files
 from moorage_opencode import memories, views
 from moorage_opencode.config import OpenCodeConfig
+from moorage_opencode.console import Console
 from moorage_opencode.files import Files
 from moorage_opencode.live import Events
 from moorage_opencode.opencode import OpenCode
@@ -40,6 +41,7 @@ class OpenCodePlugin(Plugin):
     terminals: Terminals
     opencode: OpenCode
     events: Events
+    console: Console
 
     @hookimpl
     def moorage_routes(self, hub: Hub) -> Iterable[Route]:
@@ -51,6 +53,7 @@ class OpenCodePlugin(Plugin):
         self.terminals = Terminals(hub, hub.config, self.sessions)
         self.opencode = OpenCode()
         self.events = Events(hub, self.sessions, self.opencode)
+        self.console = Console(hub, self.sessions)
         return [
             *views.routes(hub, self.sessions),
             *session_files.routes(self.files, self.sessions),
@@ -101,6 +104,16 @@ class OpenCodePlugin(Plugin):
     ) -> Project | None:
         """The project of a session, for its memories."""
         return await memories.project_of(self.sessions, actor, session_id, workspace_path, write)
+
+    @hookimpl
+    async def moorage_overview(self, actor: Actor, limit: int) -> Iterable[Entry]:
+        """One's newest sessions."""
+        return await self.console.overview(actor, limit)
+
+    @hookimpl
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
+        """Sessions by name and project."""
+        return await self.console.search(actor, query, limit)
 
     def _program(self) -> tuple[str | None, str]:
         """Where OpenCode is on this machine, and what is still to be done before sessions can run ("": nothing)."""

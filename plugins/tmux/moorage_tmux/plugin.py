@@ -7,10 +7,11 @@ import contextlib
 import re
 from collections.abc import Iterable
 
-from moorage.api import CHROTE, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import CHROTE, Actor, Entry, Health, Hub, Manifest, Plugin, Route, hookimpl
 
 from moorage_tmux import hooks, sockets, views
 from moorage_tmux.config import TmuxConfig
+from moorage_tmux.console import Console
 from moorage_tmux.rights import PERMISSIONS
 from moorage_tmux.service import Terminals
 from moorage_tmux.tmux import Tmux
@@ -36,6 +37,7 @@ class TmuxPlugin(Plugin):
     )
 
     terminals: Terminals
+    console: Console
     _version = ""
 
     @hookimpl
@@ -49,6 +51,7 @@ class TmuxPlugin(Plugin):
         if not isinstance(hub.config, TmuxConfig):
             raise TypeError("the tmux plugin was given another plugin's settings")
         self.terminals = Terminals(hub, hub.config)
+        self.console = Console(hub, self.terminals)
         return [*views.routes(self.terminals), *sockets.routes(self.terminals)]
 
     @hookimpl
@@ -76,6 +79,16 @@ class TmuxPlugin(Plugin):
                 "recordings": len(terminals.recordings),
             },
         )
+
+    @hookimpl
+    async def moorage_overview(self, actor: Actor, limit: int) -> Iterable[Entry]:
+        """The newest terminals."""
+        return await self.console.overview(actor, limit)
+
+    @hookimpl
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
+        """Terminals by name."""
+        return await self.console.search(actor, query, limit)
 
 
 async def tmux_version(tmux: Tmux) -> str:

@@ -44,6 +44,13 @@ class Greetings:
             found = found.filter(id__lt=before)
         return await found.order_by("-id").limit(limit)
 
+    async def find(self, actor: Actor, text: str, limit: int) -> list[Greeting]:
+        """The actor's own newest greetings that have `text` in them."""
+        user = actor.user
+        if user is None or not self._hub.access.can(actor, READ.name, owner_id=user.id):
+            return []
+        return await Greeting.filter(user_id=user.id, text__icontains=text).order_by("-id").limit(limit)
+
     async def keep(self, actor: Actor, text: str) -> Greeting:
         """Keep a greeting for the actor. Conflict when they have as many as the configuration allows."""
         if actor.user is None:

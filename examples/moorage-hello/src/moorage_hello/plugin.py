@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from moorage.api import Health, Hub, Manifest, Plugin, Route, Topic, hookimpl
+from moorage.api import Actor, Entry, Health, Hub, Manifest, Page, Plugin, Route, Topic, hookimpl
 
 from moorage_hello import __version__
 from moorage_hello.config import CREATE, DELETE, READ, HelloConfig
@@ -44,6 +44,19 @@ class HelloPlugin(Plugin):
     async def moorage_shutdown(self, hub: Hub) -> None:
         """Stop listening. Sockets are closed already, and the database is still open."""
         self._unsubscribe()
+
+    @hookimpl
+    def moorage_pages(self) -> Iterable[Page]:
+        """One's greetings, in the console."""
+        return [Page("greetings", "Greetings", "/hello/greetings.js", permission=READ.name)]
+
+    @hookimpl
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
+        """One's greetings with that text, for the console's search."""
+        found = await self.greetings.find(actor, query, limit)
+        return [
+            Entry("greeting", one.text, "/console/plugin/hello/greetings", updated_at=one.created_at) for one in found
+        ]
 
     @hookimpl
     async def moorage_health(self, hub: Hub) -> Health:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.resources import files
+
 from moorage.api import PUBLIC, NotFound, Route, Routes, current_actor, json_response, read_json, read_query
 from pydantic import BaseModel, ConfigDict, Field
 from quart import Response
@@ -11,6 +13,7 @@ from moorage_hello.config import CREATE, DELETE, READ
 from moorage_hello.greetings import Greetings, Kept, view
 
 MAX_ID = 2**31 - 1
+PAGE = files("moorage_hello").joinpath("pages/greetings.js").read_bytes()
 
 
 class Name(BaseModel):
@@ -47,6 +50,11 @@ def routes(greetings: Greetings) -> list[Route]:
     async def greet() -> Response:
         """Greet somebody."""
         return json_response({"greeting": greetings.greet(read_query(Name).name)})
+
+    @table.get("/hello/greetings.js", access=PUBLIC, media_type="text/javascript")
+    async def script() -> Response:
+        """Give the page's module. It is code, and says nothing of anybody."""
+        return Response(PAGE, content_type="text/javascript; charset=utf-8", headers={"Cache-Control": "no-cache"})
 
     @table.get("/api/hello/greetings", access=READ.name, query=Before, answer=Page)
     async def page() -> Response:
