@@ -34,11 +34,22 @@ export interface Provider {
   label: string;
 }
 
+/** A page of a plugin: `module` is the address of its ES module, `mount` where the plugin's routes are. */
+export interface Page {
+  plugin: string;
+  mount: string;
+  name: string;
+  title: string;
+  module: string;
+  admin: boolean;
+}
+
 export interface State {
   user: User | null;
   setup: boolean;
   providers: Provider[];
   plugins: Plugin[];
+  pages: Page[];
 }
 
 /** Where a plugin's routes are under this address; null when it does not run here. */
@@ -155,7 +166,8 @@ async function call<T>(method: string, path: string, body?: unknown, headers: Re
 
 const LOGINS = new Set(["/api/auth/login", "/api/auth/setup", "/api/auth/register", "/auth/register"]);
 
-async function csrf(path: string): Promise<string> {
+/** The token that what changes something is sent with, as `X-CSRF-Token`. */
+export async function csrf(path: string): Promise<string> {
   if (csrfToken !== null || LOGINS.has(path)) return csrfToken ?? "";
   const answer = await call<{ csrf_token: string | null }>("GET", "/api/auth/csrf").catch(() => ({ csrf_token: null }));
   csrfToken = answer.csrf_token;

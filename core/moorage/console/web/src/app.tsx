@@ -28,6 +28,7 @@ const WorkspacePage = lazy(() => import("./workspaces/one"));
 const ChatPage = lazy(() => import("./chat/page"));
 const SharedPage = lazy(() => import("./chat/shared"));
 const MemoriesPage = lazy(() => import("./memories/page"));
+const PluginPage = lazy(() => import("./plugin/page"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -149,6 +150,12 @@ function page(path: string, props: PageProps): JSX.Element {
   const talk = after(`${chat.LIST}/`, path);
   if (talk !== null) return <ChatPage part={talk} {...props} />;
   if (path === memories.LIST) return <MemoriesPage {...props} />;
+  const own = after("/console/plugin/", path);
+  if (own !== null) {
+    const [plugin = "", name = "", ...rest] = own.split("/");
+    const found = props.state.pages.find((page) => page.plugin === plugin && page.name === name);
+    if (found !== undefined) return <PluginPage key={`${plugin}/${name}`} page={found} path={rest.join("/")} {...props} />;
+  }
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
@@ -229,6 +236,10 @@ function Navigation({ state }: { state: api.State }): JSX.Element | null {
   if (memories.mountOf(state) !== null && may(memories.MAY.view)) {
     const here = path.startsWith(memories.LIST) || (path === "/" && places.length === 0);
     places.push([memories.LIST, "Memories", here]);
+  }
+  for (const page of state.pages.filter(({ admin }) => !admin)) {
+    const address = `/console/plugin/${page.plugin}/${page.name}`;
+    places.push([address, page.title, path === address || path.startsWith(`${address}/`)]);
   }
   // A lone place is named only where one is not at it: a workspace's pages have no other way back to all.
   const [only] = places;
