@@ -29,6 +29,8 @@ LOOKED_AT = 1000
 MAX_STORES = 64
 """Stores that are looked through when none is named."""
 
+ADDING = ("/v1/agents/memories", "/v1/memories")
+"""By what memories are added: earlier revisions have the one, later ones the other."""
 NO_MEMORY_OR_STORE = (NotFound, BadRequest)
 """How it says that there is no such memory, and no such store."""
 
@@ -44,7 +46,7 @@ class MmryBackend(MemoryBackend):
     def __init__(self, hub: Hub, config: MmryConfig) -> None:
         self._hub, self._names = hub, Names(config.stores)
         self._client = Client(config)
-        self._no_agents = False
+        self._adding = ADDING[0]
 
     async def close(self) -> None:
         """Close the connections."""
@@ -115,7 +117,12 @@ class MmryBackend(MemoryBackend):
 
         async def put(store: str) -> Memory:
             query = self._query(scope, store)
-            answer = await self._client.ask("PUT", f"/v1/memories/{memory_id}", query, {**body, **_named(query)})
+            try:
+                answer = await self._client.ask("PUT", f"/v1/memories/{memory_id}", query, {**body, **_named(query)})
+            except BadRequest:
+                # Because of the store, or of the change? Of a memory that is not there, it is the store.
+                await self.get(Scope(scope.owner_id, store), memory_id)
+                raise
             return memory_of(answer.get("memory", answer), store)
 
         return await self._first(scope, put, elsewhere=(NotFound,))
@@ -218,16 +225,16 @@ class MmryBackend(MemoryBackend):
         return _memories(answer, store)
 
     async def _add(self, scope: Scope, store: str, draft: Draft) -> Memory:
-        where, body = self._query(scope, store), draft_body(draft)
-        if not self._no_agents:
+        where = self._query(scope, store)
+        body = {**draft_body(draft), **_named(where)}
+        for route in sorted(ADDING, key=lambda one: one != self._adding):
             try:
-                answer = await self._client.ask("POST", "/v1/agents/memories", where, body)
-                return _added(answer, store, draft)
+                answer = await self._client.ask("POST", route, where, body)
             except NotFound:
-                pass  # A later revision, that has no agents.
-        answer = await self._client.ask("POST", "/v1/memories", where, {**body, **_named(where)})
-        self._no_agents = True
-        return _added(answer, store, draft)
+                continue  # Another revision, that has the other one.
+            self._adding = route
+            return _added(answer, store, draft)
+        raise UpstreamError("The mmry service has no route by which memories are added")
 
     async def _take_back(self, scope: Scope, made: Sequence[Memory]) -> None:
         for one in made:

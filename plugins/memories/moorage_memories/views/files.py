@@ -15,7 +15,7 @@ from moorage_memories.records import Memory
 from moorage_memories.rights import VIEW, WRITE
 from moorage_memories.service import Memories
 from moorage_memories.views.octo import OWN
-from moorage_memories.views.reading import StoreQuery, with_store
+from moorage_memories.views.reading import OF_BACKENDS, StoreQuery, with_store
 from moorage_memories.views.shapes import ImportedShape
 
 LINES = "application/jsonl"
@@ -24,13 +24,14 @@ MAX_IMPORT = 32 * 1024 * 1024
 """Bytes of a file that is brought in."""
 SECONDS = 300.0
 PIECE = 64 * 1024
+OF_EXPORTS = {**OF_BACKENDS, 504: None}
 
 
 def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
     """`/api/memories/export` and `/api/memories/import`."""
     table = Routes()
 
-    @table.get(OWN + "/export", access=VIEW.name, query=StoreQuery, media_type=LINES, timeout=0)
+    @table.get(OWN + "/export", access=VIEW.name, query=StoreQuery, media_type=LINES, timeout=0, answers=OF_EXPORTS)
     async def export() -> Response:
         """Give one's memories as a file of JSON lines, oldest first: of one store, or of all."""
         query, actor = read_query(StoreQuery), current_actor()
@@ -52,6 +53,7 @@ def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
         query=StoreQuery,
         body=portable.Line,
         answer=ImportedShape,
+        answers=OF_BACKENDS,
     )
     async def bring_in() -> Response:
         """Bring in a file of JSON lines, a memory each. Those that are there already, by their id, are skipped.

@@ -17,6 +17,7 @@ from moorage_memories.records import Scope
 from moorage_memories.rights import VIEW, WRITE
 from moorage_memories.service import Memories
 from moorage_memories.views.reading import (
+    OF_BACKENDS,
     AddBody,
     ChangeBody,
     ListQuery,
@@ -47,8 +48,8 @@ def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
     """All of them, under both addresses."""
     table, views = Routes(), Views(memories)
     for base in BASES:
-        read: dict[str, Any] = {"access": VIEW.name, "dialect": OPENAI}
-        write: dict[str, Any] = {"access": WRITE.name, "dialect": OPENAI, "max_body": body_bytes(config)}
+        read: dict[str, Any] = {"access": VIEW.name, "dialect": OPENAI, "answers": OF_BACKENDS}
+        write: dict[str, Any] = {**read, "access": WRITE.name, "max_body": body_bytes(config)}
         of_store: dict[str, Any] = {"query": StoreQuery}
         many, one = base + "/memories", base + "/memories/{memory_id}"
         table.get(many, **read, query=ListQuery, answer=PageShape)(views.page)

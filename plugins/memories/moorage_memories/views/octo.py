@@ -17,6 +17,7 @@ from moorage_memories.records import Scope
 from moorage_memories.rights import VIEW, WRITE
 from moorage_memories.service import Memories
 from moorage_memories.views.reading import (
+    OF_BACKENDS,
     AddBody,
     ChangeBody,
     ListQuery,
@@ -75,15 +76,17 @@ def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
 
 
 def _add(table: Routes, base: str, views: Views, config: MemoriesConfig) -> None:
-    one, which = base + "/{memory_id}", {"query": WorkspaceQuery}
-    write: dict[str, Any] = {"access": WRITE.name, "max_body": body_bytes(config), **which}
-    table.get(base, access=VIEW.name, query=ListQuery, answer=PageShape)(views.page)
+    one = base + "/{memory_id}"
+    both: dict[str, Any] = {"query": WorkspaceQuery, "answers": OF_BACKENDS}
+    read: dict[str, Any] = {"access": VIEW.name, **both}
+    write: dict[str, Any] = {"access": WRITE.name, "max_body": body_bytes(config), **both}
+    table.get(base, **{**read, "query": ListQuery}, answer=PageShape)(views.page)
     table.post(base, **write, body=AddBody, answer=AddedShape)(views.add)
-    table.post(base + "/search", access=VIEW.name, **which, body=SearchBody, answer=FoundShape)(views.search)
-    table.get(base + "/stores", access=VIEW.name, **which, answer=StoresShape)(views.stores)
-    table.get(one, access=VIEW.name, **which, answer=MemoryShape)(views.get)
+    table.post(base + "/search", **read, body=SearchBody, answer=FoundShape)(views.search)
+    table.get(base + "/stores", **read, answer=StoresShape)(views.stores)
+    table.get(one, **read, answer=MemoryShape)(views.get)
     table.put(one, **write, body=ChangeBody, answer=ChangedShape)(views.change)
-    table.delete(one, access=WRITE.name, **which, answer=DeletedShape)(views.delete)
+    table.delete(one, **write, answer=DeletedShape)(views.delete)
 
 
 class Views:

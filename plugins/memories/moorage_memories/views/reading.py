@@ -30,6 +30,8 @@ ALL = "all"
 """As a store's name: every store. mmry's."""
 MAX_BODY = 256 * 1024
 """Bytes of a body beside the memory in it."""
+OF_BACKENDS: dict[int, Any] = {502: None}
+"""What every route may answer as well, where memories are kept by a service."""
 LONG = 256 * 1024
 """Bytes of a body that others do not wait for while it is read."""
 SLACK = 6
