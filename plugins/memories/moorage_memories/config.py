@@ -73,6 +73,11 @@ class MemoriesConfig(PluginConfig):
         "plugins.memories.mmry), or the name of one that another plugin brings.",
     )
     default_mode: Mode = Field(Mode.HYBRID, description="How is searched unless a client says how.")
+    semantic: bool = Field(
+        True,
+        description="Find memories by meaning, where the model is installed: it runs in a process of its own, of some "
+        "200 MB, while there is something to do. Without it, `hybrid` goes by words.",
+    )
     model_folder: Path | None = Field(
         None,
         description="Where the model of sentences is (model.safetensors, tokenizer.json); without it the one of the "
@@ -80,6 +85,13 @@ class MemoriesConfig(PluginConfig):
         examples=["/srv/minilm"],
     )
     model_threads: int = Field(1, ge=1, le=64, description="Threads of the model.")
+    vectors_mb: int = Field(
+        512,
+        ge=1,
+        le=1024 * 1024,
+        description="Memory for the vectors of users who search by meaning, in MiB: 100,000 memories take 150. Of a "
+        "user who has more, they are read anew for each search.",
+    )
     max_content_bytes: int = Field(64 * 1024, ge=256, le=16 * 1024 * 1024, description="The longest memory.")
     max_memories_per_user: int = Field(200_000, ge=1, description="Memories of one user.")
     max_stores_per_user: int = Field(1_000, ge=1, description="Stores of one user.")

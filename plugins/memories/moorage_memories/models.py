@@ -79,3 +79,31 @@ class MemoryTag(Model):
     class Meta:
         table = "memories_tags"
         indexes = (("user_id", "tag", "memory_id"),)
+
+
+class MemoryVector(Model):
+    """What a memory, or a part of it, means. vector: float16, little-endian, of unit length. See `store.backfill`.
+
+    model: by which it was made. A row is never changed. store_id: the memory's.
+    """
+
+    id = fields.IntField(primary_key=True)
+    user_id = fields.IntField()
+    store_id = fields.IntField()
+    memory_id = fields.IntField(db_index=True)
+    model = fields.CharField(max_length=16)
+    vector = fields.BinaryField()
+
+    class Meta:
+        table = "memories_vectors"
+        indexes = (("user_id", "id"),)
+
+
+class MemoryPending(Model):
+    """A memory that waits for its vectors. Its number is another one each time that the memory is changed."""
+
+    id = fields.IntField(primary_key=True)
+    memory_id = fields.IntField(unique=True)
+
+    class Meta:
+        table = "memories_pending"

@@ -51,7 +51,7 @@ class MemoriesPlugin(Plugin):
         config = self.config = hub.config
         self.hub = hub
         self.memories = Memories(hub, config)
-        self.encoder = Encoder(hub.tasks, config.model_folder, threads=config.model_threads)
+        self.encoder = Encoder(hub.tasks, config.model_folder, threads=config.model_threads, on=config.semantic)
         self.lending = Lending(hub, self.memories)
         return views.routes(self.memories, config)
 

