@@ -75,6 +75,9 @@ async def test_what_nothing_is_behind_is_not_told_of(tmp_path):
         await server.reload(config)
         voice = (await features(server))["voice"]
         assert (voice["stt_url"], voice["tts_url"]) == (None, "/api/voice/tts")
+        assert voice["default_voice"] == "af_heart"
+        await server.reload({"plugins": {"voice": {"tts": {"voice": "bf_emma"}}}})
+        assert (await features(server))["voice"]["default_voice"] == "bf_emma"
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from moorage.errors import Unavailable, UpstreamError
+from moorage.errors import DeadlineExceeded, Unavailable, UpstreamError
 from moorage.proxy.dial import client_session
 from moorage.proxy.pool import CONNECT_TIMEOUT
-from moorage.proxy.sockets import ClientSocket, SocketEnd, pump, sendable
+from moorage.proxy.sockets import ClientSocket, Deaf, SocketEnd, pump, sendable
 
 if TYPE_CHECKING:
     import aiohttp
@@ -93,13 +93,17 @@ class SocketLink:
         self._upstream = upstream
         self.code = 1000
 
-    async def relay(self, client: ClientSocket) -> SocketEnd | None:
+    async def relay(self, client: ClientSocket, *, patience: float | None = None) -> SocketEnd | None:
         """Hand messages on in both directions, at the pace of who reads them, until either side ends.
 
         client: accepted. It is not closed here. None: it was the client that ended; the server is closed with its code.
+        patience: seconds in which the client must take a message; None: as long as it likes. DeadlineExceeded.
         """
         try:
-            end = await pump(client, self._upstream)
+            end = await pump(client, self._upstream, patience)
+        except Deaf:
+            self.code = 1001
+            raise DeadlineExceeded("The client does not read what it is sent") from None
         except BaseException:
             self.code = sendable(client.close_code)
             raise

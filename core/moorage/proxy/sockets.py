@@ -37,6 +37,10 @@ class ClientSocket(Protocol):
     async def close(self, code: int = 1000, reason: str = "") -> None: ...
 
 
+class Deaf(Exception):
+    """The client does not read what it is sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class SocketEnd:
     """How an upstream ended. code, reason: as a client can be told. lost: it broke off and said no code."""
@@ -83,18 +87,23 @@ def _refusal(status: int) -> MoorageError:
     return UpstreamError(f"The service behind this address refused the WebSocket with status {status}")
 
 
-async def pump(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> SocketEnd | None:
-    """Both directions at once, each waiting for who reads it, until one side ends. None: the client did."""
-    up, down = asyncio.ensure_future(_up(socket, upstream)), asyncio.ensure_future(_down(socket, upstream))
+async def pump(
+    socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse, patience: float | None = None
+) -> SocketEnd | None:
+    """Both directions at once, each waiting for who reads it, until one side ends. None: the client did.
+
+    patience: seconds in which the client must take a message; Deaf when it does not.
+    """
+    up = asyncio.ensure_future(_up(socket, upstream))
+    down = asyncio.ensure_future(_down(socket, upstream, patience))
     try:
         await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
         if up.done() and up.result():
             return None
         # What the upstream has said last, its close code included, may still be on its way to the client.
-        async with asyncio.timeout(None if down.done() or not up.done() else CONNECT_TIMEOUT):
-            return await down
-    except TimeoutError:
-        return SocketEnd(1011, "", lost=True)
+        if not down.done():
+            await asyncio.wait((down,), timeout=CONNECT_TIMEOUT)
+        return down.result() if down.done() else SocketEnd(1011, "", lost=True)
     finally:
         for direction in (up, down):
             direction.cancel()
@@ -114,13 +123,17 @@ async def _up(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -
     return True
 
 
-async def _down(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse) -> SocketEnd:
+async def _down(socket: ClientSocket, upstream: aiohttp.ClientWebSocketResponse, patience: float | None) -> SocketEnd:
     import aiohttp
 
     while True:
         message = await upstream.receive()
         if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-            await socket.send(message.data)
+            try:
+                async with asyncio.timeout(patience):
+                    await socket.send(message.data)
+            except TimeoutError:
+                raise Deaf from None
             continue
         if message.type is aiohttp.WSMsgType.CLOSE:
             code, reason = int(message.data or 1005), str(message.extra or "")
@@ -137,4 +150,4 @@ def sendable(code: int | None) -> int:
     return 1001 if code is None or code in _NOT_SENDABLE else code
 
 
-__all__ = ["ClientSocket", "SocketEnd", "bridge", "pump", "sendable"]
+__all__ = ["ClientSocket", "Deaf", "SocketEnd", "bridge", "pump", "sendable"]

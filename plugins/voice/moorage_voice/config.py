@@ -121,11 +121,12 @@ class ClientConfig(PluginConfig):
     vad_timeout_ms: int = Field(
         1500, ge=100, le=60_000, description="The silence after which they take what was said for finished."
     )
-    default_voice: str = Field(
-        "af_heart",
+    default_voice: str | None = Field(
+        None,
         min_length=1,
         max_length=200,
-        description="The voice. An engine that has none of that name takes its own.",
+        description='The voice; null: that of tts, else "af_heart".',
+        examples=["af_sky"],
     )
     default_speed: float = Field(1.0, ge=0.1, le=3.0, description="How fast it speaks.")
     auto_language_detect: bool = Field(True, description="The language to be spoken is told from the text.")

@@ -15,6 +15,9 @@ from moorage_voice.rights import PERMISSIONS
 from moorage_voice.speech import Speech
 from moorage_voice.views import audio, handed_on, sockets
 
+KOKOROX_VOICE = "af_heart"
+"""What kokorox's clients begin with. Engines inside say it by a voice of that language and gender."""
+
 
 class VoicePlugin(Plugin):
     """Voice."""
@@ -68,7 +71,9 @@ class VoicePlugin(Plugin):
             "stt_url": f"{prefix}/api/voice/stt" if listens else None,
             "tts_url": f"{prefix}/api/voice/tts" if speaks else None,
         }
-        return {"voice": {**places, **self.config.client.model_dump()}}
+        client = self.config.client.model_dump()
+        client["default_voice"] = client["default_voice"] or self.config.tts.voice or KOKOROX_VOICE
+        return {"voice": {**places, **client}}
 
     @hookimpl
     async def moorage_health(self) -> Health:

@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import dataclass
 
-from moorage.api import Hub, MoorageError, Socket, SocketClient, SocketClosed, SocketEnd
+from moorage.api import DeadlineExceeded, Hub, MoorageError, Socket, SocketClient, SocketClosed, SocketEnd
 
 from moorage_voice.config import VoiceConfig
 from moorage_voice.places import NoPlace, Places
@@ -14,14 +14,20 @@ from moorage_voice.places import NoPlace, Places
 CLOSE_BUSY, CLOSE_FAILED, CLOSE_TOO_LONG = 1013, 1011, 1008
 """Try again later; internal error; policy. Source: RFC 6455 section 7.4.1 and its registry."""
 DIAL_SECONDS = 10.0
+READ_SECONDS = 120.0
+"""In which a client must have taken a message."""
 MAX_FRAME = 32 * 1024 * 1024
 """Bytes of one message of the server: ten minutes of sound in base64."""
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A speech server. name: for people. away, broken: its protocol's words when it is not there, or breaks off."""
+    """A speech server. kind: "stt" or "tts". name: for people.
 
+    away, broken: its protocol's words when it is not there, or breaks off.
+    """
+
+    kind: str
     name: str
     url: str
     away: str
@@ -30,12 +36,12 @@ class Service:
 
 def ears(url: str) -> Service:
     """An eaRS server."""
-    return Service("the STT server", url, "engine not available", "internal server error")
+    return Service("stt", "the STT server", url, "engine not available", "internal server error")
 
 
 def kokorox(url: str) -> Service:
     """A kokorox server. What errors say there is free text."""
-    return Service("the TTS server", url, "The speech service cannot be reached", "The speech service broke off")
+    return Service("tts", "the TTS server", url, "The speech service cannot be reached", "The speech service broke off")
 
 
 class Relay:
@@ -48,6 +54,12 @@ class Relay:
         self._log, self._service, self._places, self._max_seconds = hub.log, service, places, max_seconds
         self._client = SocketClient()
         self.failure = ""
+        kind = service.kind
+        hub.metrics.gauge(f"{kind}_relayed", "Clients that are handed on to a server elsewhere.").set_function(
+            lambda: places.taken
+        )
+        self._refused = hub.metrics.counter(f"{kind}_relay_refused_total", "Clients for whom there was no place.")
+        self._failures = hub.metrics.counter(f"{kind}_relay_failures_total", "Clients whom the server failed.")
 
     async def serve(self, socket: Socket) -> None:
         """One client, to its end."""
@@ -56,6 +68,7 @@ class Relay:
             with self._places.one(socket.actor):
                 await self._serve(socket)
         except NoPlace as error:
+            self._refused.inc()
             await _refuse(socket, str(error), CLOSE_BUSY, "Too many at once")
 
     async def close(self) -> None:
@@ -71,6 +84,8 @@ class Relay:
             if not limit.expired():
                 raise
             await _refuse(socket, "this was listened to for as long as it may be", CLOSE_TOO_LONG, "Too long")
+        except DeadlineExceeded as error:
+            await socket.close(CLOSE_TOO_LONG, error.message)
         except MoorageError as error:
             self._failed(error.message)
             await _refuse(socket, self._service.away, CLOSE_FAILED, "The speech service cannot be reached")
@@ -87,10 +102,11 @@ class Relay:
         # Nothing of the client's handshake goes on: its credentials are for this server.
         async with self._client.connect(self._service.url, max_frame=MAX_FRAME, timeout=DIAL_SECONDS) as link:
             self.failure = ""
-            return await link.relay(socket)
+            return await link.relay(socket, patience=READ_SECONDS)
 
     def _failed(self, why: str) -> None:
         self.failure = f"{self._service.name} at {self._service.url} failed: {why}"
+        self._failures.inc()
         self._log.warning("a speech server failed", server=self._service.name, url=self._service.url, reason=why)
 
 

@@ -262,6 +262,25 @@ async def test_who_is_not_read_has_to_wait(tmp_path: Path, engine: str) -> None:
                 await pushes
 
 
+async def test_who_reads_nothing_loses_the_place(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "READ_SECONDS", 0.5)
+
+    async def flood(link: Any) -> None:
+        await link.recv()
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await link.send(bytes(65_536))
+
+    site.kokorox.talk = flood
+    async with site.ann.connect(TTS, max_queue=1) as link:
+        await link.send("{}")
+        assert await gone(site.kokorox) == 1001
+        with contextlib.suppress(ConnectionClosed):
+            while True:
+                await link.recv()
+        assert link.close_code in (1006, 1008)
+
+
 async def until_still(count: Any) -> None:
     """Until a number has begun to grow, and has stopped for half a second."""
     async with asyncio.timeout(WAIT):
