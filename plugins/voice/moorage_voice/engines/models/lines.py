@@ -1,7 +1,7 @@
 """Words out of lines that are recognised again and again while they grow: which of them will stay, and when each was.
 
 A recogniser's newest guess of a line changes its last words, and sometimes earlier ones. A word is given once two
-guesses in a row have it at its place, with another after it ("local agreement"); all others when the line is complete.
+guesses in a row have it at its place, with more after it ("local agreement"); all others when the line is complete.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from difflib import SequenceMatcher
 
 Timed = tuple[str, float, float]
 """A word, and the seconds at which it begins and ends."""
+LAG = 0.6
+"""Seconds by which a word must be behind the end of a guess."""
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Line:
         begin = rest(told, plain)
         agreed = agreeing(self.last[rest(told, self.last) :], plain[begin:])
         self.last = plain
-        return self._give(guess[begin : min(begin + agreed, len(plain) - 1)])
+        return self._give(_settled(guess[begin : min(begin + agreed, len(plain) - 1)], guess))
 
     def completed(self, words: Sequence[Timed]) -> list[Timed]:
         """What the line is, at last. Gives what is to be told now."""
@@ -40,6 +42,11 @@ class Line:
         new = [(word, max(start, after), max(end, after)) for word, start, end in words]
         self.given += new
         return new
+
+
+def _settled(words: Sequence[Timed], guess: Sequence[Timed]) -> Sequence[Timed]:
+    """Those that are not at the end of the guess."""
+    return [word for word in words if word[2] <= guess[-1][2] - LAG]
 
 
 def key(word: str) -> str:

@@ -21,8 +21,10 @@ from moonshine_voice.utils import get_model_path
 from moorage_voice.engines.models.lines import Line, Timed, spread
 
 RATE = 24_000
-INTERVAL = 0.5
+INTERVAL = 0.4
 """Seconds of sound after which the line under way is recognised again, if that is quick enough."""
+SHORTEST = 1.2
+"""Seconds of a line before which its guesses count for nothing: it hears all kinds of words in them."""
 SHARE = 0.5
 """Of the time, at most so much goes into recognising lines again."""
 PADDING = 0.6
@@ -141,7 +143,8 @@ class Ear:
             guess = spread(text, self._begun + line.start_time, line.duration)
             if not line.is_complete:
                 self._speaking, end, self._guess = True, None, guess
-                words += self._line.grown(guess)
+                if line.duration >= SHORTEST:
+                    words += self._line.grown(guess)
                 break
             words += self._line.completed(guess)
             self._complete, end = index + 1, round(self._begun + line.start_time + line.duration, 3)
