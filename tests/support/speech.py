@@ -1,4 +1,4 @@
-"""Speech for tests: sentences said by SVOX Pico, as clients of eaRS send them, and how many of their words were heard."""
+"""Speech for tests: sentences said by SVOX Pico, as eaRS is sent them, and how many of their words were heard."""
 
 from __future__ import annotations
 
