@@ -20,15 +20,16 @@ WEIGHTS = "assets/tiny-en/encoder_model.ort"
 
 def moonshine(hub: Hub, config: SttConfig) -> SpeechToText:
     """Moonshine tiny: neural, English, the weights in the package."""
+    return Listening(hub, config, "moonshine", "Moonshine tiny", moonshine_lacking)
 
-    def lacking() -> str:
-        why = packages.lacking({"numpy": "numpy", "moonshine_voice": "moonshine-voice"}, "voice,voice-moonshine")
-        folder = packages.folder_of("moonshine_voice")
-        if not why and folder is not None and not (folder / WEIGHTS).is_file():
-            return "the moonshine-voice that is installed has no weights: pip install moonshine-voice==0.1.0."
-        return why
 
-    return Listening(hub, config, "moonshine", "Moonshine tiny", lacking)
+def moonshine_lacking() -> str:
+    """As of `SpeechToText`."""
+    why = packages.lacking({"numpy": "numpy", "moonshine_voice": "moonshine-voice"}, "voice,voice-moonshine")
+    folder = packages.folder_of("moonshine_voice")
+    if not why and folder is not None and not (folder / WEIGHTS).is_file():
+        return "the moonshine-voice that is installed has no weights: pip install moonshine-voice==0.1.0."
+    return why
 
 
 def pocketsphinx(hub: Hub, config: SttConfig) -> SpeechToText:
@@ -117,6 +118,8 @@ class WorkerRecognition(Recognition):
                 await self._session.call("close", number=self._number)
 
     async def _call(self, method: str, body: bytes = b"") -> WorkerReply:
+        if self._closed:
+            raise EngineFailed("it was given up")
         try:
             return await self._session.call(method, body, number=self._number)
         except WorkerError as error:
