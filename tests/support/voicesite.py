@@ -111,7 +111,8 @@ def seconds_of(file: bytes) -> float:
 @contextmanager
 def voice_site(folder: Path, config: dict[str, Any] | None = None) -> Iterator[VoiceSite]:
     """A started server, stopped at the end. config: of the plugin."""
-    server = Server(folder, {"plugins": {"voice": merged({"enabled": True}, config or {})}})
+    plugins = {"voice": merged({"enabled": True}, config or {})}
+    server = Server(folder, {"plugins": plugins, "limits": {"enabled": False}})
     try:
         yield VoiceSite(server.start())
     finally:
