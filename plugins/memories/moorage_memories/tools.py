@@ -6,6 +6,7 @@ own memories are lent, never those that an administrator may see besides.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from moorage_memories.views.reading import with_store
 SET = "memories:all"
 MAX_SHOWN = 2_000
 """Characters of a memory among others; the whole of it is read by its id."""
+MAX_TOLD = 16_000
+"""Characters of all that one recall tells; a model is sent them again in each round that follows."""
 _LOOKED_FOR = 300
 """Characters of a new memory by which one that says the same is looked for."""
 
@@ -44,7 +47,7 @@ class Recall(_Arguments):
     limit: int = Field(8, ge=1, le=50, description="At most so many")
     store: str = Field("", description="Only in this store")
     category: str = Field("", description="Only of this category")
-    tags: Tags = []
+    tags: list[str] = Field([], description="Only with all of these tags")
 
 
 class One(_Arguments):
@@ -135,6 +138,7 @@ class MemoryTools(ToolSet):
     def __init__(self, hub: Hub, memories: Memories, actor: Actor) -> None:
         self.id, self.label = SET, "Memories"
         self._hub, self._memories, self._actor = hub, memories, actor
+        self._one_by_one = asyncio.Lock()
         self._uses: Mapping[str, Callable[[Any], Awaitable[str]]] = {
             "recall": self._recall,
             "read_memory": self._read,
@@ -169,7 +173,7 @@ class MemoryTools(ToolSet):
             found = (await self._memories.page(self._actor, scope, wanted, limit=asked.limit)).memories
         if not found:
             return "Nothing is remembered that fits."
-        return "\n".join(_line(one) for one in found)
+        return _lines(found)
 
     async def _read(self, asked: One) -> str:
         scope = await self._scope()
@@ -177,8 +181,6 @@ class MemoryTools(ToolSet):
 
     async def _remember(self, asked: Remember) -> str:
         scope = await self._scope(asked.store, write=True)
-        if known := await self._known(asked):
-            return f"That is remembered already: {_line(known)}"
         draft = Draft(
             content=asked.content,
             memory_type=MemoryType(asked.memory_type),
@@ -186,7 +188,10 @@ class MemoryTools(ToolSet):
             tags=tuple(asked.tags),
             importance=asked.importance,
         )
-        (made,) = await self._memories.add(self._actor, scope, [draft])
+        async with self._one_by_one:  # An answer's calls run side by side, and may say the same.
+            if known := await self._known(asked):
+                return f"That is remembered already: {_line(known)}"
+            (made,) = await self._memories.add(self._actor, scope, [draft])
         return f"Remembered: {_line(made)}"
 
     async def _revise(self, asked: Revise) -> str:
@@ -238,6 +243,20 @@ class MemoryTools(ToolSet):
         return self._hub.access.can(self._actor, WRITE.name, owner_id=self._owner())
 
 
+def _lines(found: Sequence[Memory]) -> str:
+    """Memories, a line each, as many as may be told."""
+    lines: list[str] = []
+    left = MAX_TOLD
+    for one in found:
+        line = _line(one)
+        if lines and len(line) > left:
+            lines.append(f"{len(found) - len(lines)} more fit. Ask for something more exact.")
+            break
+        lines.append(line)
+        left -= len(line)
+    return "\n".join(lines)
+
+
 def _line(memory: Memory, most: int | None = MAX_SHOWN) -> str:
     """A memory in one line of JSON: no content can look like the next one."""
     content = memory.content if most is None or len(memory.content) <= most else memory.content[:most]
@@ -251,6 +270,8 @@ def _line(memory: Memory, most: int | None = MAX_SHOWN) -> str:
         "store": memory.store,
         "created_at": memory.created_at.isoformat(timespec="seconds"),
     }
+    if memory.updated_at != memory.created_at:
+        told["updated_at"] = memory.updated_at.isoformat(timespec="seconds")
     if len(content) < len(memory.content):
         told["characters_left_out"] = len(memory.content) - len(content)
     return json.dumps(told, ensure_ascii=False)

@@ -201,12 +201,13 @@ function useMemories(mount: string, shown: Shown, refresh: () => Promise<void>) 
 function Count({ found, shown, mayWrite }: { found: Found; shown: Shown; mayWrite: boolean }): JSX.Element {
   const count = found.memories.length;
   if (shown.q !== "") {
-    const asked = shown.mode;
-    const less = asked !== "" && found.mode !== "" && found.mode !== asked && memories.MODES.find(([mode]) => mode === found.mode)?.[1];
+    const by = memories.MODES.find(([mode]) => mode === found.mode)?.[1].toLowerCase();
+    const told = count === 0 ? "Nothing was found" : count === 1 ? "Found one" : `Found ${count}${count === memories.PAGE ? " or more" : ""}`;
     return (
       <p class="hint" role="status">
-        {count === 0 ? "Nothing was found." : count === 1 ? "Found one" : `Found ${count}${count === memories.PAGE ? " or more" : ""}`}
-        {less && ` – by “${less}”: the server has no more than that`}
+        {told}
+        {by !== undefined && `, by ${by}`}
+        {shown.mode !== "" && found.mode !== shown.mode && " – the server has not what the chosen way needs"}
       </p>
     );
   }
