@@ -44,7 +44,7 @@ SHARED = {
 }
 """Routes of a page whose view is another surface's or the core's."""
 
-PLUGINS = {"tmux": {"chrote"}, "opencode": {"octo"}, "mcp": {"octoprox"}, "chat": {"chat", "orbital"}}
+PLUGINS = {"tmux": {"chrote"}, "opencode": {"octo"}, "mcp": {"octoprox"}, "chat": {"chat", "orbital"}, "voice": {"octo"}}
 """Plugins and the pages of their contracts."""
 
 ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
@@ -128,6 +128,10 @@ def test_the_page_of_octo_holds_the_routes_of_sessions_and_no_others(table):
     }
     assert set(rows(part)) == {route for route, found in below.items() if not found}
     assert set(beginnings) == {path for found in below.values() for path in found}
+
+
+def test_the_page_of_octo_holds_the_routes_of_voice_and_no_others(table):
+    assert set(rows(section("octo", "With the voice plugin"))) == table["plugin-voice"]
 
 
 def test_the_page_of_octoprox_holds_the_routes_of_workspaces_and_no_others(table):
