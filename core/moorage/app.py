@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -33,6 +34,7 @@ from moorage.limits import RateLimiter
 from moorage.observe.audit import Audit
 from moorage.observe.figures import Figures, memory_of_process
 from moorage.observe.health import HealthMonitor
+from moorage.observe.history import History, Now
 from moorage.observe.loop import LoopLag
 from moorage.observe.metrics import Metrics, ScopedMetrics
 from moorage.plugin import Health, PluginConfig
@@ -117,6 +119,7 @@ class App:
             self.metrics, enabled=settings.server.access_log, as_json=settings.log.format == "json"
         )
         self.loop_lag = LoopLag(self.metrics)
+        self.history = History(self.access_log.seconds, self._now)
         self.figures = Figures(self.tasks, self._server_figures, self.runtimes.figures)
         self._core = Record("core", _always_on(), state=State.STARTED, plugin=CorePlugin(self._controls()))
 
@@ -144,6 +147,7 @@ class App:
         self.tasks.spawn(repeat("counting of workloads", COUNT_SECONDS, self.runtimes.measure), "workloads")
         self.tasks.spawn(self.access_log.run(), "access-log")
         self.tasks.spawn(self.loop_lag.run(), "loop-lag")
+        self.tasks.spawn(self.history.run(), "history")
         self.ready = True
 
     def _wanted(self, loaded: Loaded) -> Loaded:
@@ -321,6 +325,7 @@ class App:
             mounts=lambda: {name: r.mounts for name, r in self.plugins.records.items() if r.running},
             metrics=self.metrics.render,
             figures=self.figures.open,
+            history=self.history.samples,
             ready=lambda: self.ready,
             sites=lambda: self.gate.sites,
         )
@@ -350,6 +355,15 @@ class App:
 
     async def _database_health(self) -> Health:
         return Health("ok", data={"ping_ms": round(await self.db.ping(), 3)})
+
+    def _now(self) -> Now:
+        return Now(
+            cpu=time.process_time(),
+            rss_bytes=memory_of_process(),
+            connections=len(self.registry),
+            users=len({actor.user.id for actor in self.registry.actors() if actor.user is not None}),
+            lag=self.loop_lag.last,
+        )
 
     def _server_figures(self) -> dict[str, Any]:
         return {

@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
-from moorage.administration import logins, plugins, roles
+from moorage.administration import figures, logins, plugins, roles
 from moorage.administration.plugins import PluginControls
 from moorage.console import overview
 from moorage.console.routes import routes as console_routes
@@ -22,6 +22,7 @@ from moorage.errors import Forbidden, NotFound, Unauthorized
 from moorage.hooks import hookimpl
 from moorage.hub import Hub
 from moorage.observe.health import HealthReport
+from moorage.observe.history import Sample
 from moorage.openapi import Published
 from moorage.plugin import Manifest, Plugin
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
@@ -42,7 +43,7 @@ class Controls:
 
     health: the report of the database and all plugins. plugins: to see and to switch them.
     mounts: of the plugins that run, by name, as the operator wrote them.
-    metrics: (body, content type). figures: a viewer's stream of events.
+    metrics: (body, content type). figures: a viewer's stream of events. history: samples after one.
     sites: the table of routes in use.
     """
 
@@ -51,6 +52,7 @@ class Controls:
     mounts: Callable[[], Mapping[str, Sequence[str]]]
     metrics: Callable[[], tuple[bytes, str]]
     figures: Callable[[], AsyncIterator[bytes]]
+    history: Callable[[str], list[Sample]]
     ready: Callable[[], bool]
     sites: Callable[[], Sites]
 
@@ -100,6 +102,7 @@ class CorePlugin(Plugin):
             *plugins.routes(hub, self.controls.plugins),
             *roles.routes(hub),
             *logins.routes(hub),
+            *figures.routes(self.controls.history),
             *resource_routes(hub, self.controls),
             *openapi_routes(hub, self.controls),
         ]

@@ -51,17 +51,21 @@ class LoopHistogram(Collector):
 
     def __init__(self, name: str, doc: str, labels: Sequence[str], buckets: Sequence[float]) -> None:
         self._name, self._doc, self._labels = name, doc, tuple(labels)
-        self._bounds = tuple(map(float, buckets))
+        self.bounds = tuple(map(float, buckets))
         self._series: dict[tuple[str, ...], Series] = {}
 
     def labels(self, *values: str) -> Series:
         """The series for these label values; keep it where it is used often."""
-        return self._series.setdefault(values, Series(self._bounds))
+        return self._series.setdefault(values, Series(self.bounds))
 
     @property
     def count(self) -> int:
         """How many were observed in all."""
         return sum(sum(series.counts) for series in self._series.values())
+
+    def counts(self) -> list[tuple[tuple[str, ...], list[int]]]:
+        """(label values, how many fell into each bucket) of all series; the lists go on counting."""
+        return [(values, series.counts) for values, series in self._series.items()]
 
     def describe(self) -> Iterable[Metric]:
         """The metric without numbers."""
@@ -72,7 +76,7 @@ class LoopHistogram(Collector):
         family = HistogramMetricFamily(self._name, self._doc, labels=self._labels)
         for values, series in self._series.items():
             upto = itertools.accumulate(series.counts)
-            buckets = list(zip((*map(repr, self._bounds), "+Inf"), upto, strict=True))
+            buckets = list(zip((*map(repr, self.bounds), "+Inf"), upto, strict=True))
             family.add_metric(values, buckets, series.total)
         return [family]
 

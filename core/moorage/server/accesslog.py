@@ -69,7 +69,7 @@ class AccessLog:
         # Without a standard output (`>&-`) Python has None there.
         self._stream: TextIO | None = stream or sys.stdout
         self._lines: deque[Line] = deque(maxlen=BOUND)
-        self._seconds = metrics.loop_histogram(
+        self.seconds = metrics.loop_histogram(
             "http_request_seconds",
             "Time to answer a request, by route template.",
             ("plugin", "route", "method", "status"),
@@ -80,18 +80,18 @@ class AccessLog:
     @property
     def requests(self) -> int:
         """How many requests were answered since the start."""
-        return self._seconds.count
+        return self.seconds.count
 
     def observe(self, info: RequestInfo, entry: Entry | None, status: int, size: int, seconds: float) -> None:
         """One finished request or socket."""
         method = info.method
         if entry is None:
-            child = self._seconds.labels("core", "unmatched", "other", str(status))
+            child = self.seconds.labels("core", "unmatched", "other", str(status))
         else:
             key = (method, status)
             known = entry.counters.get(key)
             if known is None:
-                known = entry.counters[key] = self._seconds.labels(entry.owner, entry.template, method, str(status))
+                known = entry.counters[key] = self.seconds.labels(entry.owner, entry.template, method, str(status))
             child = known
         if method != "WEBSOCKET" or status != 101:
             child.observe(seconds)
