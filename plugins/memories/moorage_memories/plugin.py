@@ -15,6 +15,7 @@ from moorage_memories.removal import Removal
 from moorage_memories.rights import PERMISSIONS
 from moorage_memories.service import Memories
 from moorage_memories.tools import Lending
+from moorage_memories.vectors import Sentences
 
 
 class MemoriesPlugin(Plugin):
@@ -53,7 +54,7 @@ class MemoriesPlugin(Plugin):
         self.memories = Memories(hub, config)
         self.encoder = Encoder(hub.tasks, config.model_folder, threads=config.model_threads, on=config.semantic)
         self.lending = Lending(hub, self.memories)
-        return views.routes(self.memories, config)
+        return views.routes(self.memories, Sentences(hub, self.encoder), config)
 
     @hookimpl
     def moorage_features(self) -> dict[str, bool]:

@@ -205,7 +205,7 @@ class EmbeddedBackend(MemoryBackend):
 
 def gone() -> NotFound:
     """What is said of a memory that is not there, or not in the scope."""
-    return NotFound("Memory not found", code="MEMORY_NOT_FOUND")
+    return NotFound("Memory not found")
 
 
 def _changed(old: Memory, change: Change) -> Memory:

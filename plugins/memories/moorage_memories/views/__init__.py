@@ -6,9 +6,15 @@ from moorage.api import Route
 
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.service import Memories
-from moorage_memories.views import files, mmry, octo
+from moorage_memories.vectors import Sentences
+from moorage_memories.views import files, mmry, octo, vectors
 
 
-def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
+def routes(memories: Memories, sentences: Sentences, config: MemoriesConfig) -> list[Route]:
     """All of them."""
-    return [*octo.routes(memories, config), *files.routes(memories, config), *mmry.routes(memories, config)]
+    return [
+        *octo.routes(memories, config),
+        *files.routes(memories, config),
+        *mmry.routes(memories, config),
+        *vectors.routes(sentences),
+    ]
