@@ -31,6 +31,7 @@ class MemoriesPlugin(Plugin):
         migrations="moorage_memories.migrations",
         dialect=OCTO,
         extra="memories",
+        commands={"memories": ("moorage_memories.commands:memories", "See, carry out and in, and delete memories.")},
     )
 
     hub: Hub

@@ -14,6 +14,7 @@ from moorage.api import Actor, Conflict, Forbidden, Hub, NotFound, Permission, P
 from moorage_memories import bounds
 from moorage_memories.backends.base import ID_TAKEN, MemoryBackend
 from moorage_memories.config import MemoriesConfig
+from moorage_memories.figures import Figures
 from moorage_memories.portable import Entry
 from moorage_memories.records import Change, Draft, Filter, Found, Memory, Mode, Page, Scope, StoreInfo
 from moorage_memories.rights import VIEW, WRITE
@@ -42,6 +43,7 @@ class Memories:
 
     def __init__(self, hub: Hub, config: MemoriesConfig) -> None:
         self._hub, self._config = hub, config
+        self._figures = Figures(hub)
         self._backend: MemoryBackend | None = None
 
     def use(self, backend: MemoryBackend | None) -> None:
@@ -79,29 +81,36 @@ class Memories:
         """Some of them, newest first. limit: at most `bounds.MAX_LIMIT` are given."""
         self._allow(actor, scope, VIEW)
         filter, limit = bounds.filter_of(filter), bounds.limit_of(limit)
-        return await self.backend.page(scope, filter, offset=min(max(offset, 0), bounds.MAX_OFFSET), limit=limit)
+        with self._figures.timed("page"):
+            return await self.backend.page(scope, filter, offset=min(max(offset, 0), bounds.MAX_OFFSET), limit=limit)
 
     async def get(self, actor: Actor, scope: Scope, memory_id: str) -> Memory:
         """One. NotFound."""
         self._allow(actor, scope, VIEW)
-        return await self.backend.get(scope, bounds.memory_id(memory_id))
+        with self._figures.timed("get"):
+            return await self.backend.get(scope, bounds.memory_id(memory_id))
 
     async def add(self, actor: Actor, scope: Scope, drafts: Sequence[Draft]) -> Sequence[Memory]:
         """Add some, all or none. Conflict and TooManyRequests where there is no room."""
         self._allow(actor, scope, WRITE)
-        return await self.backend.add(scope, [self._checked(one) for one in drafts])
+        return await self._add(scope, [self._checked(one) for one in drafts])
 
     async def change(self, actor: Actor, scope: Scope, memory_id: str, change: Change) -> Memory:
         """Change one. NotFound."""
         self._allow(actor, scope, WRITE)
         checked = bounds.change(change, self._config.max_content_bytes)
-        return await self.backend.change(scope, bounds.memory_id(memory_id), checked)
+        with self._figures.timed("change"):
+            changed = await self.backend.change(scope, bounds.memory_id(memory_id), checked)
+        self._figures.written("change")
+        return changed
 
     async def delete(self, actor: Actor, scope: Scope, memory_id: str) -> str:
         """Delete one; its id. NotFound."""
         self._allow(actor, scope, WRITE)
         found = bounds.memory_id(memory_id)
-        await self.backend.delete(scope, found)
+        with self._figures.timed("delete"):
+            await self.backend.delete(scope, found)
+        self._figures.written("delete")
         return found
 
     async def search(
@@ -116,13 +125,16 @@ class Memories:
     ) -> Found:
         """The best. mode: None is the configured one. Unavailable where a mode needs what is not installed."""
         self._allow(actor, scope, VIEW)
-        return await self.backend.search(
-            scope,
-            bounds.query(query),
-            mode=mode or self._config.default_mode,
-            filter=bounds.filter_of(filter),
-            limit=bounds.limit_of(limit),
-        )
+        with self._figures.timed("search"):
+            answer = await self.backend.search(
+                scope,
+                bounds.query(query),
+                mode=mode or self._config.default_mode,
+                filter=bounds.filter_of(filter),
+                limit=bounds.limit_of(limit),
+            )
+        self._figures.searched(answer.mode)
+        return answer
 
     async def stores(self, actor: Actor, scope: Scope) -> Sequence[StoreInfo]:
         """All stores of the scope's owner, the default one first."""
@@ -154,6 +166,12 @@ class Memories:
 
     def _allow(self, actor: Actor, scope: Scope, permission: Permission) -> None:
         self._hub.access.require(actor, permission.name, owner_id=scope.owner_id)
+
+    async def _add(self, scope: Scope, drafts: Sequence[Draft]) -> Sequence[Memory]:
+        with self._figures.timed("add"):
+            added = await self.backend.add(scope, drafts)
+        self._figures.written("add", len(added))
+        return added
 
     def _checked(self, one: Draft) -> Draft:
         return bounds.draft(one, self._config.max_content_bytes)
@@ -209,12 +227,12 @@ class Memories:
             if not fresh:
                 return 0
             try:
-                await self.backend.add(scope, fresh)
+                await self._add(scope, fresh)
                 break
             except Conflict as error:
                 if error.error_code != ID_TAKEN:
                     raise
             # The same file may be brought in twice at once: look again before an id is taken for somebody else's.
             if last:
-                await self.backend.add(scope, [replace(one, id=None) for one in fresh])
+                await self._add(scope, [replace(one, id=None) for one in fresh])
         return len(fresh)
