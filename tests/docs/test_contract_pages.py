@@ -44,7 +44,14 @@ SHARED = {
 }
 """Routes of a page whose view is another surface's or the core's."""
 
-PLUGINS = {"tmux": {"chrote"}, "opencode": {"octo"}, "mcp": {"octoprox"}, "chat": {"chat", "orbital"}, "voice": {"octo"}}
+PLUGINS = {
+    "tmux": {"chrote"},
+    "opencode": {"octo"},
+    "mcp": {"octoprox"},
+    "chat": {"chat", "orbital"},
+    "memories": {"octo"},
+    "voice": {"octo"},
+}
 """Plugins and the pages of their contracts."""
 
 ROUTE = r"`(GET|POST|PUT|PATCH|DELETE|WS) (/[^\s`]*)`"
@@ -132,6 +139,16 @@ def test_the_page_of_octo_holds_the_routes_of_sessions_and_no_others(table):
 
 def test_the_page_of_octo_holds_the_routes_of_voice_and_no_others(table):
     assert set(rows(section("octo", "With the voice plugin"))) == table["plugin-voice"]
+
+
+def test_the_page_of_octo_holds_the_routes_of_memories_and_no_others(table):
+    """Those that are below several addresses by their beginnings, and their ends once."""
+    part = section("octo", "With the memories plugin")
+    bases = re.findall(r"^\| `(/[^\s`]*)…` \|", part, re.M)
+    ends = [f"{method} {end}" for method, end in re.findall(r"^\| `(GET|POST|PUT|DELETE) …(/?[^\s`]*)` \|", part, re.M)]
+    told = {f"{method} {base}{end}" for base in bases for method, _, end in (one.partition(" ") for one in ends)}
+    assert told | set(rows(part)) == table["plugin-memories"]
+    assert not told & set(rows(part))
 
 
 def test_the_page_of_octoprox_holds_the_routes_of_workspaces_and_no_others(table):

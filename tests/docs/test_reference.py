@@ -18,7 +18,9 @@ from moorage.config.settings import Settings
 from moorage.hooks import Specs
 from moorage.plugins import shipped_manifests
 from moorage_chat.hooks import Specs as ChatSpecs
+from moorage_memories.hooks import Specs as MemoriesSpecs
 from moorage_tmux.hooks import Specs as TmuxSpecs
+from moorage_voice.hooks import Specs as VoiceSpecs
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -72,7 +74,7 @@ def specified():
     """Every hook of the core and of shipped plugins: (name, function)."""
     return [
         (name, function)
-        for specs in (Specs, ChatSpecs, TmuxSpecs)
+        for specs in (Specs, ChatSpecs, MemoriesSpecs, TmuxSpecs, VoiceSpecs)
         for name, function in vars(specs).items()
         if not name.startswith("__")
     ]
