@@ -10,6 +10,25 @@ const out = path.resolve(process.argv[2] ?? path.join(here, "..", "static"));
 await rm(path.join(out, "assets"), { recursive: true, force: true });
 await mkdir(path.join(out, "assets"), { recursive: true });
 
+const target = ["chrome109", "firefox115", "safari16.4"];
+
+/** `worklet:./name` is the address of ./name.ts, bundled by itself: the audio thread loads one file, and no chunks. */
+const worklets = {
+  name: "worklets",
+  setup(on) {
+    on.onResolve({ filter: /^worklet:/ }, ({ path: name, resolveDir }) => ({
+      path: path.join(resolveDir, `${name.slice("worklet:".length)}.js`),
+      namespace: "worklet",
+    }));
+    on.onLoad({ filter: /./, namespace: "worklet" }, async ({ path: file }) => {
+      const source = file.replace(/\.js$/, ".ts");
+      const made = await build({ entryPoints: [source], bundle: true, format: "esm", target, minify: true, metafile: true, write: false });
+      const watchFiles = Object.keys(made.metafile.inputs).map((name) => path.resolve(name));
+      return { contents: made.outputFiles[0].contents, loader: "file", watchFiles };
+    });
+  },
+};
+
 const result = await build({
   absWorkingDir: here,
   entryPoints: { main: "src/main.tsx" },
@@ -21,7 +40,8 @@ const result = await build({
   bundle: true,
   splitting: true,
   format: "esm",
-  target: ["chrome109", "firefox115", "safari16.4"],
+  target,
+  plugins: [worklets],
   jsx: "automatic",
   jsxImportSource: "preact",
   minify: true,

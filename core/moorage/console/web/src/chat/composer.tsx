@@ -1,7 +1,13 @@
 // Where one types, with the choice of the model beside it. What is typed survives a reload.
 import type { JSX } from "preact";
-import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Problem, useTask } from "../forms";
+import { VoiceChoice } from "../voice/choice";
+import { dictation, type Field } from "../voice/dictation";
+import type { Voice } from "../voice/offered";
+import { reader } from "../voice/reader";
+import { Heard, Speak } from "../voice/speak";
+import { useWatched } from "../voice/watched";
 import type * as chats from "./chats";
 import { Models, Options } from "./choice";
 import type { Live } from "./live";
@@ -22,6 +28,8 @@ interface ComposerProps extends ChatProps {
   /** Change what was said last; where there is something. */
   editLast?: () => void;
   focus?: boolean;
+  /** What of voice there is; null: nothing. */
+  voice: Voice | null;
 }
 
 /** Where a finger types, the Enter key begins a new line: there is no other way to one. */
@@ -38,11 +46,15 @@ const keep = (draft: string, text: string): void => {
 };
 
 export function Composer(props: ComposerProps): JSX.Element {
-  const { draft, send, live, stop, editLast, focus = false, refresh } = props;
+  const { draft, send, live, stop, editLast, focus = false, refresh, voice } = props;
   const [text, setText] = useState(() => kept(draft));
   const area = useRef<HTMLTextAreaElement>(null);
   const task = useTask(refresh);
+  const listened = useWatched(dictation);
+  // Who speaks writes between two drawings.
+  const now = useRef(text);
   const type = (typed: string) => {
+    now.current = typed;
     setText(typed);
     keep(draft, typed);
   };
@@ -51,10 +63,14 @@ export function Composer(props: ComposerProps): JSX.Element {
   }, []);
   useLayoutEffect(() => grown(area.current), [text]);
   const submit = async () => {
-    const content = text.trim();
-    if (content === "" || live !== null || task.busy) return;
-    if (await task.run(() => send(content))) type("");
+    if (live !== null || task.busy) return;
+    // What was said last is still to come.
+    if (dictation.on) return dictation.send();
+    const content = now.current.trim();
+    if (content !== "" && (await task.run(() => send(content)))) type("");
   };
+  const field = useDictated(area, now, type, submit);
+  useHandsFree(voice, field, live === null && !task.busy && task.problem === null, draft);
   const halt = () => void task.run(stop);
   const pressed = (event: KeyboardEvent) => {
     // Enter also ends the composition of a character.
@@ -62,7 +78,9 @@ export function Composer(props: ComposerProps): JSX.Element {
     if (sends(event)) {
       event.preventDefault();
       void submit();
-    } else if (event.key === "Escape") {
+    } else if (event.key === "Escape" && dictation.on) dictation.end();
+    else if (event.key === "Escape" && live === null && reader.key !== null) reader.stop();
+    else if (event.key === "Escape") {
       // Out of the field, where the page's own keys are.
       if (live === null) area.current?.blur();
       else halt();
@@ -80,21 +98,29 @@ export function Composer(props: ComposerProps): JSX.Element {
       }}
     >
       <Problem text={task.problem} />
-      <textarea
-        ref={area}
-        rows={1}
-        value={text}
-        placeholder="Message"
-        aria-label="Message"
-        readOnly={task.busy && live === null}
-        onInput={(event) => type(event.currentTarget.value)}
-        onKeyDown={pressed}
-      />
+      {voice !== null && <Heard />}
+      <div class="field">
+        <textarea
+          ref={area}
+          rows={1}
+          value={text}
+          placeholder="Message"
+          aria-label="Message"
+          readOnly={task.busy && live === null}
+          onInput={(event) => {
+            type(event.currentTarget.value);
+            dictation.typed();
+          }}
+          onKeyDown={pressed}
+        />
+        {voice !== null && voice.hears !== null && <Speak voice={voice} field={field} disabled={live !== null || task.busy} />}
+      </div>
       <div class="choice">
         <Models {...props} />
         <Options {...props} />
+        {voice !== null && <VoiceChoice voice={voice} />}
         {live === null ? (
-          <button type="submit" class="send" disabled={task.busy || text.trim() === ""}>
+          <button type="submit" class="send" disabled={task.busy || (text.trim() === "" && !listened.on)}>
             Send
           </button>
         ) : (
@@ -105,6 +131,39 @@ export function Composer(props: ComposerProps): JSX.Element {
       </div>
     </form>
   );
+}
+
+/** The composer's text for who speaks it. It is the same for as long as the composer is there. */
+function useDictated(area: { current: HTMLTextAreaElement | null }, now: { current: string }, type: (text: string) => void, submit: () => Promise<void>): Field {
+  const newest = useRef({ type, submit });
+  newest.current = { type, submit };
+  const caret = useRef<number | null>(null);
+  useLayoutEffect(() => {
+    if (caret.current !== null) area.current?.setSelectionRange(caret.current, caret.current);
+    caret.current = null;
+  });
+  return useMemo(
+    () => ({
+      read: () => ({ text: now.current, from: area.current?.selectionStart ?? now.current.length, to: area.current?.selectionEnd ?? now.current.length }),
+      write: (text, at) => {
+        caret.current = at;
+        newest.current.type(text);
+      },
+      send: () => void newest.current.submit(),
+    }),
+    [],
+  );
+}
+
+/** Listen again for whoever talks hands-free, as soon as the answer is told. */
+function useHandsFree(voice: Voice | null, field: Field, free: boolean, draft: string): void {
+  const { key } = useWatched(reader);
+  const { phase, talking } = dictation;
+  useEffect(() => {
+    if (voice !== null && free && key === null && phase === "over" && talking) dictation.goOn(voice, field);
+  });
+  // What is said first leads to the page of the conversation, where it goes on.
+  useEffect(() => () => (draft === "new" ? dictation.leave() : dictation.end()), []);
 }
 
 /** As high as its text, as far as the style sheet lets it. */

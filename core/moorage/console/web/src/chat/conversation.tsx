@@ -4,6 +4,8 @@ import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/ho
 import { Trouble } from "../app";
 import { Problem, useTask, useTitle } from "../forms";
 import { go, useQuery } from "../router";
+import { Reading, useAloud } from "../voice/aloud";
+import { useVoice, type Voice } from "../voice/offered";
 import { About } from "./about";
 import type * as chats from "./chats";
 import * as ask from "./chats";
@@ -30,13 +32,15 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
   const [about, setAbout] = useState(false);
   const may = (permission: string) => state.user.permissions.includes(permission);
   const mayTalk = may(MAY.write) && may(MAY.generate);
+  const voice = useVoice(state);
+  useAloud(live, voice);
   const busy = live !== null || sending !== null;
   useTitle(conversation?.title ?? "Chat");
   // What was searched for is looked at, not typed over.
   const sought = useQuery().has("at");
   const asked = useRef(options);
   asked.current = options;
-  const deeds = useDeeds(talk, mount, asked, may(MAY.write), mayTalk && !busy);
+  const deeds = useDeeds(talk, mount, asked, may(MAY.write), mayTalk && !busy, voice);
   if (talk.missing) return <Missing />;
   if (conversation === null && talk.shown.length === 0 && sending === null) {
     return <section class="talk">{problem === null ? <p class="loading">Loading…</p> : <Trouble text={problem} retry={() => talk.look(true)} />}</section>;
@@ -67,6 +71,7 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
       <p class="unseen" role="status">
         {live === null ? "" : live.stopping ? "The answer is being stopped." : "The model answers."}
       </p>
+      {voice !== null && <Reading />}
       {mayTalk && (
         <Composer
           {...props}
@@ -80,6 +85,7 @@ export function Conversation(props: ChatProps & { id: number }): JSX.Element {
           stop={() => talk.stop()}
           editLast={editLast}
           focus={!sought}
+          voice={voice}
         />
       )}
       {about && conversation !== null && <About {...props} talk={talk} conversation={conversation} onClose={() => setAbout(false)} />}
@@ -98,7 +104,7 @@ function useOptions(talk: Talk): [chats.GenerationOptions, (options: chats.Gener
   return [chosen ?? last, setChosen];
 }
 
-function useDeeds(talk: Talk, mount: string, options: { current: chats.GenerationOptions }, mayWrite: boolean, mayTalk: boolean): Deeds {
+function useDeeds(talk: Talk, mount: string, options: { current: chats.GenerationOptions }, mayWrite: boolean, mayTalk: boolean, voice: Voice | null): Deeds {
   return useMemo(() => {
     const deeds: Deeds = {};
     if (mayWrite) {
@@ -113,8 +119,9 @@ function useDeeds(talk: Talk, mount: string, options: { current: chats.Generatio
       deeds.edit = (message, content) => talk.send(content, options.current, message.id);
       deeds.again = () => talk.again(options.current);
     }
+    if (voice !== null && voice.speaks !== null) deeds.voice = voice;
     return deeds;
-  }, [talk, mount, mayWrite, mayTalk]);
+  }, [talk, mount, mayWrite, mayTalk, voice]);
 }
 
 interface LogProps {

@@ -30,8 +30,11 @@ export class Live {
   stopping = false;
   /** The connection is away; the answer goes on meanwhile. */
   away = false;
+  /** Begun on this page: the server has still to tell which it is. */
+  readonly here: boolean;
 
   constructor(id: string, answers: number | null) {
+    this.here = id === "";
     this.id = id;
     this.answers = answers;
   }

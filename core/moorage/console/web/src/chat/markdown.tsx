@@ -7,6 +7,7 @@ import { memo } from "preact/compat";
 import { useRef } from "preact/hooks";
 import { Copy } from "../copy";
 import { Blocks } from "./blocks";
+import { plain as words } from "./references";
 
 export interface MarkdownProps {
   text: string;
@@ -167,10 +168,3 @@ function Code({ text, language }: { text: string; language: string }): JSX.Eleme
     </div>
   );
 }
-
-const REFERENCE = /&(?:[a-z][a-z0-9]{1,31}|#[0-9]{1,7}|#x[0-9a-f]{1,6});/gi;
-const parser = new DOMParser();
-
-/** With characters for what is written as references to them ("&amp;"). A document that is made so runs nothing. */
-const words = (text: string): string =>
-  text.replace(REFERENCE, (reference) => parser.parseFromString(reference, "text/html").documentElement.textContent ?? reference);

@@ -5,6 +5,8 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Copy } from "../copy";
 import { Problem, useTask } from "../forms";
 import { full } from "../time";
+import { Listen } from "../voice/aloud";
+import type { Voice } from "../voice/offered";
 import { Answer } from "./answer";
 import * as chats from "./chats";
 import { grown, sends } from "./composer";
@@ -16,6 +18,8 @@ export interface Deeds {
   again?: () => Promise<void>;
   fork?: (message: chats.Message) => Promise<void>;
   choose?: (message: chats.Message) => Promise<void>;
+  /** Who reads it aloud. */
+  voice?: Voice;
 }
 
 interface MessageProps {
@@ -65,6 +69,7 @@ function Shown({ message, versions, deeds, last, editing, setEditing }: MessageP
           <Copy text={content} about={model ? "the answer" : "the message"}>
             Copy
           </Copy>
+          {model && deeds.voice && content !== "" && <Listen voice={deeds.voice} id={message.id} text={content} />}
           {role === "user" && deeds.edit && (
             <button type="button" class="quiet" onClick={() => setEditing(message.id)}>
               Edit

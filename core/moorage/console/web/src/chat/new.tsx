@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useTitle } from "../forms";
 import { go } from "../router";
+import { useVoice } from "../voice/offered";
 import * as chats from "./chats";
 import { lastChoice, useNobody } from "./choice";
 import { Composer } from "./composer";
@@ -18,6 +19,7 @@ export function Beginning(props: ChatProps): JSX.Element {
   // Kept while its first message cannot be sent: not one more with each try.
   const made = useRef<Talk | null>(null);
   const nobody = useNobody(mount);
+  const voice = useVoice(state);
   useEffect(() => () => made.current?.end(), []);
   const may = (permission: string) => state.user.permissions.includes(permission);
   const begin = async (content: string) => {
@@ -62,6 +64,7 @@ export function Beginning(props: ChatProps): JSX.Element {
           live={null}
           stop={async () => undefined}
           focus
+          voice={voice}
         />
       )}
     </section>

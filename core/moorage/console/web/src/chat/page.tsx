@@ -1,9 +1,11 @@
 // Conversations with models: the list beside the one that is open. On a phone one at a time.
 import type { JSX } from "preact";
 import { lazy } from "preact/compat";
+import { useEffect } from "preact/hooks";
 import { type PageProps } from "../app";
 import { useTitle } from "../forms";
 import { useViewport } from "../terminal/viewport";
+import { dictation } from "../voice/dictation";
 import { Conversation } from "./conversation";
 import { List } from "./list";
 import { Beginning } from "./new";
@@ -20,6 +22,8 @@ export type ChatProps = PageProps & { mount: string };
 export default function ChatPage({ part, ...props }: PageProps & { part: string }): JSX.Element {
   const mount = mountOf(props.state);
   useViewport();
+  // Whoever leaves is not listened to when coming back.
+  useEffect(() => () => dictation.end(), []);
   if (mount === null) {
     return (
       <main>
