@@ -25,10 +25,16 @@ expect.set_options(timeout=PAGE)
 
 
 @pytest.fixture(scope="module")
-def browser(chromium: Path) -> Iterator[Browser]:
+def browser_arguments() -> list[str]:
+    """What a module wants its browser to be started with besides."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Path, browser_arguments: list[str]) -> Iterator[Browser]:
     """Module-scoped: Playwright's loop must be gone before other modules' async tests run."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS + browser_arguments)
         yield browser
         browser.close()
 

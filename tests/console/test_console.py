@@ -58,6 +58,11 @@ def test_the_page_is_served_at_each_of_its_addresses_under_a_strict_policy(clien
     assert policy["script-src"] == policy["connect-src"] == "'self'"
     empty = base64.b64encode(hashlib.sha256(b"").digest()).decode()
     assert policy["style-src"] == f"'self' 'sha256-{empty}'"
+    # The chat page hears, where somebody lets it; nothing of it sees, or asks where one is.
+    allowed = dict(part.strip().split("=") for part in answer.headers["permissions-policy"].split(","))
+    assert allowed.pop("microphone") == "(self)"
+    assert {"camera", "geolocation"} <= set(allowed)
+    assert set(allowed.values()) == {"()"}
     assert "unsafe" not in answer.headers["content-security-policy"]
     assert not re.search(r"<script(?![^>]*src=)[^>]*>|<style|\sstyle=|\son[a-z]+=", answer.text)
     assert not re.search(r"(?:src|href)=\"(?!/console/assets/|data:)", answer.text)

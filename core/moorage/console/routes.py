@@ -27,6 +27,8 @@ _POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' data:; font-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+# Of what a browser asks people for, the page has a use for the microphone.
+_PERMISSIONS = "microphone=(self), camera=(), display-capture=(), geolocation=(), payment=(), usb=()"
 _HTML = "text/html"
 _FOREVER = "public, max-age=31536000, immutable"
 
@@ -161,6 +163,7 @@ def _page(files: Mapping[str, Asset], *, secret: bool = False) -> Response:
         raise Unavailable("The console was not built into this installation; `make page` in the source tree builds it")
     response = _answer(page, "no-cache")
     response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["Permissions-Policy"] = _PERMISSIONS
     if secret:
         response.headers["Referrer-Policy"] = "no-referrer"
     return response
