@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 from harness import Server
-from playwright.sync_api import Page, WebSocketRoute, expect
+from playwright.sync_api import Browser, Page, StorageState, WebSocketRoute, expect
 from realparts.llm import Hang, Llm, Say
 from waits import PAGE
 
+# As the harness gives it to its users.
+PASSWORD = "correct horse battery"
 RATE = 24_000
 PHONE = {"width": 360, "height": 640}
 SENTENCE = "Stop the running container and delete the session."
@@ -122,62 +124,376 @@ class Listener:
     def say(self, type: str, **fields: Any) -> None:
         self.sockets[-1].send(json.dumps({"type": type, **fields}))
 
-    def word(self, *words: str) -> None:
-        for word in words:
+    def words(self, text: str) -> None:
+        for word in text.split():
             self.say("word", word=word, start_time=0.0, end_time=None)
 
     def final(self, text: str) -> None:
         self.say("final", text=text, words=[])
         self.sockets[-1].close(code=1000)
 
-    def samples(self) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return np.frombuffer(bytes(self.sound), "<f4")
+
+class Speaker:
+    """Stands in for the server that speaks: a tone for each sentence, at once, or when it is let."""
+
+    def __init__(self, page: Page, folder: Path, seconds: float = 0.2) -> None:
+        self.commands: list[dict[str, Any]] = []
+        self.sockets: list[WebSocketRoute] = []
+        self.left: set[WebSocketRoute] = set()
+        self.holds = False
+        self.chunk = base64.b64encode(wav(tone(seconds, 440), folder / "tone.wav")).decode()
+        page.route_web_socket(re.compile("/voice/api/voice/tts$"), self._open)
+
+    def _open(self, socket: WebSocketRoute) -> None:
+        self.sockets.append(socket)
+        socket.on_message(self._take)
+        # Told twice where the page leaves, too.
+        socket.on_close(lambda code, reason: self.left.add(socket))
+
+    def _take(self, message: str | bytes) -> None:
+        command = json.loads(message)
+        self.commands.append(command)
+        if command["command"] == "list_voices":
+            self.say("voices", voices=["anna", "bert"], voice="anna")
+        elif command["command"] == "set_voice":
+            self.say("voice_changed", voice=command["voice"])
+        elif command["command"] == "synthesize" and not self.holds:
+            self.speak()
+
+    def speak(self) -> None:
+        self.say("synthesis_started")
+        self.say("audio_chunk", chunk=self.chunk, index=0, total=1, sample_rate=RATE)
+        self.say("synthesis_completed")
+
+    def say(self, type: str, **fields: Any) -> None:
+        self.sockets[-1].send(json.dumps({"type": type, **fields}))
+
+    @property
+    def said(self) -> list[str]:
+        return [one["text"] for one in self.commands if one["command"] == "synthesize"]
+
+
+@pytest.fixture(scope="module")
+def login(browser: Browser, place: Server) -> StorageState:
+    """Ann's, for all of her pages: typing it takes longer than most of what is tested here."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(place.url)
+    page.get_by_label("Username or e-mail").fill("ann")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Sign out")).to_be_attached()
+    state = context.storage_state()
+    context.close()
+    return state
 
 
 @pytest.fixture
-def ann(sign_in, server: Server) -> Callable[..., Page]:
+def ann(open_page: Callable[..., Page], login: StorageState) -> Callable[..., Page]:
     """`ann(path, **options)`: her page, with the microphone allowed."""
 
     def open_one(path: str = "/console/chat/new", *, allowed: bool = True, **options: Any) -> Page:
-        page = sign_in("ann", "/", **options)
+        granted = ["microphone"] if allowed else []
+        page = open_page(path, storage_state=login, permissions=granted, **options)
         page.add_init_script(LOUDSPEAKER)
-        if allowed:
-            page.context.grant_permissions(["microphone"])
-        page.goto(server.url + path)
+        page.evaluate(f"() => {{ {LOUDSPEAKER} }}")
         return page
 
     return open_one
 
 
-def message(page: Page):
+def field(page: Page):
     return page.get_by_label("Message", exact=True)
 
 
-def speak(page: Page):
-    return page.get_by_role("button", name="Speak", exact=True)
+def button(page: Page, name: str):
+    return page.get_by_role("button", name=name, exact=True)
+
+
+def answer(page: Page):
+    return page.get_by_role("article", name="Model").last
+
+
+def say(page: Page, text: str) -> None:
+    field(page).fill(text)
+    expect(button(page, "Send")).to_be_enabled()
+    page.keyboard.press("Enter")
+
+
+def choose(page: Page, *labels: str) -> None:
+    """Tick these of voice's choices."""
+    button(page, "Voice").click()
+    for label in labels:
+        page.get_by_label(label).check()
+    page.keyboard.press("Escape")
 
 
 def until(page: Page, condition: Callable[[], Any]) -> None:
     """Let the page's events come until it holds."""
-    for _ in range(PAGE // 50):
+    for _ in range(PAGE // 25):
         if condition():
             return
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(25)
     raise AssertionError("it did not come about")
+
+
+def played(page: Page) -> int:
+    return page.evaluate("played.length")
 
 
 def test_the_microphone_is_heard_as_it_is(ann, microphone: Microphone, faults) -> None:
     microphone.hears(tone(1, 1000, 44_100), 44_100)
     page = ann()
     listener = Listener(page)
-    speak(page).click()
-    until(page, lambda: len(listener.frames) > 60)
-    page.get_by_role("button", name="Stop listening").click()
-    expect(speak(page)).to_be_visible()
+    button(page, "Speak").click()
+    expect(page.get_by_text("Listening…")).to_be_visible()
+    until(page, lambda: len(listener.frames) > 30)
+    button(page, "Stop listening").click()
+    expect(button(page, "Speak")).to_be_visible()
+    # 24 kHz, mono, float32, little-endian, within [-1, 1]: as eaRS has it.
     assert set(listener.frames) == {4096}
     assert listener.texts == [{"type": "stop"}]
-    heard = listener.samples()
-    print(len(heard), heard.min(), heard.max())
-    spectrum = np.abs(np.fft.rfft(heard[RATE // 2 : RATE // 2 + RATE]))
-    print(spectrum.argmax())
+    heard = np.frombuffer(bytes(listener.sound), "<f4")
+    assert 0.2 < np.abs(heard).max() <= 1
+    part = heard[len(heard) - RATE :] * np.hanning(RATE)
+    assert abs(int(np.abs(np.fft.rfft(part)).argmax()) - 1000) <= 2
     assert faults == []
+
+
+def test_what_is_said_is_typed_where_the_caret_is(ann, faults) -> None:
+    page = ann()
+    listener = Listener(page)
+    field(page).fill("Dear Bob, yours")
+    field(page).press("Home")
+    for _ in range(9):
+        field(page).press("ArrowRight")
+    # By keyboard alone.
+    field(page).press("Tab")
+    expect(button(page, "Speak")).to_be_focused()
+    page.keyboard.press("Enter")
+    until(page, lambda: listener.frames)
+    listener.words("i am")
+    expect(field(page)).to_have_value("Dear Bob, i am yours")
+    # The server has heard the end of it, and knows better; who speaks on is heard on another connection.
+    listener.final("I am,")
+    expect(field(page)).to_have_value("Dear Bob, I am, yours")
+    until(page, lambda: len(listener.sockets) == 2)
+    listener.words("as ever")
+    expect(field(page)).to_have_value("Dear Bob, I am, as ever yours")
+    # What is typed meanwhile stays as it is.
+    field(page).press("End")
+    field(page).press("!")
+    listener.words("Ann")
+    expect(field(page)).to_have_value("Dear Bob, I am, as ever yours! Ann")
+    listener.at_stop = lambda: listener.final("As ever. Ann.")
+    field(page).press("Enter")
+    # Sent as soon as the rest is there.
+    expect(page.get_by_role("article", name="You").locator("p.plain")).to_have_text(
+        "Dear Bob, I am, as ever yours! Ann."
+    )
+    expect(field(page)).to_have_value("")
+    expect(button(page, "Speak")).to_be_enabled()
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lambda one: one.say("error", message="server busy - maximum concurrent sessions reached"), "As many are"),
+        (lambda one: one.say("error", message="internal server error"), "internal server error"),
+        (lambda one: one.sockets[-1].close(code=1011), "The connection broke off."),
+        (lambda one: one.final(""), "The server does not listen now."),
+    ],
+    ids=["busy", "error", "broken", "empty"],
+)
+def test_what_goes_wrong_with_hearing_is_told_and_the_words_stay(ann, fault, told: str) -> None:
+    page = ann()
+    listener = Listener(page)
+    button(page, "Speak").click()
+    until(page, lambda: listener.frames)
+    if told != "The server does not listen now.":
+        listener.words("so far")
+    fault(listener)
+    expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
+    expect(field(page)).to_have_value("" if told == "The server does not listen now." else "so far")
+    # And once more.
+    before = len(listener.sockets)
+    button(page, "Speak").click()
+    until(page, lambda: len(listener.sockets) > before)
+    listener.words("again")
+    expect(field(page)).to_have_value(re.compile("again$"))
+    page.keyboard.press("Tab")
+    field(page).press("Escape")
+    expect(button(page, "Speak")).to_be_visible()
+    expect(page.get_by_text(told)).to_have_count(0)
+
+
+def test_without_a_microphone_it_is_said_why(ann) -> None:
+    page = ann(allowed=False)
+    button(page, "Speak").click()
+    expect(page.get_by_text("The browser does not let this page hear you.")).to_be_visible()
+    plain = ann()
+    plain.evaluate("Object.defineProperty(navigator, 'mediaDevices', { value: undefined })")
+    button(plain, "Speak").click()
+    expect(plain.get_by_text("over https only")).to_be_visible()
+    expect(field(plain)).to_be_editable()
+
+
+def test_an_answer_is_read_while_it_comes(ann, llm: Llm, tmp_path: Path, faults) -> None:
+    llm.script("roses", Hang("Roses are **red. Very** red. And", then=" so on.\n\n```\ncode\n```"))
+    page = ann()
+    speaker = Speaker(page, tmp_path)
+    button(page, "Voice").click()
+    page.get_by_label("Read answers aloud as they come").check()
+    page.get_by_label("Who speaks").select_option("bert")
+    page.get_by_label("How fast").select_option("1.5")
+    page.keyboard.press("Escape")
+    speaker.commands.clear()
+    say(page, "Tell me of roses")
+    until(page, lambda: played(page) == 2)
+    assert speaker.commands == [
+        {"command": "set_voice", "voice": "bert"},
+        {"command": "synthesize", "text": "Roses are red.", "speed": 1.5},
+        {"command": "synthesize", "text": "Very red.", "speed": 1.5},
+    ]
+    expect(page.get_by_text("Reading aloud…")).to_be_visible()
+    llm.release()
+    until(page, lambda: played(page) == 3)
+    assert speaker.said[2:] == ["And so on."]
+    # One after the other, without a gap where there need be none, and whole.
+    first, second = page.evaluate("played.slice(0, 2)")
+    assert second["at"] >= first["at"] + 0.2 - 1e-6
+    assert first["rate"] == RATE
+    sound = np.array(json.loads(first["samples"]))
+    assert np.abs(sound - tone(0.2, 440)).max() <= 2
+    expect(page.get_by_text("Reading aloud…")).to_have_count(0)
+    until(page, lambda: len(speaker.left) == len(speaker.sockets))
+
+    # Kept in this browser; what is here already is read when somebody wants it.
+    page.reload()
+    expect(answer(page)).to_contain_text("so on")
+    assert played(page) == 0
+    speaker.holds = True
+    button(page, "Listen to the answer").click()
+    until(page, lambda: speaker.said[3:] == ["Roses are red."])
+    expect(button(page, "Listen to the answer")).to_have_attribute("aria-pressed", "true")
+    button(page, "Stop reading").click()
+    expect(page.get_by_text("Reading aloud…")).to_have_count(0)
+    until(page, lambda: len(speaker.left) == len(speaker.sockets))
+    assert played(page) == 0
+    assert faults == []
+
+
+def test_a_long_answer_is_not_asked_for_ahead_of_who_listens(ann, llm: Llm, tmp_path: Path) -> None:
+    llm.script("long", Say("A sentence of it. " * 100))
+    page = ann()
+    speaker = Speaker(page, tmp_path, seconds=3)
+    choose(page, "Read answers aloud as they come")
+    say(page, "Say something long")
+    expect(button(page, "Send")).to_be_visible()
+    until(page, lambda: played(page) == 3)
+    # Eight seconds are at hand: more is not wanted before some of it is over.
+    assert len(speaker.said) <= 4
+    field(page).focus()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Reading aloud…")).to_have_count(0)
+    assert len(speaker.said) <= 4
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        (lambda one: one.say("error", message="the voice is hoarse"), "the voice is hoarse"),
+        (lambda one: one.sockets[-1].close(code=1011), "The connection to the voice broke off."),
+        (lambda one: one.say("audio_chunk", chunk="bm8gc291bmQ=", index=0, total=1), "no sound that the browser knows"),
+    ],
+    ids=["error", "broken", "noise"],
+)
+def test_what_goes_wrong_with_speaking_is_told(ann, tmp_path: Path, fault, told: str) -> None:
+    page = ann()
+    speaker = Speaker(page, tmp_path)
+    speaker.holds = True
+    choose(page, "Read answers aloud as they come")
+    say(page, "Say something. And more")
+    until(page, lambda: speaker.said)
+    fault(speaker)
+    expect(page.get_by_role("alert").filter(has_text=told)).to_be_visible()
+    expect(page.get_by_text("Reading aloud…")).to_have_count(0)
+    expect(answer(page)).to_contain_text("You said")
+    if "broke off" not in told:
+        until(page, lambda: len(speaker.left) == len(speaker.sockets))
+
+
+def test_hands_free(ann, microphone: Microphone, llm: Llm, tmp_path: Path, faults) -> None:
+    # A second of speech, and then nobody speaks.
+    microphone.hears(np.concatenate([tone(1, 300), np.zeros(20 * RATE, "<i2")]))
+    page = ann()
+    listener, speaker = Listener(page), Speaker(page, tmp_path)
+    choose(page, "Talk hands-free")
+    listener.at_stop = lambda: listener.final("Good morning.")
+    button(page, "Speak").click()
+    until(page, lambda: listener.frames)
+    listener.words("good morning")
+    # Finished by the silence; sent, answered, read aloud, and listened to again on the conversation's own page.
+    expect(answer(page)).to_contain_text("You said: Good morning.")
+    expect(page).to_have_url(re.compile(r"/console/chat/\d+$"))
+    until(page, lambda: speaker.said == ["You said: Good morning."])
+    until(page, lambda: len(listener.sockets) == 2)
+    assert played(page) == 1
+    listener.at_stop = lambda: listener.final("And good night.")
+    listener.words("and")
+    expect(answer(page)).to_contain_text("You said: And good night.")
+    until(page, lambda: len(listener.sockets) == 3)
+    # Until it is pressed again; what was said by then is not sent.
+    listener.words("not this")
+    listener.at_stop = lambda: listener.final("Not this.")
+    button(page, "Stop listening").click()
+    expect(field(page)).to_have_value("Not this.")
+    expect(button(page, "Speak")).to_be_visible()
+    assert len(listener.sockets) == 3
+    # Who leaves is not listened to when coming back.
+    button(page, "Speak").click()
+    until(page, lambda: len(listener.sockets) == 4)
+    page.evaluate("history.pushState(null, '', '/console/account'); dispatchEvent(new PopStateEvent('popstate'))")
+    expect(field(page)).to_have_count(0)
+    page.go_back()
+    expect(button(page, "Speak")).to_be_visible()
+    assert faults == []
+
+
+def test_only_what_the_server_offers_is_shown(ann, server: Server) -> None:
+    page = ann()
+    expect(button(page, "Speak")).to_be_visible()
+    with server.client() as anybody:
+        features = anybody.get("/api/features").json()
+    features["voice"]["stt_url"] = None
+    page.route("**/api/features", lambda route: route.fulfill(json=features))
+    page.reload()
+    expect(button(page, "Voice")).to_be_visible()
+    expect(button(page, "Speak")).to_have_count(0)
+    button(page, "Voice").click()
+    expect(page.get_by_label("Read answers aloud as they come")).to_be_visible()
+    expect(page.get_by_label("Talk hands-free")).to_have_count(0)
+    del features["voice"]
+    page.reload()
+    expect(button(page, "Options")).to_be_visible()
+    expect(button(page, "Voice")).to_have_count(0)
+
+
+def test_on_a_phone(ann) -> None:
+    page = ann(viewport=PHONE, has_touch=True, is_mobile=True)
+    Listener(page)
+    button(page, "Speak").tap()
+    expect(page.get_by_text("Listening…")).to_be_visible()
+    for name in ("Stop listening", "Voice", "Send", "Options"):
+        box = button(page, name).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+        assert box["y"] + box["height"] <= PHONE["height"]
+        assert min(box["width"], box["height"]) >= 32
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    button(page, "Stop listening").tap()
+    expect(button(page, "Speak")).to_be_visible()
+    button(page, "Voice").tap()
+    expect(page.get_by_role("dialog", name="Voice")).to_be_visible()

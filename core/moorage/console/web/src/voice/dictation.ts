@@ -114,15 +114,17 @@ export class Dictation extends Watched {
   private hear(words: readonly string[], over: boolean): void {
     this.words = words;
     const said = words.slice(this.settled).join(" ");
+    const until = this.before + gap(this.before, said) + said;
+    const after = gap(said, this.after) + this.after;
     if (said !== "") {
       this.heard = true;
-      const until = this.before + gap(this.before, said) + said;
-      this.field?.write(until + gap(said, this.after) + this.after, until.length);
+      this.field?.write(until + after, until.length);
     }
     if (!over) return;
     this.settled = 0;
     this.words = [];
-    if (said !== "") this.place();
+    // What is said next follows it.
+    if (said !== "") [this.before, this.after] = [until, after];
   }
 
   private over(problem: string | null): void {
