@@ -16,6 +16,8 @@ export interface Voice {
   /** The voice and the speed where nothing is chosen; null: the server's. */
   voice: string | null;
   speed: number | null;
+  /** Whether the language is told from the text, for whoever has chosen no voice. */
+  detects: boolean;
 }
 
 interface Features {
@@ -25,6 +27,7 @@ interface Features {
     vad_timeout_ms?: number;
     default_voice?: string | null;
     default_speed?: number | null;
+    auto_language_detect?: boolean;
   };
 }
 
@@ -70,6 +73,7 @@ async function ask(mount: string, hears: boolean, speaks: boolean): Promise<Voic
     silence: voice.vad_timeout_ms ?? SILENCE,
     voice: voice.default_voice ?? null,
     speed: voice.default_speed ?? null,
+    detects: voice.auto_language_detect ?? false,
   };
 }
 

@@ -59,6 +59,8 @@ class Reading {
   private queue: string[] = [];
   /** A sentence is being made. */
   private asked = false;
+  /** The voice is set, or there is none to set. */
+  private ready = false;
   /** Sound that is being decoded, one after the other. */
   private decoding: Promise<void> = Promise.resolve();
   private decodes = 0;
@@ -78,8 +80,9 @@ class Reading {
     this.socket = new WebSocket(url);
     this.socket.onopen = () => {
       const name = chosen.now.voice ?? voice.voice;
-      if (name !== null) this.say({ command: "set_voice", voice: name });
-      this.pump();
+      if (name === null) return this.begin();
+      this.say({ command: "set_voice", voice: name });
+      this.wait();
     };
     this.socket.onmessage = ({ data }: MessageEvent<unknown>) => {
       if (typeof data === "string") this.take(JSON.parse(data) as Record<string, unknown>);
@@ -110,6 +113,12 @@ class Reading {
     this.onOver(problem);
   }
 
+  private begin(): void {
+    clearTimeout(this.timer);
+    this.ready = true;
+    this.pump();
+  }
+
   private say(command: Record<string, unknown>): void {
     this.socket.send(JSON.stringify(command));
   }
@@ -122,7 +131,7 @@ class Reading {
 
   /** Ask for the next sentence when it is time, and end when all is said. */
   private pump(): void {
-    if (this.over || this.asked || this.decodes > 0) return;
+    if (this.over || !this.ready || this.asked || this.decodes > 0) return;
     const next = this.queue[0];
     if (next === undefined) {
       if (this.sentences !== null && this.whole && this.playing === 0) this.end(null);
@@ -131,8 +140,10 @@ class Reading {
     if (this.socket.readyState !== WebSocket.OPEN || this.until - this.context.currentTime > AHEAD) return;
     this.queue.shift();
     this.asked = true;
-    const speed = chosen.now.speed ?? this.voice.speed;
-    this.say({ command: "synthesize", text: next, ...(speed === null ? {} : { speed }) });
+    const { voice, speed } = chosen.now;
+    const fast = speed ?? this.voice.speed;
+    const detect = this.voice.detects && voice === null ? { auto_detect: true } : {};
+    this.say({ command: "synthesize", text: next, ...(fast === null ? {} : { speed: fast }), ...detect });
     this.wait();
   }
 
@@ -144,6 +155,8 @@ class Reading {
   private take(message: Record<string, unknown>): void {
     if (this.over) return;
     const { type, chunk } = message;
+    // A voice that is gone is no reason to say nothing: the server's own speaks then.
+    if (!this.ready && (type === "voice_changed" || type === "error")) return this.begin();
     if (type === "audio_chunk" && typeof chunk === "string") {
       this.wait();
       this.decodes += 1;
