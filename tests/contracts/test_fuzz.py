@@ -58,10 +58,13 @@ CONFIG = {
     "accounts": {"argon2_memory_kib": 256, "argon2_time": 1, "lockout_threshold": 1_000_000},
     "plugins": {
         "chat": {"enabled": True, "required": True, "default_provider": "scripted"},
+        # Searches by words: what is made up means nothing, and a model would be asked for each.
+        "memories": {"enabled": True, "required": True, "default_mode": "bm25"},
         # Nothing is run of what is made up.
         "mcp": {"enabled": True, "required": True, "provided": False, "runtime": "docker"},
         "opencode": {"enabled": True, "max_running_per_user": 4},
         "tmux": {"enabled": True, "mount": "/tmux"},
+        "voice": {"enabled": True, "required": True},
     },
     "runtimes": {"process": {"isolation": "none"}},
 }
@@ -74,8 +77,10 @@ DOCUMENTS = [
     "orbital",
     "plugin-chat",
     "plugin-mcp",
+    "plugin-memories",
     "plugin-opencode",
     "plugin-tmux",
+    "plugin-voice",
 ]
 ENDS_ITS_OWN_LOGIN = {
     "/api/auth/logout",
@@ -84,7 +89,24 @@ ENDS_ITS_OWN_LOGIN = {
     "/api/core/sessions/revoke-all",
 }
 """After one of these the owner would be nobody for the rest of the run. Nobody may call them as often as they like."""
-ALIASES = ("/api/sessions/{id}/files", "/api/session/{id}/workspace", "/api/sessions/{id}/terminal")
+ALIASES = (
+    "/api/sessions/{id}/files",
+    "/api/session/{id}/workspace",
+    "/api/sessions/{id}/terminal",
+    "/api/session/{id}/memories",
+    "/api/sessions/{id}/mmry",
+    "/api/sessions/{id}/memories",
+    "/api/workspace/memories",
+    "/api/memories/{memory_id}",
+    "/api/memories/search",
+    "/api/memories/stores",
+    "/mmry/v1/memories",
+    "/mmry/v1/agents",
+    "/mmry/v1/federation",
+    "/mmry/v1/stores",
+    "/mmry/v1/embeddings",
+    "/mmry/v1/rerank",
+)
 """Other names of what is asked already."""
 NAMING = ("id", "code", "token")
 """Members of answers by which things are asked for again."""
@@ -194,6 +216,16 @@ class Target:
             orbital = client.post("/api/conversations", json={}).json()["id"]
         return [str(chat), orbital, shared, "scripted"], {"conversation_id": chat, "message_id": message}
 
+    def remembered(self) -> tuple[list[str], dict[str, Any]]:
+        """The same for memories alone: one's own, and one of a session."""
+        with httpx.Client(base_url=self.server.url, headers=self.headers["owner"], timeout=WAIT) as client:
+            session = client.post("/api/sessions/get-or-create", json={"name": "fuzzed"}).json()["id"]
+            own, there = (
+                client.post(base, json={"content": "fuzzed"}).json()["id"]
+                for base in ("/api/memories", f"/api/session/{session}/mmry")
+            )
+        return [own, there, session], {"store": "default", "query": "fuzzed", "content": "fuzzed", "tags": ["fuzzed"]}
+
     def reads(self, path) -> set[str]:
         """The members of a body that is posted to a path."""
         for document in self.documents.values():
@@ -262,7 +294,8 @@ def target(tmp_path_factory):
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_no_input_is_answered_by_a_fault_or_otherwise_than_described(target, name, who):
     problems: list[str] = []
-    things, members = target.chats() if name == "plugin-chat" else target.things()
+    special = {"plugin-chat": target.chats, "plugin-memories": target.remembered}
+    things, members = special.get(name, target.things)()
     for operation in target.operations(name, who):
         for mode in schemathesis.GenerationMode:
             problems += _fuzz(target, operation, who, generation_mode=mode)
