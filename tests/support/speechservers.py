@@ -9,6 +9,7 @@ import asyncio
 import base64
 import http
 import json
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -69,10 +70,9 @@ class SpeechServer:
             link.transport.abort()
 
     @asynccontextmanager
-    async def running(self, port: int = 0) -> AsyncIterator[SpeechServer]:
-        async with serve(
-            self.serve, "127.0.0.1", port, process_request=self.admit, max_size=None, ping_interval=None, max_queue=1
-        ) as server:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[SpeechServer]:
+        options: dict[str, Any] = {"max_size": None, "ping_interval": None, "max_queue": 1, "ssl": tls}
+        async with serve(self.serve, "127.0.0.1", 0, process_request=self.admit, **options) as server:
             self.port = next(iter(server.sockets)).getsockname()[1]
             yield self
 
@@ -155,8 +155,8 @@ class KokoroxHttp:
         return f"http://127.0.0.1:{self.port}"
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator[KokoroxHttp]:
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
+    async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[KokoroxHttp]:
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=tls) as server:
             self.port = server.sockets[0].getsockname()[1]
             yield self
 
