@@ -11,8 +11,9 @@ import pytest_asyncio
 from memorystore import MemoryStores, opened
 from moorage.api import Conflict, NotFound
 from moorage_memories.backends.base import ID_TAKEN
-from moorage_memories.records import Change, Draft, Memory, MemoryType, Scope
+from moorage_memories.records import Change, Draft, Filter, Memory, MemoryType, Scope
 from moorage_memories.removal import Removal
+from moorage_memories.store import conditions
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIMITS = {"max_memories_per_user": 300, "max_stores_per_user": 5, "max_content_bytes": 1024 * 1024}
@@ -196,6 +197,42 @@ async def test_an_export_has_all_oldest_first(store: MemoryStores):
     assert list(reversed((await store.page(scope)).memories)) == found
     await store.add(Scope(scope.owner_id, "else"), "else")
     assert len([one async for one in store.backend.export(Scope(scope.owner_id, "default"))]) == 25
+
+
+async def test_lists_are_found_in_an_index(store: MemoryStores):
+    """No memory is read but those of the page, and nothing is sorted; also when they are counted."""
+    if store.hub.db.dialect != "sqlite":
+        pytest.skip("PostgreSQL plans by what is in a table")
+    day = BEGIN + timedelta(days=1)
+    filters = [
+        Filter(),
+        Filter(category="a", memory_type=MemoryType.EPISODIC, min_importance=3),
+        Filter(since=BEGIN, until=day),
+    ]
+    for scope in (Scope(1), Scope(1, "work")):
+        for filter in filters:
+            found = conditions.of(scope, filter)
+            listed = f'FROM "memories_entries" m WHERE {found.sql}'
+            queries = [
+                (f'SELECT m."id" {listed} ORDER BY m."created_at" DESC, m."id" DESC LIMIT 50', found.values),
+                (f"SELECT COUNT(*) {listed}", found.values),
+            ]
+            after = found.also('(m."created_at", m."id") > (?, ?)', BEGIN, 5)
+            exported = f'SELECT m."content" FROM "memories_entries" m WHERE {after.sql} ORDER BY m."created_at", m."id"'
+            for query, values in queries:
+                plan = await plan_of(store, query, values)
+                assert "USING COVERING INDEX idx_memories_en" in plan, (plan, query)
+            plan = await plan_of(store, exported, after.values)
+            assert "USING INDEX idx_memories_en" in plan, (plan, exported)
+    one = conditions.of_scope(Scope(1)).also('m."pid" = ?', "x")
+    assert "sqlite_autoindex" in await plan_of(store, f'SELECT * FROM "memories_entries" m WHERE {one.sql}', one.values)
+
+
+async def plan_of(store: MemoryStores, query: str, values) -> str:
+    """How SQLite would answer."""
+    plan = " | ".join(str(row[-1]) for row in await store.rows(f"EXPLAIN QUERY PLAN {query}", *values))
+    assert "TEMP B-TREE" not in plan, (plan, query)
+    return plan
 
 
 # -- stores and projects -----------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ from moorage_memories.store.index import Index
 
 EXPORT_BYTES, EXPORT_ROWS = 8 * 1024 * 1024, 200
 """How much of an export is read at a time, at most."""
+FORGET_ROWS = 200
+"""Memories of a transaction that deletes many: on SQLite nobody else writes meanwhile."""
 
 
 class EmbeddedBackend(MemoryBackend):
@@ -143,7 +145,7 @@ class EmbeddedBackend(MemoryBackend):
         Some at a time, so that others can write meanwhile.
         """
         found = conditions.of_scope(scope)
-        asked = f'SELECT m."id" FROM "memories_entries" m WHERE {found.sql} LIMIT {sql.AT_ONCE}'  # noqa: S608
+        asked = f'SELECT m."id" FROM "memories_entries" m WHERE {found.sql} LIMIT {FORGET_ROWS}'  # noqa: S608
         count = 0
         while ids := [row["id"] for row in await sql.query(self._hub, asked, found.values)]:
             count += await self._delete(scope.owner_id, ids)
@@ -158,6 +160,7 @@ class EmbeddedBackend(MemoryBackend):
         await self.forget(Scope(owner_id))
         await MemoryStore.filter(user_id=owner_id).delete()
         await MemoryOwner.filter(user_id=owner_id).delete()
+        self.index.forget(owner_id)
 
     async def owners(self) -> Sequence[int]:
         """See `MemoryBackend`."""
