@@ -18,6 +18,7 @@ PARTS = (
     "chat",
     "chat-search",
     "sessions",
+    "voice",
     "start",
 )
 
@@ -92,6 +93,10 @@ def run(part: str, *, quick: bool) -> None:
         from bench import sessions
 
         sessions.run(rounds=3 if quick else 10)
+    elif part == "voice":
+        from bench import voice
+
+        voice.run(rounds=1 if quick else 3, sentences=3 if quick else 10)
     elif part == "start":
         from bench import start
 

@@ -14,6 +14,8 @@ from typing import Any
 import httpx
 import psutil
 from harness import Server, merged
+from moorage_voice.audio import floats
+from speech import frames, silence
 from waits import WAIT
 from websockets.sync.client import ClientConnection, connect
 
@@ -25,7 +27,6 @@ class VoiceSite:
 
     def __init__(self, server: Server) -> None:
         self.server = server
-        server.add_users(USERS)
         self._cookies: dict[str, str] = {}
         self._keys: dict[str, str] = {}
 
@@ -48,6 +49,21 @@ class VoiceSite:
         url = f"{self.server.ws_url}/api/voice/tts"
         with connect(url, additional_headers=self.headers(name), max_size=None, open_timeout=WAIT) as socket:
             yield Speaker(socket)
+
+    def hear(self, sound: bytes, *, engine: str | None = None) -> str:
+        """What is heard of a sound (eaRS's floats), all at once: its `final`. engine: another than the configured."""
+        url = f"{self.server.ws_url}/api/voice/stt"
+        with connect(url, additional_headers=self.headers(), max_size=None, open_timeout=WAIT) as socket:
+            if engine is not None:
+                socket.send(json.dumps({"type": "setengine", "engine": engine}))
+            for frame in frames(sound):
+                socket.send(frame)
+            socket.send("stop")
+            event = json.loads(socket.recv(timeout=WAIT))
+            while event["type"] not in ("final", "error"):
+                event = json.loads(socket.recv(timeout=WAIT))
+        assert event["type"] == "final", event
+        return str(event["text"])
 
     def workers(self, engine: str) -> list[psutil.Process]:
         """The processes of an engine that run."""
@@ -93,7 +109,12 @@ class Speaker:
         self.ask("synthesize", text=text, **members)
         events = self.until("synthesis_completed", "error")
         assert events[-1]["type"] == "synthesis_completed", events[-1]
-        return [base64.b64decode(event["chunk"]) for event in events if event["type"] == "audio_chunk"]
+        return [chunk_of(event) for event in events if event["type"] == "audio_chunk"]
+
+
+def chunk_of(event: dict[str, Any]) -> bytes:
+    """The WAV file in an event."""
+    return base64.b64decode(event["chunk"])
 
 
 def samples_of(file: bytes) -> bytes:
@@ -101,6 +122,12 @@ def samples_of(file: bytes) -> bytes:
     with wave.open(io.BytesIO(file)) as read:
         assert (read.getnchannels(), read.getsampwidth(), read.getframerate()) == (1, 2, 24_000)
         return read.readframes(read.getnframes())
+
+
+def sound_of(files: list[bytes]) -> bytes:
+    """WAV files one after the other, between short silences, as eaRS is sent sound."""
+    pause = silence(0.3)
+    return pause + pause.join(floats(samples_of(file)) for file in files) + pause
 
 
 def seconds_of(file: bytes) -> float:
@@ -114,6 +141,8 @@ def voice_site(folder: Path, config: dict[str, Any] | None = None) -> Iterator[V
     plugins = {"voice": merged({"enabled": True}, config or {})}
     server = Server(folder, {"plugins": plugins, "limits": {"enabled": False}})
     try:
-        yield VoiceSite(server.start())
+        server.start()
+        server.add_users(USERS)
+        yield VoiceSite(server)
     finally:
         server.stop()
