@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import threading
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,19 @@ class VoiceSite:
             for child in psutil.Process(self.server.process.pid).children(recursive=True)
             if target in child.cmdline()
         ]
+
+    @contextmanager
+    def crashing(self, engine: str) -> Iterator[None]:
+        """Has the engine's process die in the middle of something, while what is within goes on asking for speech."""
+        (worker,) = self.workers(engine)
+        worker.suspend()
+        # Time for a call to be made that it does not answer.
+        timer = threading.Timer(1.0, worker.kill)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.join()
 
 
 class Speaker:

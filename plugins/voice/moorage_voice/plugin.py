@@ -12,7 +12,7 @@ from moorage_voice.hooks import Specs
 from moorage_voice.registry import Engines
 from moorage_voice.relay import Relays
 from moorage_voice.rights import PERMISSIONS
-from moorage_voice.speech import Speech
+from moorage_voice.speech import SpeechService
 from moorage_voice.views import audio, handed_on, sockets
 
 KOKOROX_VOICE = "af_heart"
@@ -49,7 +49,7 @@ class VoicePlugin(Plugin):
         self.config = hub.config
         self.engines = Engines(hub, hub.config)
         self.relays = Relays(hub, hub.config)
-        speech = Speech(hub, hub.config.tts, self.engines)
+        speech = SpeechService(hub, hub.config.tts, self.engines)
         url = hub.config.tts.http_url
         spoken = audio.routes(speech) if url is None else handed_on.routes(hub, hub.config.tts, url)
         return [*sockets.routes(hub, hub.config, self.engines, speech, self.relays), *spoken]

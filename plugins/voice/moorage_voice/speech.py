@@ -9,7 +9,7 @@ from moorage.api import Hub, PayloadTooLarge
 
 from moorage_voice.audio import resampled
 from moorage_voice.config import TtsConfig
-from moorage_voice.engines.base import EngineFailed
+from moorage_voice.engines.base import EngineBusy, EngineFailed, Speech
 from moorage_voice.places import Places
 from moorage_voice.registry import Engines
 from moorage_voice.sentences import split
@@ -17,12 +17,15 @@ from moorage_voice.voices import Chosen, Voices
 
 RATE = 24_000
 """Samples per second of all that is said. Source: kokorox."""
+RATES = range(1_000, 400_000)
 SLOWEST, FASTEST = 0.1, 3.0
+ENGINE_SECONDS = 90.0
+"""In which an engine must have said a sentence, its turn included."""
 AT_ONCE = 16 * 1024
 """Characters that are cut into sentences in passing; more are cut beside the loop."""
 
 
-class Speech:
+class SpeechService:
     """Says sentences. places: who may, at once."""
 
     def __init__(self, hub: Hub, config: TtsConfig, engines: Engines) -> None:
@@ -63,7 +66,7 @@ class Speech:
         """A sentence as 16-bit samples at RATE. EngineBusy, EngineFailed."""
         name = chosen.engine.name
         try:
-            speech = await chosen.engine.speak(sentence, chosen.voice.id, speed=speed)
+            speech = await self._asked(chosen, sentence, speed)
         except EngineFailed as error:
             self._said.labels(name, "error").inc()
             self._hub.log.warning("a sentence was not said", engine=name, reason=str(error))
@@ -74,6 +77,21 @@ class Speech:
         self._said.labels(name, "ok").inc()
         self._seconds.labels(name).inc(len(samples) / 2 / RATE)
         return samples
+
+    async def _asked(self, chosen: Chosen, sentence: str, speed: float) -> Speech:
+        """What an engine says, which may be anybody's."""
+        try:
+            async with asyncio.timeout(ENGINE_SECONDS):
+                speech = await chosen.engine.speak(sentence, chosen.voice.id, speed=speed)
+        except (EngineBusy, EngineFailed):
+            raise
+        except TimeoutError as error:
+            raise EngineFailed(f"a sentence took more than {ENGINE_SECONDS:g} s") from error
+        except Exception as error:
+            raise EngineFailed(f"{type(error).__name__} of an engine") from error
+        if len(speech.samples) % 2 or speech.rate not in RATES:
+            raise EngineFailed(f"{len(speech.samples)} bytes at a rate of {speech.rate} are no speech")
+        return speech
 
 
 def speed_of(speed: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from moorage_voice.engines.base import EngineFailed, TextToSpeech, Voice
 from moorage_voice.languages import language_of
 
 LONGEST_NAME = 200
+VOICES_SECONDS = 90.0
 _KOKORO = re.compile(r"([abefhijpz])([fm])_[a-z0-9_]+")
 """Ids of the Kokoro model's voices, as "af_heart": a language, a gender, a name."""
 _KOKORO_LANGUAGES = {
@@ -55,10 +57,11 @@ class Voices:
         failed: EngineFailed | None = None
         for engine in engines:
             try:
-                offered += [Chosen(engine, voice) for voice in await engine.voices()]
-            except EngineFailed as error:
-                failed = error
-                hub.log.error("an engine does not tell its voices", engine=engine.name, reason=str(error))
+                async with asyncio.timeout(VOICES_SECONDS):
+                    offered += [Chosen(engine, voice) for voice in await engine.voices()]
+            except Exception as error:  # It may be anybody's engine.
+                failed = EngineFailed(f"{engine.name} does not tell its voices")
+                hub.log.error("an engine does not tell its voices", engine=engine.name, reason=repr(error))
         if not offered:
             raise failed or EngineFailed("no engine has a voice")
         return cls(offered, first), failed is None

@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, StrictBool, StrictStr
 from moorage_voice.engines.base import EngineBusy, EngineFailed
 from moorage_voice.places import NoPlace
 from moorage_voice.protocols.saying import FAILED, UNREAD, Refused, Saying, Stream, failure
-from moorage_voice.speech import Speech, speed_of
+from moorage_voice.speech import SpeechService, speed_of
 from moorage_voice.voices import Chosen, Voices
 
 MOST_STREAMS = 16
@@ -65,7 +65,7 @@ class Settings:
 class Kokorox:
     """Speaks to clients of kokorox."""
 
-    def __init__(self, hub: Hub, speech: Speech) -> None:
+    def __init__(self, hub: Hub, speech: SpeechService) -> None:
         self._hub, self._speech = hub, speech
 
     async def serve(self, socket: Socket) -> None:
@@ -85,7 +85,7 @@ class Kokorox:
 class Connection:
     """One client: what it has set, and its streams."""
 
-    def __init__(self, hub: Hub, speech: Speech, voices: Voices, socket: Socket) -> None:
+    def __init__(self, hub: Hub, speech: SpeechService, voices: Voices, socket: Socket) -> None:
         self._hub, self._speech, self._voices, self._socket = hub, speech, voices, socket
         self._settings = Settings()
         self._streams: dict[str, Stream] = {}

@@ -17,7 +17,7 @@ from moorage_voice.audio import silence, wav
 from moorage_voice.engines.base import EngineBusy, EngineFailed
 from moorage_voice.places import BUSY
 from moorage_voice.sentences import Growing
-from moorage_voice.speech import RATE, Speech
+from moorage_voice.speech import RATE, SpeechService
 from moorage_voice.voices import Chosen
 
 SEND_SECONDS = 120.0
@@ -57,7 +57,7 @@ class Job:
 class Saying:
     """What one connection waits for."""
 
-    def __init__(self, speech: Speech, socket: Socket) -> None:
+    def __init__(self, speech: SpeechService, socket: Socket) -> None:
         self._speech, self._socket = speech, socket
         self._jobs: deque[Job] = deque()
         self._current: Job | None = None

@@ -28,7 +28,7 @@ from moorage_voice.encodings import ENCODINGS, Encoding
 from moorage_voice.engines.base import EngineBusy, EngineFailed
 from moorage_voice.places import NoPlace
 from moorage_voice.rights import SPEAK
-from moorage_voice.speech import RATE, Speech, speed_of
+from moorage_voice.speech import RATE, SpeechService, speed_of
 from moorage_voice.voices import Chosen, Voices
 
 READ_SECONDS = 60.0
@@ -80,7 +80,7 @@ class VoiceList(TypedDict):
 class Front:
     """Reads requests and writes sound."""
 
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, speech: SpeechService) -> None:
         self._speech = speech
 
     async def speak(self, exchange: Exchange) -> None:
@@ -126,7 +126,7 @@ class Front:
             yield before + silence(0.1, RATE)
 
 
-def routes(speech: Speech) -> list[Route]:
+def routes(speech: SpeechService) -> list[Route]:
     """All of it, by the engines inside."""
     table = Routes()
     front = Front(speech)

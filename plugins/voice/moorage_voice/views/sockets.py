@@ -10,13 +10,13 @@ from moorage_voice.protocols.kokorox import Kokorox
 from moorage_voice.registry import Engines
 from moorage_voice.relay import Relays
 from moorage_voice.rights import LISTEN, SPEAK
-from moorage_voice.speech import Speech
+from moorage_voice.speech import SpeechService
 
 MAX_FRAME = 1024 * 1024
 """Bytes of one message: eleven seconds of sound."""
 
 
-def routes(hub: Hub, config: VoiceConfig, engines: Engines, speech: Speech, relays: Relays) -> list[Route]:
+def routes(hub: Hub, config: VoiceConfig, engines: Engines, speech: SpeechService, relays: Relays) -> list[Route]:
     """Both addresses. What has a server elsewhere is handed on to it."""
     table = Routes()
     speak = relays.tts or Kokorox(hub, speech)
