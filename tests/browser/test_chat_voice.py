@@ -454,8 +454,12 @@ def test_hands_free(ann, microphone: Microphone, llm: Llm, tmp_path: Path, fault
     until(page, lambda: len(listener.sockets) == 2)
     assert played(page) == 1
     listener.at_stop = lambda: listener.final("And good night.")
+    speaker.holds = True
     listener.words("and")
     expect(answer(page)).to_contain_text("You said: And good night.")
+    # Whoever has heard enough says the next thing.
+    expect(button(page, "End hands-free")).to_have_attribute("aria-pressed", "true")
+    button(page, "Stop reading").click()
     until(page, lambda: len(listener.sockets) == 3)
     # Until it is pressed again; what was said by then is not sent.
     listener.words("not this")

@@ -67,10 +67,15 @@ export function Composer(props: ComposerProps): JSX.Element {
     // What was said last is still to come.
     if (dictation.on) return dictation.send();
     const content = now.current.trim();
-    if (content !== "" && (await task.run(() => send(content)))) type("");
+    if (content === "") return;
+    leads.current = draft === "new";
+    if (await task.run(() => send(content))) type("");
+    else leads.current = false;
   };
+  /** What is said first leads to the conversation's own page. */
+  const leads = useRef(false);
   const field = useDictated(area, now, type, submit);
-  useHandsFree(voice, field, live === null && !task.busy && task.problem === null, draft);
+  useHandsFree(voice, field, live === null && !task.busy && task.problem === null, leads);
   const halt = () => void task.run(stop);
   const pressed = (event: KeyboardEvent) => {
     // Enter also ends the composition of a character.
@@ -139,7 +144,8 @@ function useDictated(area: { current: HTMLTextAreaElement | null }, now: { curre
   newest.current = { type, submit };
   const caret = useRef<number | null>(null);
   useLayoutEffect(() => {
-    if (caret.current !== null) area.current?.setSelectionRange(caret.current, caret.current);
+    // Where a finger types, that would open the keyboard.
+    if (caret.current !== null && !(FINGERS.matches && document.activeElement !== area.current)) area.current?.setSelectionRange(caret.current, caret.current);
     caret.current = null;
   });
   return useMemo(
@@ -156,14 +162,13 @@ function useDictated(area: { current: HTMLTextAreaElement | null }, now: { curre
 }
 
 /** Listen again for whoever talks hands-free, as soon as the answer is told. */
-function useHandsFree(voice: Voice | null, field: Field, free: boolean, draft: string): void {
+function useHandsFree(voice: Voice | null, field: Field, free: boolean, leads: { current: boolean }): void {
   const { key } = useWatched(reader);
   const { phase, talking } = dictation;
   useEffect(() => {
     if (voice !== null && free && key === null && phase === "over" && talking) dictation.goOn(voice, field);
   });
-  // What is said first leads to the page of the conversation, where it goes on.
-  useEffect(() => () => (draft === "new" ? dictation.leave() : dictation.end()), []);
+  useEffect(() => () => (leads.current ? dictation.leave() : dictation.end()), []);
 }
 
 /** As high as its text, as far as the style sheet lets it. */

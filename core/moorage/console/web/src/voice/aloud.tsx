@@ -15,7 +15,7 @@ export function useAloud(live: Live | null, voice: Voice | null): void {
   const read = useRef<Live | null>(null);
   useEffect(() => {
     // One that was begun elsewhere is read where that was.
-    if (voice !== null && live?.here && live !== read.current && live.outcome === null && (chosen.now.aloud || dictation.talking)) {
+    if (voice !== null && live?.here && live !== read.current && (chosen.now.aloud || dictation.talking)) {
       read.current = live;
       reader.begin(live, voice, sentences());
     }

@@ -19,7 +19,7 @@ export function VoiceChoice({ voice }: { voice: Voice }): JSX.Element {
   const [open, setOpen] = useState(false);
   return (
     <>
-      <button type="button" class="speak quiet" aria-haspopup="dialog" title={now.aloud ? "Voice: answers are read aloud" : "Voice"} onClick={() => setOpen(true)}>
+      <button type="button" class={now.aloud ? "speak quiet aloud" : "speak quiet"} aria-haspopup="dialog" title={now.aloud ? "Voice: answers are read aloud" : "Voice"} onClick={() => setOpen(true)}>
         {SPEAKER}
         <span class="unseen">Voice</span>
       </button>

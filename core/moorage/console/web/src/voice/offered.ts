@@ -32,24 +32,27 @@ interface Features {
 }
 
 const SILENCE = 1500;
-let asked: { key: string; answer: Promise<Voice | null> } | null = null;
+let asked: { key: string; answer: Promise<Voice | null>; found: Voice | null } | null = null;
 
 /** What of voice is served where this page comes from; null while it is not known, and where there is none. */
 export function useVoice(state: api.State & { user: api.User }): Voice | null {
-  const [voice, setVoice] = useState<Voice | null>(null);
   const mount = api.mountOf(state, "voice");
   const may = (permission: string) => state.user.permissions.includes(permission);
   const hears = may("voice:stt:use");
   const speaks = may("voice:tts:use");
+  const key = [mount, hears, speaks].join();
+  const [voice, setVoice] = useState<Voice | null>(() => (asked?.key === key ? asked.found : null));
   useEffect(() => {
     if (mount === null || !(hears || speaks)) return setVoice(null);
     let gone = false;
-    const key = [mount, hears, speaks].join();
     // Asked once; a fault is forgotten, so that the next page asks again.
-    if (asked?.key !== key) asked = { key, answer: ask(mount, hears, speaks) };
+    if (asked?.key !== key) asked = { key, answer: ask(mount, hears, speaks), found: null };
     const mine = asked;
     mine.answer.then(
-      (found) => !gone && setVoice(found),
+      (found) => {
+        mine.found = found;
+        if (!gone) setVoice(found);
+      },
       () => {
         if (asked === mine) asked = null;
       },

@@ -1,12 +1,15 @@
 // Reading aloud: sentences go to the server that speaks (kokorox's protocol), one at a time, and its sound is played.
 //
 // No sentence is asked for long before it is played: a long answer is as little work as somebody listens to of it.
+import { message } from "./message";
 import { chosen, type Voice } from "./offered";
 import { Watched } from "./watched";
 
 const RATE = 24_000;
 /** So much sound is at hand ahead of what is played, in seconds. */
 const AHEAD = 8;
+/** So long the browser may take to begin to play, in milliseconds. */
+const LONGEST_START = 5_000;
 /** So long a sentence is waited for, in milliseconds. */
 const LONGEST_WAIT = 60_000;
 
@@ -27,14 +30,17 @@ export class Reader extends Watched {
     if (voice.speaks === null) return;
     this.key = key;
     this.problem = null;
-    const mine: Reading = new Reading(voice.speaks, voice, sentences, (problem) => {
-      if (this.one !== mine) return;
+    const over = (problem: string | null) => {
       this.one = null;
       this.key = null;
       this.problem = problem;
       this.changed();
-    });
-    this.one = mine;
+    };
+    try {
+      this.one = new Reading(voice.speaks, voice, sentences, over);
+    } catch {
+      over("The browser cannot play sound.");
+    }
     this.changed();
   }
 
@@ -84,9 +90,7 @@ class Reading {
       this.say({ command: "set_voice", voice: name });
       this.wait();
     };
-    this.socket.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (typeof data === "string") this.take(JSON.parse(data) as Record<string, unknown>);
-    };
+    this.socket.onmessage = ({ data }: MessageEvent<unknown>) => this.take(message(data));
     this.socket.onclose = () => this.broke();
     sentences.then(
       (found) => {
@@ -152,9 +156,8 @@ class Reading {
     this.timer = window.setTimeout(() => this.end("The server does not speak."), LONGEST_WAIT);
   }
 
-  private take(message: Record<string, unknown>): void {
+  private take({ type, chunk, message: problem }: Record<string, unknown>): void {
     if (this.over) return;
-    const { type, chunk } = message;
     // A voice that is gone is no reason to say nothing: the server's own speaks then.
     if (!this.ready && (type === "voice_changed" || type === "error")) return this.begin();
     if (type === "audio_chunk" && typeof chunk === "string") {
@@ -166,7 +169,7 @@ class Reading {
       this.asked = false;
       this.pump();
     } else if (type === "error") {
-      this.end(told(message["message"]));
+      this.end(told(problem));
     }
   }
 
@@ -174,7 +177,7 @@ class Reading {
     try {
       const bytes = Uint8Array.from(atob(chunk), (letter) => letter.charCodeAt(0));
       const sound = await this.context.decodeAudioData(bytes.buffer);
-      if (this.over) return;
+      if (!(await this.audible()) || this.over) return;
       const source = new AudioBufferSourceNode(this.context, { buffer: sound });
       source.connect(this.context.destination);
       // A little later where there was a gap: what is begun in the past begins in its midst.
@@ -192,6 +195,14 @@ class Reading {
       this.decodes -= 1;
       this.pump();
     }
+  }
+
+  /** Browsers let pages play nothing before somebody has pressed something in them. */
+  private async audible(): Promise<boolean> {
+    if (this.context.state === "running") return true;
+    await Promise.race([this.context.resume(), new Promise((resolve) => setTimeout(resolve, LONGEST_START))]);
+    if (!this.over && this.context.state !== ("running" as AudioContextState)) this.end("The browser plays nothing yet. Press Listen at the answer.");
+    return !this.over;
   }
 
   /** The connection is gone. What is here is still said, where that is all. */

@@ -7,11 +7,30 @@ import type { Voice } from "./offered";
 import { useWatched } from "./watched";
 import "./voice.css";
 
-const SAYS = { opening: "The microphone is asked for…", listening: "Listening…", ending: "The rest of the words is coming…", over: "" } as const;
-const PRESSED = { opening: "Do not speak", listening: "Stop listening", ending: "Do not wait for the rest", over: "Speak" } as const;
+const SAYS = {
+  opening: "The microphone is asked for…",
+  listening: "Listening…",
+  ending: "The rest of the words is coming…",
+  waiting: "Hands-free: after the answer you are listened to again.",
+  over: "",
+} as const;
+const PRESSED = {
+  opening: "Do not speak",
+  listening: "Stop listening",
+  ending: "Do not wait for the rest",
+  waiting: "End hands-free",
+  over: "Speak",
+} as const;
+
+/** What goes on: as it is of the microphone, and `waiting` for an answer between two things said hands-free. */
+function usePhase(): keyof typeof SAYS {
+  const { phase, talking } = useWatched(dictation);
+  return phase === "over" && talking ? "waiting" : phase;
+}
 
 export function Speak({ voice, field, disabled }: { voice: Voice; field: Field; disabled: boolean }): JSX.Element {
-  const { phase, on } = useWatched(dictation);
+  const phase = usePhase();
+  const on = phase !== "over";
   const press = () => {
     if (phase === "over") dictation.begin(voice, field);
     else if (phase === "listening") dictation.finish();
@@ -39,7 +58,8 @@ function Volume(): JSX.Element {
 
 /** What goes on, in words, and what went wrong. */
 export function Heard(): JSX.Element {
-  const { phase, problem } = useWatched(dictation);
+  const { problem } = useWatched(dictation);
+  const phase = usePhase();
   return (
     <>
       <p class="problem" role="alert">

@@ -1,5 +1,6 @@
 // One connection to the server that hears (eaRS's protocol): samples go in, words come out, and one `final` ends it.
 import { RATE } from "./format";
+import { message } from "./message";
 
 /** What waits to be sent, in seconds of sound; with more the connection is too slow. */
 const LONGEST_WAIT = 60;
@@ -44,9 +45,7 @@ export class Utterance {
       this.waiting = [];
       if (this.ending) this.stop();
     };
-    this.socket.onmessage = ({ data }: MessageEvent<unknown>) => {
-      if (typeof data === "string") this.take(JSON.parse(data) as Record<string, unknown>);
-    };
+    this.socket.onmessage = ({ data }: MessageEvent<unknown>) => this.take(message(data));
     this.socket.onclose = () => this.closed();
   }
 
@@ -76,15 +75,15 @@ export class Utterance {
     this.socket.send('{"type":"stop"}');
   }
 
-  private take(message: Record<string, unknown>): void {
+  private take({ type, word, text, message: problem }: Record<string, unknown>): void {
     if (this.over) return;
-    if (message["type"] === "word" && typeof message["word"] === "string") {
-      this.words.push(message["word"]);
+    if (type === "word" && typeof word === "string") {
+      this.words.push(word);
       this.events.onWords(this.words);
-    } else if (message["type"] === "final") {
-      this.end(typeof message["text"] === "string" ? message["text"].trim() : null, null);
-    } else if (message["type"] === "error") {
-      this.end(null, said(message["message"]));
+    } else if (type === "final") {
+      this.end(typeof text === "string" ? text.trim() : null, null);
+    } else if (type === "error") {
+      this.end(null, said(problem));
     }
   }
 

@@ -1,5 +1,6 @@
 // The voices that there are: their names as the server's socket tells them, with more about them where its HTTP does.
 import * as api from "../api";
+import { message } from "./message";
 import type { Voice } from "./offered";
 
 export interface Speaker {
@@ -37,10 +38,10 @@ const listed = (url: string): Promise<string[]> =>
     socket.onopen = () => socket.send('{"command":"list_voices"}');
     socket.onclose = () => end("The server does not speak now. Try again in a moment.");
     socket.onmessage = ({ data }: MessageEvent<unknown>) => {
-      const said = (typeof data === "string" ? JSON.parse(data) : {}) as { type?: string; voices?: string[]; message?: string };
-      if (said.type === "error") end(said.message ?? "The server does not speak now.");
-      if (said.type !== "voices" || !Array.isArray(said.voices)) return;
-      resolve(said.voices);
+      const { type, voices: ids, message: problem } = message(data);
+      if (type === "error") end(typeof problem === "string" ? problem : "The server does not speak now.");
+      if (type !== "voices" || !Array.isArray(ids)) return;
+      resolve(ids.map(String));
       end("");
     };
   });
