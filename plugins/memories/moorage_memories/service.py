@@ -184,7 +184,12 @@ class Memories:
             raise NotFound(unknown)
         scope = Scope(project.owner_id, None)
         self._allow(actor, scope, WRITE if write else VIEW)
-        return replace(scope, store=await self.backend.store_for(project.owner_id, project.path))
+        scope = replace(scope, store=await self.backend.store_for(project.owner_id, project.path))
+        if actor.user is None or actor.user.id != project.owner_id:
+            action = "memories_store.changed" if write else "memories_store.read"
+            data = {"user_id": project.owner_id, "store": scope.store}
+            await self._hub.audit.note(action, actor=actor, data=data)
+        return scope
 
     async def _project(self, actor: Actor, session_id: str, path: str, write: bool) -> Project | None:
         """As the first plugin says that knows it."""
