@@ -20,8 +20,9 @@ class Specs:
     def moorage_memories_backends(self) -> Iterable[MemoryBackend]:  # type: ignore[empty-body]
         """Places of the plugin's own where memories can be kept (sync).
 
-        Called once in a life of the memories plugin, when it starts. The one that `[plugins.memories] backend` names is
-        used.
+        Called when memories are first needed, where `[plugins.memories] backend` is neither "embedded" nor "mmry", and
+        again after the plugin whose backend was used has ended or was made anew. The one of that name is used: it is
+        started then, and closed when either plugin ends.
 
         :returns: objects of `moorage_memories.backends.base.MemoryBackend`.
 

@@ -109,6 +109,17 @@ class Filter:
     since: datetime | None = None
     until: datetime | None = None
 
+    def matches(self, one: Memory) -> bool:
+        """Whether a memory counts: for backends that look at them one by one."""
+        return (
+            (self.category is None or one.category == self.category)
+            and (self.memory_type is None or one.memory_type is self.memory_type)
+            and set(self.tags) <= set(one.tags)
+            and (self.min_importance is None or one.importance >= self.min_importance)
+            and (self.since is None or one.created_at >= self.since)
+            and (self.until is None or one.created_at < self.until)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Page:

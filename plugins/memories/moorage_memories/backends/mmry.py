@@ -17,7 +17,7 @@ from moorage.api import BadRequest, Hub, MoorageError, NotFound, UpstreamError
 
 from moorage_memories.backends.base import MemoryBackend
 from moorage_memories.backends.mmry_client import Client
-from moorage_memories.backends.mmry_records import DEFAULT, Names, draft_body, matches, memory_of
+from moorage_memories.backends.mmry_records import DEFAULT, Names, draft_body, memory_of
 from moorage_memories.config import MmryConfig
 from moorage_memories.records import Change, Draft, Filter, Found, Memory, Mode, Page, Scope, StoreInfo
 
@@ -140,7 +140,7 @@ class MmryBackend(MemoryBackend):
             *[self._found(scope, store, query, mode, filter.category, more) for store in stores]
         )
         # Of several stores: the best of each, then the second of each. Their scores cannot be compared.
-        ranked = [one for some in zip_longest(*lists) for one in some if one is not None and matches(one, filter)]
+        ranked = [one for some in zip_longest(*lists) for one in some if one is not None and filter.matches(one)]
         return Found(ranked[:limit], mode)
 
     async def export(self, scope: Scope) -> AsyncIterator[Memory]:
@@ -203,7 +203,7 @@ class MmryBackend(MemoryBackend):
         while offset < LOOKED_AT:
             page = await self._listed(owner_id, store, filter, offset=offset, limit=AT_ONCE)
             total = page.total
-            found += [one for one in page.memories if matches(one, filter)]
+            found += [one for one in page.memories if filter.matches(one)]
             offset += AT_ONCE
             if offset >= total or not page.memories or (plain and len(found) >= wanted):
                 break

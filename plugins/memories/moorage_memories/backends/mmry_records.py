@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from moorage.api import UpstreamError
 
-from moorage_memories.records import Draft, Filter, Memory, MemoryType
+from moorage_memories.records import Draft, Memory, MemoryType
 
 DEFAULT = "default"
 MAX_NAME = 64
@@ -75,18 +75,6 @@ def memory_of(value: object, store: str, draft: Draft | None = None) -> Memory:
         chunk_index=_whole(value.get("chunk_index")),
         total_chunks=_whole(value.get("total_chunks")),
         score=_score(value.get("score")),
-    )
-
-
-def matches(one: Memory, filter: Filter) -> bool:
-    """Whether a memory is meant: the service itself knows categories only."""
-    return (
-        (filter.category is None or one.category == filter.category)
-        and (filter.memory_type is None or one.memory_type is filter.memory_type)
-        and set(filter.tags) <= set(one.tags)
-        and (filter.min_importance is None or one.importance >= filter.min_importance)
-        and (filter.since is None or one.created_at >= filter.since)
-        and (filter.until is None or one.created_at < filter.until)
     )
 
 
