@@ -145,6 +145,7 @@ def test_the_state_names_who_is_signed_in_and_what_the_page_can_call(server: Ser
         assert body["user"]["number"] == 1
         assert "core:key:create" in body["user"]["permissions"]
         assert "core:user:manage" not in body["user"]["permissions"]
+        assert "core:user:read:any" not in body["user"]["permissions"], "one's own only"
         assert body["setup"] is False
         assert body["plugins"] == [{"name": "wide", "mount": "/wide"}]
         there = client.get("/api/console/state", headers={"Host": "apart.example"}).json()

@@ -9,6 +9,7 @@ from quart import Response, request
 from typing_extensions import TypedDict
 
 from moorage.access import Actor
+from moorage.access.permissions import ANY, Permission
 from moorage.console import assets
 from moorage.console.assets import Asset
 from moorage.console.mounts import Mounts
@@ -34,7 +35,10 @@ _FOREVER = "public, max-age=31536000, immutable"
 
 
 class StateUser(TypedDict):
-    """Who is signed in. `number`: the id that Octoprox's paths take. `permissions`: what the page may offer."""
+    """Who is signed in. `number`: the id that Octoprox's paths take.
+
+    permissions: what the page may offer; a name with `:any` is about everybody's objects.
+    """
 
     id: str
     number: int
@@ -216,5 +220,13 @@ def _user(hub: Hub, actor: Actor) -> StateUser | None:
         "name": user.name,
         "email": user.email,
         "role": user.role,
-        "permissions": [each.name for each in hub.access.permissions() if hub.access.holds(actor, each.name)],
+        "permissions": [name for each in hub.access.permissions() for name in _held(hub, actor, each)],
     }
+
+
+def _held(hub: Hub, actor: Actor, permission: Permission) -> list[str]:
+    """The permission, plain and for everybody's objects, as far as the actor holds it."""
+    if not hub.access.holds(actor, permission.name):
+        return []
+    everybody = permission.owned and hub.access.owner_filter(actor, permission.name) is None
+    return [permission.name, permission.name + ANY] if everybody else [permission.name]

@@ -19,7 +19,7 @@ export interface User {
   name: string;
   email: string | null;
   role: string;
-  /** Names of what this user may do: for what is offered. The server decides each time. */
+  /** Names of what this user may do, `:any` for everybody's objects: for what is offered. The server decides each time. */
   permissions: string[];
 }
 

@@ -7,11 +7,12 @@ import type { Arrival } from "./arrival";
 import * as chat from "./chat/place";
 import * as memories from "./memories/place";
 import { Home } from "./pages/home";
+import { ADMIN, adminPlaces, mainPlaces, placeAt, TERMINALS } from "./places";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
 import * as sessions from "./sessions/sessions";
-import { MAY, mountOf } from "./tmux";
+import { mountOf } from "./tmux";
 import * as workspaces from "./workspaces/workspaces";
 
 // The terminal emulator is most of the code: it is fetched when a terminal is opened.
@@ -29,6 +30,7 @@ const ChatPage = lazy(() => import("./chat/page"));
 const SharedPage = lazy(() => import("./chat/shared"));
 const MemoriesPage = lazy(() => import("./memories/page"));
 const PluginPage = lazy(() => import("./plugin/page"));
+const Administration = lazy(() => import("./admin"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
 export interface PageProps {
@@ -150,6 +152,8 @@ function page(path: string, props: PageProps): JSX.Element {
   const talk = after(`${chat.LIST}/`, path);
   if (talk !== null) return <ChatPage part={talk} {...props} />;
   if (path === memories.LIST) return <MemoriesPage {...props} />;
+  if (path === TERMINALS) return <Home {...props} />;
+  if (path === ADMIN.overview || path.startsWith(`${ADMIN.overview}/`)) return <Administration path={path} {...props} />;
   const own = after("/console/plugin/", path);
   if (own !== null) {
     const [plugin = "", name = "", ...rest] = own.split("/");
@@ -212,43 +216,17 @@ function Frame(props: { state?: api.State; refresh?: () => Promise<void>; childr
   );
 }
 
-/** Between the places that this user may see, where there is more than one. */
+/** Between the places that this user may see. */
 function Navigation({ state }: { state: api.State }): JSX.Element | null {
   const path = usePath();
-  const may = (permission: string) => state.user?.permissions.includes(permission) ?? false;
-  const places: [string, string, boolean][] = [];
-  if (mountOf(state) !== null) {
-    places.push(["/", "Terminals", path === "/" || path.startsWith("/console/terminal/")]);
-    if (may(MAY.replay)) places.push(["/console/recordings", "Recordings", path.startsWith("/console/recordings")]);
-  }
-  if (sessions.mountOf(state) !== null && may(sessions.MAY.view)) {
-    const here = path.startsWith(sessions.LIST) || (path === "/" && places.length === 0);
-    places.push([sessions.LIST, "Sessions", here]);
-  }
-  if (workspaces.mountOf(state) !== null && may(workspaces.MAY.view)) {
-    const here = path.startsWith(workspaces.LIST) || (path === "/" && places.length === 0);
-    places.push([workspaces.LIST, "Workspaces", here]);
-  }
-  if (chat.mountOf(state) !== null && may(chat.MAY.view)) {
-    const here = path.startsWith(chat.LIST) || (path === "/" && places.length === 0);
-    places.push([chat.LIST, "Chat", here]);
-  }
-  if (memories.mountOf(state) !== null && may(memories.MAY.view)) {
-    const here = path.startsWith(memories.LIST) || (path === "/" && places.length === 0);
-    places.push([memories.LIST, "Memories", here]);
-  }
-  for (const page of state.pages.filter(({ admin }) => !admin)) {
-    const address = `/console/plugin/${page.plugin}/${page.name}`;
-    places.push([address, page.title, path === address || path.startsWith(`${address}/`)]);
-  }
-  // A lone place is named only where one is not at it: a workspace's pages have no other way back to all.
-  const [only] = places;
-  if (places.length < 2 && (only === undefined || (only[2] && !path.startsWith(`${workspaces.LIST}/`)))) return null;
+  const places = [...mainPlaces(state), ...adminPlaces(state)];
+  const here = placeAt(path, places);
+  if (places.length < 2) return null;
   return (
     <nav class="places" aria-label="Places">
-      {places.map(([address, name, here]) => (
-        <a key={address} href={address} aria-current={here ? "page" : undefined}>
-          {name}
+      {places.map((place) => (
+        <a key={place.address} href={place.address} aria-current={here === place ? "page" : undefined}>
+          {place.title}
         </a>
       ))}
     </nav>

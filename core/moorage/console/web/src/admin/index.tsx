@@ -1,0 +1,44 @@
+// Administration: which of its pages an address names. Each is fetched when it is opened.
+import type { ComponentType, JSX } from "preact";
+import { lazy } from "preact/compat";
+import type { PageProps } from "../app";
+import { ADMIN } from "../places";
+import { after } from "../router";
+
+type AdminPage = ComponentType<PageProps>;
+type OneOf = ComponentType<PageProps & { id: string }>;
+
+/** A page for each address below. */
+const PAGES: Record<string, AdminPage> = {
+  [ADMIN.overview]: lazy(() => import("./overview")),
+  // [ADMIN.users]: lazy(() => import("./users")),
+  // [ADMIN.roles]: lazy(() => import("./roles")),
+  // [ADMIN.invites]: lazy(() => import("./invites")),
+  // [ADMIN.sessions]: lazy(() => import("./sessions")),
+  // [ADMIN.plugins]: lazy(() => import("./plugins")),
+  // [ADMIN.metrics]: lazy(() => import("./metrics")),
+  // [ADMIN.audit]: lazy(() => import("./audit")),
+};
+
+/** What is below an address is about one: `id` is the rest of the path. */
+const ONES: Record<string, OneOf> = {
+  // [ADMIN.users]: lazy(() => import("./user")),
+  // [ADMIN.plugins]: lazy(() => import("./plugin")),
+};
+
+export default function Administration({ path, ...props }: PageProps & { path: string }): JSX.Element {
+  const Page = PAGES[path];
+  if (Page !== undefined) return <Page {...props} />;
+  for (const [address, One] of Object.entries(ONES)) {
+    const id = after(`${address}/`, path);
+    if (id !== null) return <One key={id} id={id} {...props} />;
+  }
+  return (
+    <main class="narrow">
+      <h1>Nothing is here</h1>
+      <p>
+        Administration has no page at this address. <a href={ADMIN.overview}>See what it has</a>.
+      </p>
+    </main>
+  );
+}
