@@ -71,7 +71,9 @@ class SpeechServer:
 
     @asynccontextmanager
     async def running(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[SpeechServer]:
-        options: dict[str, Any] = {"max_size": None, "ping_interval": None, "max_queue": 1, "ssl": tls}
+        # No time-out: what is still on its way to a slow client would be lost with the connection.
+        patient: dict[str, Any] = {"ping_interval": None, "close_timeout": None}
+        options: dict[str, Any] = {"max_size": None, "max_queue": 1, "ssl": tls, **patient}
         async with serve(self.serve, "127.0.0.1", 0, process_request=self.admit, **options) as server:
             self.port = next(iter(server.sockets)).getsockname()[1]
             yield self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass
 
@@ -96,6 +97,9 @@ class Relay:
                 self._failed("it broke off")
                 await _refuse(socket, self._service.broken, CLOSE_FAILED, "The speech service broke off")
             else:
+                # What the server said before it closed is the client's, also of one that reads slowly.
+                with contextlib.suppress(TimeoutError):
+                    await socket.wait_drained(READ_SECONDS)
                 await socket.close(end.code, end.reason)
 
     async def _relayed(self, socket: Socket) -> SocketEnd | None:
