@@ -35,7 +35,8 @@ async def noted(server, actor) -> list[tuple[str, dict]]:
     hub = server.hub("memories")
     with hub.db.activate():
         rows = await hub.db.connection().execute_query_dict(
-            "SELECT action, data FROM core_audit_events WHERE actor_id = ? AND action LIKE 'memories_store%' ORDER BY id",
+            "SELECT action, data FROM core_audit_events WHERE actor_id = ? AND action LIKE 'memories_store%' "
+            "ORDER BY id",
             [actor.user.id],
         )
     return [(row["action"], row["data"]) for row in rows]

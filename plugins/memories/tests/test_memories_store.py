@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +15,7 @@ from moorage_memories.backends.base import ID_TAKEN
 from moorage_memories.records import Change, Draft, Filter, Memory, MemoryType, Scope
 from moorage_memories.removal import Removal
 from moorage_memories.store import conditions
+from waits import WAIT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 LIMITS = {"max_memories_per_user": 300, "max_stores_per_user": 5, "max_content_bytes": 1024 * 1024}
@@ -342,6 +344,36 @@ async def test_changes_and_deletion_at_once_leave_what_is_right(store: MemorySto
     assert len(tags) == 10
 
 
+async def test_everything_at_once_waits_for_nothing_forever(store: MemoryStores):
+    """No two of them wait for each other, and every count is right in the end."""
+    scope = await store.scope()
+    owner, chance = scope.owner_id, random.Random(7)
+    memories = await store.add(scope, *(f"m {n}" for n in range(40)), tags=("t",))
+    work = []
+    for number in range(120):
+        one, where = chance.choice(memories), Scope(owner, chance.choice(("default", "a", "b")))
+        work.append(
+            chance.choice(
+                (
+                    lambda one=one, n=number: store.backend.change(scope, one.id, Change(content=f"new {n}")),
+                    lambda one=one: store.backend.delete(scope, one.id),
+                    lambda where=where: store.add(where, "x", "y", tags=("u",)),
+                    lambda where=where: store.page(where, tags=("t",)),
+                    lambda n=number: store.backend.store_for(owner, f"/{n % 2}/a"),
+                    lambda where=where: store.backend.forget(where) if where.store == "b" else store.page(where),
+                )
+            )()
+        )
+    async with asyncio.timeout(WAIT):
+        results = await asyncio.gather(*work, return_exceptions=True)
+    assert all(not isinstance(one, Exception) or isinstance(one, NotFound) for one in results), results
+    listed = await store.stores(scope)
+    assert sum(count or 0 for count in listed.values()) == (await store.page(scope)).total
+    assert (await store.page(scope)).total == await counted(store, owner)
+    for name, count in listed.items():
+        assert len(await store.said(Scope(owner, name), limit=100)) == count, name
+
+
 # -- removal -----------------------------------------------------------------------------------------------------
 
 
@@ -388,6 +420,13 @@ async def test_a_deleted_users_memories_go(store: MemoryStores):
     await Removal(store.hub, store.backend).look()
     assert await tables(store, lost) == 0
     assert await tables(store, ben.user.id) == 2 + 2 + 2 + 1
+
+
+async def test_two_servers_may_remove_one_user(store: MemoryStores):
+    scope = await store.scope("s")
+    await store.add(scope, *(str(n) for n in range(250)), tags=("t",))
+    await asyncio.gather(*(store.backend.forget_user(scope.owner_id) for _ in range(3)))
+    assert await tables(store, scope.owner_id) == 0
 
 
 async def tables(store: MemoryStores, user_id: int) -> int:
