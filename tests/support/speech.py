@@ -17,7 +17,8 @@ THANKS = "Thank you very much, that is all for now."
 @functools.cache
 def said(text: str, language: str = "en-US") -> bytes:
     """A sentence, between short silences: float32, little-endian, 24 000 a second."""
-    _, samples = _pico().speak(text.encode(), language=language, speed=1.0)
+    # Anew each time: what it said before changes how it says the next.
+    _, samples = Model({}).speak(text.encode(), language=language, speed=1.0)
     return silence(0.3) + floats(samples) + silence(0.3)
 
 
@@ -44,8 +45,3 @@ def errors(expected: str, heard: str) -> int:
         for at, other in enumerate(got, 1):
             left, row[at] = row[at], min(left + (word != other), row[at] + 1, row[at - 1] + 1)
     return row[-1]
-
-
-@functools.cache
-def _pico() -> Model:
-    return Model({})

@@ -15,6 +15,8 @@ from moorage_voice.engines import packages
 from moorage_voice.engines.base import EngineBusy, EngineFailed, Heard, Recognition, SpeechToText, Word
 from moorage_voice.engines.pool import WorkerPool
 
+CALL_SECONDS = 30.0
+"""In which a second of sound must have been worked in. It takes some tenths of one."""
 WEIGHTS = "assets/tiny-en/encoder_model.ort"
 
 
@@ -53,6 +55,7 @@ class Listening(SpeechToText):
             name=f"voice-{name}",
             target=f"moorage_voice.engines.models.{name}:Model",
             environ={"OMP_NUM_THREADS": "1"},
+            call_timeout=CALL_SECONDS,
             idle_seconds=config.idle_seconds,
         )
         self.pool = WorkerPool(hub.tasks, spec, config.workers)

@@ -10,7 +10,7 @@ from moorage.api import Hub, Socket
 from moorage_voice.config import SttConfig
 from moorage_voice.places import BUSY, NoPlace, Places
 from moorage_voice.protocols.earsmessages import Command, command, error, event
-from moorage_voice.protocols.earspeaker import Speaker
+from moorage_voice.protocols.earspeaker import Counts, Speaker
 from moorage_voice.registry import Engines
 from moorage_voice.streams import Streams
 
@@ -27,6 +27,7 @@ class Ears:
         self.streams = Streams()
         hub.metrics.gauge("stt_sessions", "People who are listened to.").set_function(lambda: self.places.taken)
         self._refused = hub.metrics.counter("stt_refused_total", "Speakers for whom there was no place.")
+        self._counts = Counts(hub)
 
     async def serve(self, socket: Socket) -> None:
         """One connection. Unavailable, before it is accepted, when nothing here can hear."""
@@ -44,7 +45,7 @@ class Ears:
             with self.places.one(socket.actor):
                 stream = self.streams.open(socket.actor)
                 try:
-                    await Speaker(self._hub, self._config, self._engines, socket, stream).serve(first)
+                    await Speaker(self._config, self._engines, self._counts, socket, stream).serve(first)
                 finally:
                     self.streams.close(stream)
         except NoPlace:

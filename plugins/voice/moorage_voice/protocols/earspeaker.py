@@ -33,11 +33,25 @@ AT_ONCE = SLICE // 10
 """Bytes that are waited for before the engine is fed: frames are small, and each feeding is a trip to a process."""
 
 
+class Counts:
+    """What is counted of all speakers."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._log = hub.log
+        self.heard = hub.metrics.counter("stt_seconds_total", "Seconds of sound that were listened to.", ["engine"])
+        self.failures = hub.metrics.counter("stt_failures_total", "Recognitions that an engine gave up.", ["engine"])
+
+    def failed(self, engine: str, failure: Exception) -> None:
+        """An engine gave up, or is not there any more."""
+        self.failures.labels(engine).inc()
+        self._log.warning("an engine of speech failed", engine=engine, reason=str(failure))
+
+
 class Speaker:
     """One connection that speaks."""
 
-    def __init__(self, hub: Hub, config: SttConfig, engines: Engines, socket: Socket, stream: Stream) -> None:
-        self._hub, self._config, self._engines = hub, config, engines
+    def __init__(self, config: SttConfig, engines: Engines, counts: Counts, socket: Socket, stream: Stream) -> None:
+        self._config, self._engines, self._counts = config, engines, counts
         self._socket, self._stream = socket, stream
         self._named = WAY
         self._language = "en"
@@ -47,8 +61,6 @@ class Speaker:
         self._seconds = self._total = 0.0
         self._words: list[Word] = []
         self._silent_since: float | None = None
-        self._heard = hub.metrics.counter("stt_seconds_total", "Seconds of sound that were listened to.")
-        self._failures = hub.metrics.counter("stt_failures_total", "Recognitions that an engine gave up.")
 
     async def serve(self, first: str | bytes) -> None:
         """From the first message to the last."""
@@ -63,8 +75,7 @@ class Speaker:
         except EngineBusy:
             await self._refuse(BUSY, 1013)
         except (EngineFailed, Unavailable) as failure:
-            self._failures.inc()
-            self._hub.log.warning("an engine of speech failed", engine=self._engine.name, reason=str(failure))
+            self._counts.failed(self._engine.name, failure)
             await self._refuse(INTERNAL, 1011)
         finally:
             await self._forget()
@@ -115,7 +126,7 @@ class Speaker:
         seconds = len(samples) / (4 * STT_RATE)
         self._seconds += seconds
         self._total += seconds
-        self._heard.inc(seconds)
+        self._counts.heard.labels(self._engine.name).inc(seconds)
         self._news(await self._recognition.feed(samples))
 
     def _over(self) -> bool:
