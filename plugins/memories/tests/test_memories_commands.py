@@ -116,10 +116,10 @@ def test_what_was_done_is_counted(server):
         after = figures(server, client)
     added, failed = (
         'moorage_memories_written_total{work="add"}',
-        'moorage_memories_failed_total{code="MEMORY_NOT_FOUND"',
+        'moorage_memories_failed_total{code="',
     )
     assert after[added] == before.get(added, 0) + 1
-    assert any(name.startswith(failed) for name in after)
+    assert any(name.startswith(failed) and "get" in name for name in after)
     assert any(name.startswith("moorage_memories_searches_total") for name in after)
     assert not any("secret" in name for name in after)
 
