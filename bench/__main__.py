@@ -17,6 +17,7 @@ PARTS = (
     "mcp",
     "chat",
     "chat-search",
+    "memories",
     "sessions",
     "voice",
     "start",
@@ -89,6 +90,10 @@ def run(part: str, *, quick: bool) -> None:
         from bench import chat_search
 
         chat_search.run(rounds=1 if quick else 3, requests=5 if quick else 10)
+    elif part == "memories":
+        from bench import memories
+
+        memories.run(memories=10_000 if quick else 100_000, seconds=20 if quick else 3600, asked=20 if quick else 100)
     elif part == "sessions":
         from bench import sessions
 

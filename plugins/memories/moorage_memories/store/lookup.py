@@ -20,6 +20,8 @@ Hits = list[tuple[int, float]]
 """Rows' ids with their scores, best first."""
 _USER, _STORE = "\ue000", "\ue001"
 """Of Unicode's private use: part of no word."""
+_FIRST = "CROSS JOIN"
+"""By this, SQLite looks words up first; else it may look for the words in each of a user's memories, one by one."""
 MOST_TIMES = 20
 """How often a word is counted in one memory on PostgreSQL: more changes next to nothing."""
 K1, B = 1.2, 0.75
@@ -70,13 +72,15 @@ async def newest(hub: Hub, shelf: Shelf, terms: Sequence[Term], condition: Condi
         words = " AND ".join(f'"{one.text}"' + ("" if _whole(one) else " *") for one in terms)
         asked = f'owner : "{shelf.mark}" AND words : ({words})'
         found = 'SELECT "rowid" AS "id" FROM "memories_search" WHERE "memories_search" MATCH ?'
+        join = _FIRST
     else:
         words = " & ".join(f"'{one.text}'" + ("" if _whole(one) else ":*") for one in terms)
         asked = f"'{shelf.mark}' & {words}"
         found = 'SELECT "id" FROM "memories_search" WHERE "words" @@ CAST(CAST(? AS text) AS tsquery)'
+        join = "JOIN"
     rows = await sql.query(
         hub,
-        f'SELECT m."id" FROM ({found}) s JOIN "memories_entries" m ON m."id" = s."id" '  # noqa: S608 - nothing typed.
+        f'SELECT m."id" FROM ({found}) s {join} "memories_entries" m ON m."id" = s."id" '  # noqa: S608 - nothing typed.
         f'WHERE {condition.sql} ORDER BY m."created_at" DESC, m."id" DESC LIMIT ?',
         [asked, *condition.values, limit],
     )
@@ -95,7 +99,7 @@ async def ranked(hub: Hub, shelf: Shelf, words: Sequence[str], condition: Condit
 
 async def _ranked_sqlite(hub: Hub, shelf: Shelf, words: Sequence[str], condition: Condition | None, limit: int) -> Hits:
     asked = f'owner : "{shelf.mark}" AND words : (' + " OR ".join(f'"{one}"' for one in words) + ")"
-    join, values = _joined(condition, 's."rowid"')
+    join, values = _joined(condition, 's."rowid"', _FIRST)
     rows = await sql.query(
         hub,
         # The first column, whose they are, weighs nothing.
@@ -181,11 +185,11 @@ def _key(hub: Hub) -> str:
     return '"rowid"' if hub.db.dialect == "sqlite" else '"id"'
 
 
-def _joined(condition: Condition | None, id: str) -> tuple[str, Sequence[object]]:
+def _joined(condition: Condition | None, id: str, join: str = "JOIN") -> tuple[str, Sequence[object]]:
     """What lets through only what the condition does."""
     if condition is None:
         return " WHERE 1 = 1", ()
-    return f' JOIN "memories_entries" m ON m."id" = {id} WHERE {condition.sql}', condition.values
+    return f' {join} "memories_entries" m ON m."id" = {id} WHERE {condition.sql}', condition.values
 
 
 def _any(shelf: Shelf, words: Sequence[str]) -> str:
