@@ -44,6 +44,8 @@ async def list_stores(hub: Hub, login: str | None, as_json: bool) -> None:
     async with _backend(hub) as backend:
         if login is not None:
             users = [await required_user(hub.accounts, login)]
+        elif not isinstance(backend, EmbeddedBackend):
+            raise click.ClickException(f"Whose memories {backend.name} has cannot be told: name somebody with --user.")
         else:
             found = [await hub.accounts.get_user(id) for id in await backend.owners()]
             users = [user for user in found if user is not None]

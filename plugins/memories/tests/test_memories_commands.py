@@ -6,7 +6,7 @@ import json
 import secrets
 
 import pytest
-from harness import running
+from harness import Server, running
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +102,15 @@ def test_what_is_wrong_is_said(server, tmp_path):
         assert reason in refused.stderr
         assert "Traceback" not in refused.stderr
     assert server.cli("memories", "export", "--user", ann).stdout == "", "all or none of a file"
+
+
+def test_a_place_that_cannot_be_had_is_said(tmp_path):
+    elsewhere = {"memories": {"enabled": True, "backend": "elsewhere"}}
+    server = Server(tmp_path, {"plugins": elsewhere})
+    server.add_user("ann", "viewer")
+    for arguments, reason in (((), "name somebody with --user"), (("--user", "ann"), "elsewhere")):
+        refused = server.cli("memories", "stores", *arguments, check=False)
+        assert (refused.returncode, reason in refused.stderr) == (1, True), refused.stderr
 
 
 def test_what_was_done_is_counted(server):
