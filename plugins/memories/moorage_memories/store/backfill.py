@@ -160,7 +160,6 @@ class Backfill:
 
 async def put(hub: Hub, ids: Sequence[int]) -> None:
     """Have memories wait for their vectors, in the transaction that writes them."""
-    await remove(hub, ids)
     await sql.execute_many(hub, 'INSERT INTO "memories_pending" ("memory_id") VALUES (?)', [(id,) for id in ids])
 
 

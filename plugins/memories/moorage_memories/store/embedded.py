@@ -130,7 +130,7 @@ class EmbeddedBackend(MemoryBackend):
             new = _changed(old, change)
             await entries.rewrite(self._hub, scope.owner_id, id, old, new)
             if old.content != new.content:
-                await self.index.put(scope.owner_id, row.store_id, [id], cut)
+                await self.index.put(scope.owner_id, row.store_id, [id], cut, changed=True)
         return new
 
     async def delete(self, scope: Scope, memory_id: str) -> None:

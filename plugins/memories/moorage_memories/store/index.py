@@ -24,6 +24,8 @@ ALIKE = 0.8
 """What a word is worth at most that is only like one of the search."""
 WORDS = 0.5
 """What all words of a search are worth, as a cosine."""
+SHORT = 3
+"""Letters of a word that alone brings nothing into a hybrid search: "the", "is", "and"."""
 JOINED = 100
 """Memories of each list that are joined."""
 
@@ -62,13 +64,16 @@ class Index:
             return [words(text) for text in texts]
         return await asyncio.to_thread(lambda: [words(text) for text in texts])
 
-    async def put(self, user_id: int, store_id: int, ids: Sequence[int], cut: Sequence[Sequence[str]]) -> None:
-        """Take memories in, new or changed, in the transaction that writes them.
+    async def put(
+        self, user_id: int, store_id: int, ids: Sequence[int], cut: Sequence[Sequence[str]], *, changed: bool = False
+    ) -> None:
+        """Take memories in, in the transaction that writes them.
 
-        ids: of their rows in `memories_entries`; cut: what `cut` made of their contents. Vectors follow by themselves,
-        after the transaction.
+        ids: of their rows in `memories_entries`; cut: what `cut` made of their contents. changed: they may be in it
+        already. Vectors follow by themselves, after the transaction.
         """
-        await lookup.remove(self._hub, ids)
+        if changed:
+            await self.remove(ids)
         await lookup.put(self._hub, Shelf(user_id, store_id), ids, cut)
         await backfill.put(self._hub, ids)
         self._hub.db.after_commit(lambda: self._written(user_id, cut))
@@ -119,9 +124,12 @@ class Index:
     ) -> tuple[Hits, Mode]:
         """By words and by meaning. Where there is no model, by words alone."""
         count = max(JOINED, limit)
-        ranked = await self._ranked(shelf, terms, condition if filtered else None, count) if terms else []
         if self._encoder.lacking:
+            ranked = await self._ranked(shelf, terms, condition if filtered else None, count) if terms else []
             return ranked[:limit], Mode.BM25
+        # Short words are in most memories, all of which would be ranked. What is found is weighed by all words.
+        telling = [one for one in terms if one.part or len(one.text) > SHORT or not one.text.isalpha()] or terms
+        ranked = await self._ranked(shelf, telling, condition if filtered else None, count) if terms else []
         try:
             by_meaning = await self._meaning.nearest(shelf, query, condition, filtered=filtered, limit=count)
         except Unavailable as error:
