@@ -321,6 +321,7 @@ class App:
                 needs_restart=lambda: self.needs_restart,
                 reload=self.reload,
                 switch=self.switch,
+                health=self.health.report,
             ),
             mounts=lambda: {name: r.mounts for name, r in self.plugins.records.items() if r.running},
             metrics=self.metrics.render,

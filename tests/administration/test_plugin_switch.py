@@ -73,6 +73,9 @@ async def test_switching_writes_the_file_and_closes_and_opens_at_once(server, an
     ) as socket:
         await socket.send("a")
         assert await socket.recv() == "a"
+        shown = (await asyncio.to_thread(ann.get, "/api/core/plugins/one")).json()
+        assert (shown["in_use"], shown["enabled"]) == ({"connections": 1, "users": 1}, True)
+        assert shown["health"]["status"] == "ok"
         answer = await asyncio.to_thread(ann.post, "/api/core/plugins/one/disable")
         assert answer.json()["removed"] == ["one"], answer.text
         async with asyncio.timeout(WAIT):
@@ -80,15 +83,19 @@ async def test_switching_writes_the_file_and_closes_and_opens_at_once(server, an
                 await socket.recv()
         assert socket.close_code == 1001
     assert ann.get("/one/greet").status_code == 404
+    shown = ann.get("/api/core/plugins/one").json()
+    assert (shown["in_use"]["connections"], shown["enabled"], shown["health"]) == (0, False, None)
     assert ann.post("/api/core/plugins/two/enable").json()["added"] == ["two"]
     assert ann.get("/two/greet").status_code == 200
     assert states(ann) == {"one": "disabled", "two": "started", "three": "disabled"}
     assert ann.post("/api/core/plugins/two/enable").json()["added"] == [], "it is on already"
     assert ann.post("/api/core/plugins/one/enable").json()["added"] == ["one"]
     assert ann.get("/one/greet").json()["greeting"] == "aye"
+    assert ann.post("/api/core/reload").json()["changed"] == []
     actions = [e["action"] for e in ann.get("/api/v1/audit", params={"limit": 20}).json()["data"]["events"]]
     assert actions.count("plugin.enabled") == 3
     assert actions.count("plugin.disabled") == 1
+    assert actions.count("configuration.reloaded") == 1
 
 
 def test_what_cannot_be_is_refused_and_nothing_is_written(server, ann) -> None:
@@ -104,6 +111,23 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(server, ann) -> None:
     assert text(server) == broken
     file.write_text(before)
     assert ann.get("/one/greet").status_code == 200
+
+
+def test_who_would_no_more_run_is_told_before(tmp_path) -> None:
+    site = tmp_path / "site"
+    probe(site, "one")
+    probe(site, "two", manifest='requires=("one",),')
+    probe(site, "three", manifest='requires=("two",),')
+    (tmp_path / "server").mkdir()
+    config = {"plugins": {name: {"enabled": True} for name in ("one", "two", "three")}}
+    with running(tmp_path / "server", config, env={"PYTHONPATH": str(site)}) as server:
+        server.add_users({"ann": "admin"})
+        with server.client("ann") as ann:
+            assert ann.get("/api/core/plugins/one").json()["needed_by"] == ["three", "two"]
+            assert ann.get("/api/core/plugins/three").json()["requires"] == ["two"]
+            failed = ann.post("/api/core/plugins/one/disable").json()["failed"]
+            assert "one does not run" in failed["two"]
+            assert ann.get("/api/core/plugins/two").json()["state"] == "blocked"
 
 
 def test_what_the_environment_says_cannot_be_switched(tmp_path, site) -> None:

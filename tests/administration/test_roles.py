@@ -35,6 +35,18 @@ def test_each_role_is_listed_with_what_it_holds(ann) -> None:
     ]
 
 
+def test_a_role_is_shown_with_why_it_holds_what_it_holds(ann) -> None:
+    found = ann.get("/api/core/roles/helper").json()
+    assert found["chain"] == ["helper", "viewer"]
+    why = {row["name"]: row["reasons"] for row in found["held"]}
+    assert set(why) == set(found["permissions"])
+    assert any("granted by 'core:audit:read' in [access.roles.helper]" in line for line in why["core:audit:read"])
+    assert any("granted to viewer by default" in line for line in why["core:session:read"])
+    everything = {row["name"] for row in ann.get("/api/core/roles/admin").json()["held"]}
+    assert {"core:user:read", "core:user:read:any"} <= everything
+    assert ann.get("/api/core/roles/none").status_code == 404
+
+
 def test_a_decision_is_explained(ann) -> None:
     query = {"user": "bob", "permission": "core:key:create"}
     said = ann.get("/api/core/access/explain", params=query).json()
@@ -62,4 +74,5 @@ def test_what_cannot_be_explained_is_refused(ann, query, status) -> None:
 def test_roles_are_for_who_manages_users(server) -> None:
     with server.client("vic") as vic:
         assert vic.get("/api/core/roles").status_code == 403
+        assert vic.get("/api/core/roles/viewer").status_code == 403
         assert vic.get("/api/core/access/explain", params={"user": "vic", "permission": "x"}).status_code == 403

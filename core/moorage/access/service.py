@@ -121,6 +121,14 @@ class Access:
         """All names, plain and with `:any`, that a role holds. Empty for an unknown role."""
         return self._held.get(role, _NOTHING_HELD)
 
+    def chain(self, role: str) -> list[str]:
+        """The role and those that it includes, one after the other. Empty for an unknown role."""
+        return self._roles.chain(role)
+
+    def reasons(self, role: str, name: str) -> list[str]:
+        """Why a role holds a permission, or not: `name` may end in `:any`. KeyError for one that is not declared."""
+        return role_lines(self._roles, role, name, self._declared[name.removesuffix(ANY)])
+
     def rung(self, role: str) -> int:
         """The built-in role that a role is or starts from, as its place on the ladder; -1 for one without.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -12,15 +13,20 @@ from moorage.config.explaining import ExplainedValue, explain
 from moorage.config.schema import Loc, field_at
 from moorage.config.settings import PluginSection
 from moorage.config.text import key_text
+from moorage.events.registry import Live
 from moorage.plugins.states import Record
 
 
 class PluginRow(TypedDict):
-    """A plugin, on or off. `reason` says why it does not run, or not as it should."""
+    """A plugin, on or off. `reason` says why it does not run, or not as it should.
+
+    enabled: the configuration wants it to run.
+    """
 
     name: str
     version: str
     summary: str
+    enabled: bool
     state: str
     reason: str | None
     mounts: list[str]
@@ -48,11 +54,33 @@ class PermissionRow(TypedDict):
     any_role: str | None
 
 
+class InUse(TypedDict):
+    """What is open of a plugin on this server: sockets and streams, and how many users hold them."""
+
+    connections: int
+    users: int
+
+
+class PluginHealth(TypedDict):
+    """What the plugin says of itself: "ok", "degraded" or "failed"."""
+
+    status: str
+    detail: str
+
+
 class PluginDetail(PluginRow):
-    """One plugin. kept: it runs with its former settings, since the new ones did not do."""
+    """One plugin. kept: it runs with its former settings, since the new ones did not do.
+
+    requires: plugins without which it does not run. needed_by: plugins that run, and do not run without it.
+    in_use: what ends when it is switched off. health: null of one that does not run.
+    """
 
     distribution: str
     kept: bool
+    requires: list[str]
+    needed_by: list[str]
+    in_use: InUse
+    health: PluginHealth | None
     settings: list[SettingRow]
     permissions: list[PermissionRow]
 
@@ -63,6 +91,7 @@ def row(record: Record) -> PluginRow:
         "name": record.name,
         "version": record.version,
         "summary": record.manifest.summary if record.manifest is not None else "",
+        "enabled": record.section.enabled,
         "state": record.state.value,
         "reason": record.reason,
         "mounts": list(record.mounts),
@@ -70,7 +99,22 @@ def row(record: Record) -> PluginRow:
     }
 
 
-def detail(record: Record, loaded: Loaded) -> PluginDetail:
+def in_use(entries: Iterable[Live]) -> InUse:
+    """Of a plugin's open sockets and streams."""
+    found = list(entries)
+    return {"connections": len(found), "users": len({one.actor.user.id for one in found if one.actor.user})}
+
+
+def needed_by(name: str, records: Iterable[Record]) -> list[str]:
+    """Plugins that run and require `name`, directly or by another."""
+    requires = {one.name: set(one.manifest.requires) for one in records if one.running and one.manifest is not None}
+    found: set[str] = set()
+    while more := {one for one, wanted in requires.items() if wanted & {name, *found}} - found:
+        found |= more
+    return sorted(found)
+
+
+def detail(record: Record, loaded: Loaded, needed: list[str], use: InUse, health: PluginHealth | None) -> PluginDetail:
     """All of it. Reads files that settings name: not on the event loop."""
     manifest = record.manifest
     permissions = manifest.permissions if manifest is not None else ()
@@ -78,6 +122,10 @@ def detail(record: Record, loaded: Loaded) -> PluginDetail:
         **row(record),
         "distribution": record.distribution,
         "kept": record.kept,
+        "requires": list(manifest.requires) if manifest is not None else [],
+        "needed_by": needed,
+        "in_use": use,
+        "health": health,
         "settings": settings(record, loaded),
         "permissions": [permission_row(one) for one in permissions],
     }

@@ -10,11 +10,12 @@ from typing import Any
 from quart import Response
 from typing_extensions import TypedDict
 
-from moorage.administration.details import PluginDetail, PluginRow, detail, row
+from moorage.administration.details import PluginDetail, PluginHealth, PluginRow, detail, in_use, needed_by, row
 from moorage.config import Loaded
 from moorage.context import current_actor
 from moorage.errors import Conflict, NotFound, StartError
 from moorage.hub import Hub
+from moorage.observe.health import HealthReport
 from moorage.plugins.states import Record
 from moorage.routes import Route, Routes
 from moorage.web import json_response
@@ -42,7 +43,7 @@ class PluginControls:
     """What these routes ask of the application.
 
     records: every plugin, on or off, by name. loaded: the configuration that holds. reload: applies a changed one.
-    switch: `(name, enabled=…)` changes the configuration and applies it.
+    switch: `(name, enabled=…)` changes the configuration and applies it. health: the report of all parts.
     """
 
     records: Callable[[], list[Record]]
@@ -50,6 +51,7 @@ class PluginControls:
     needs_restart: Callable[[], list[str]]
     reload: Callable[[], Awaitable[dict[str, Any]]]
     switch: Callable[[str, bool], Awaitable[dict[str, Any]]]
+    health: Callable[[], Awaitable[HealthReport]]
 
 
 def routes(hub: Hub, controls: PluginControls) -> list[Route]:
@@ -68,10 +70,15 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
     @table.get("/api/core/plugins/{name}", access="core:plugin:read", answer=PluginDetail)
     async def plugin(name: str) -> Response:
         """Show a plugin: its state, its settings with their sources (secrets masked), its permissions."""
-        record = next((one for one in controls.records() if one.name == name), None)
+        # Asked first: a plugin's state follows what it says of itself.
+        report = await controls.health()
+        records = controls.records()
+        record = next((one for one in records if one.name == name), None)
         if record is None:
             raise NotFound("There is no such plugin, neither installed nor configured")
-        return json_response(await asyncio.to_thread(detail, record, controls.loaded()))
+        use, needed = in_use(hub.sockets.of_plugin(name)), needed_by(name, records)
+        health = _health(report, name) if record.running else None
+        return json_response(await asyncio.to_thread(detail, record, controls.loaded(), needed, use, health))
 
     @table.post("/api/core/plugins/{name}/enable", access="core:plugin:manage", answer=ReloadAnswer)
     async def enable(name: str) -> Response:
@@ -93,8 +100,15 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
     async def reload() -> Response:
         """Apply a changed configuration without a restart."""
         try:
-            return json_response(await controls.reload())
+            report = await controls.reload()
         except StartError as error:
             raise Conflict(str(error), code="RELOAD_REFUSED") from error
+        await hub.audit.write("configuration.reloaded", actor=current_actor(), data=report)
+        return json_response(report)
 
     return list(table)
+
+
+def _health(report: HealthReport, name: str) -> PluginHealth | None:
+    component = report.components.get(name)
+    return {"status": component.health.status, "detail": component.health.detail} if component is not None else None

@@ -38,6 +38,20 @@ class RolesAnswer(TypedDict):
     permissions: list[PermissionRow]
 
 
+class HeldRow(TypedDict):
+    """A permission that a role holds, and why. name: ends in `:any` for everybody's objects."""
+
+    name: str
+    reasons: list[str]
+
+
+class RoleAnswer(RoleRow):
+    """GET /api/core/roles/{name}. chain: the role and those that it includes, one after the other."""
+
+    chain: list[str]
+    held: list[HeldRow]
+
+
 class ExplainAnswer(TypedDict):
     """GET /api/core/access/explain. reasons: in the order in which they are looked at."""
 
@@ -68,6 +82,16 @@ def routes(hub: Hub) -> list[Route]:
             "roles": [_role(hub, name) for name in access.roles()],
             "permissions": [permission_row(one) for one in access.permissions()],
         }
+        return json_response(found)
+
+    @table.get("/api/core/roles/{name}", access=MANAGE, answer=RoleAnswer)
+    async def role(name: str) -> Response:
+        """Show a role: each permission that it holds, and why."""
+        if not access.is_role(name):
+            raise NotFound("There is no such role")
+        shown = _role(hub, name)
+        held: list[HeldRow] = [{"name": one, "reasons": access.reasons(name, one)} for one in shown["permissions"]]
+        found: RoleAnswer = {**shown, "chain": access.chain(name), "held": held}
         return json_response(found)
 
     @table.get("/api/core/access/explain", access=MANAGE, query=ExplainQuery, answer=ExplainAnswer)
