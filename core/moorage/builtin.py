@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
-from moorage.administration import figures, logins, plugins, roles
+from moorage.administration import audit, figures, invites, logins, plugins, roles, users
 from moorage.administration.plugins import PluginControls
 from moorage.console import overview
 from moorage.console.routes import routes as console_routes
@@ -101,7 +101,10 @@ class CorePlugin(Plugin):
             *system_routes(hub, self.controls),
             *plugins.routes(hub, self.controls.plugins),
             *roles.routes(hub),
+            *users.routes(hub),
+            *invites.routes(hub),
             *logins.routes(hub),
+            *audit.routes(hub),
             *figures.routes(self.controls.history),
             *resource_routes(hub, self.controls),
             *openapi_routes(hub, self.controls),

@@ -72,8 +72,11 @@ class Logins:
         return True
 
     async def end_sessions(self, user_id: int, *, keep: int | None = None, by: Actor | None = None) -> int:
-        """End every session of a user but `keep`; how many there were."""
+        """End every session of a user but `keep`; how many there were. RankRefused for those of somebody higher."""
         async with self._shared.db.transaction():
+            user = await User.get_or_none(id=user_id)
+            if user is not None and by is not None:
+                check_reach(self._shared.access, by, user_info(user))
             count = await self._sessions.end_all(user_id, "revoked", keep=keep)
             if count:
                 data = {"sessions": count}

@@ -127,6 +127,15 @@ class Users:
             found |= {int(id): bool(active) for id, active in await query.values_list("id", "active")}
         return found
 
+    async def names(self, ids: Collection[int]) -> dict[int, str]:
+        """Usernames by id; those that are gone are not in it."""
+        found: dict[int, str] = {}
+        wanted = sorted(ids)
+        for start in range(0, len(wanted), BATCH):
+            query = User.filter(id__in=wanted[start : start + BATCH])
+            found |= {int(id): str(name) for id, name in await query.values_list("id", "username")}
+        return found
+
     async def by_role(self, *, active: bool | None = None) -> dict[str, int]:
         """How many users there are of each role (of the active or disabled ones)."""
         query = User.all() if active is None else User.filter(active=active)
