@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from visitor import provider
 
 PASSWORD = "correct horse battery"
-HOME = "Terminals"
+HOME = "Home"
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 AGENT = "orbital-cli/1.2 <b>node</b>"
 
@@ -282,6 +282,7 @@ def test_a_name_is_text_wherever_it_is_shown(server, add_user, sign_in, faults) 
     page.get_by_label("Name that others see").fill(name)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
+    page.get_by_role("button", name="Menu").click()
     expect(page.get_by_role("banner").get_by_role("link", name=name)).to_be_visible()
     page.reload()
     expect(page.get_by_label("Name that others see")).to_have_value(name)

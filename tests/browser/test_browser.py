@@ -8,7 +8,8 @@ import time
 from playwright.sync_api import expect
 from waits import WAIT
 
-HOME = "Terminals"
+HOME = "Home"
+LIST = "/console/terminals"
 
 
 def screen(page):
@@ -39,6 +40,7 @@ def test_the_first_start_makes_the_owner(server, open_page, faults) -> None:
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name=HOME)).to_be_visible()
     expect(page.get_by_text("ada owner")).to_be_visible()
+    page.get_by_role("navigation", name="Places").get_by_role("link", name="Terminals").click()
     expect(page.get_by_text("No tmux session runs")).to_be_visible()
     again = open_page(link)
     expect(again.get_by_role("heading", name="Sign in")).to_be_visible()
@@ -60,6 +62,7 @@ def test_signing_in_with_the_keyboard_alone_and_out_again(server, open_page, fau
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it fits a phone's width"
     page.reload()
     expect(page.get_by_role("heading", name=HOME)).to_be_visible()
+    page.get_by_role("button", name="Menu, now at Home").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     assert [fault for fault in faults if "401" not in fault] == []
@@ -141,7 +144,7 @@ def test_the_terminal_comes_back_after_the_connection_was_lost(server, sign_in, 
 def test_names_of_others_are_text_and_the_list_is_live(server, sign_in, tmux_server, faults) -> None:
     name = '<img src=x onerror="alert(1)">'
     server.add_user("ada", "admin")
-    page = sign_in("ada")
+    page = sign_in("ada", LIST)
     expect(page.get_by_text("No tmux session runs")).to_be_visible()
     tmux_server.new_session(name)
     card = page.get_by_role("link", name=name)

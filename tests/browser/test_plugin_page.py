@@ -48,13 +48,13 @@ def test_a_plugins_page_is_found_and_works_under_the_policy(server, sign_in, fau
     page = sign_in("ann")
     page.get_by_role("navigation", name="Places").get_by_role("link", name="Greetings").click()
     expect(page.get_by_role("heading", name="Greetings of ann")).to_be_visible()
-    expect(page).to_have_title("Greetings · Moorage")
+    expect(page).to_have_title("Greetings – Moorage")
     expect(page.get_by_role("status")).to_have_text("There are none yet.")
     page.get_by_label("A greeting of yours").fill("Ahoy <b>there</b>")
     page.get_by_role("button", name="Keep it").click()
-    expect(page.get_by_role("listitem")).to_have_text("Ahoy <b>there</b>")
+    expect(page.get_by_role("main").get_by_role("listitem")).to_have_text("Ahoy <b>there</b>")
     page.reload()
-    expect(page.get_by_role("listitem")).to_have_text("Ahoy <b>there</b>")
+    expect(page.get_by_role("main").get_by_role("listitem")).to_have_text("Ahoy <b>there</b>")
     assert faults == []
 
 

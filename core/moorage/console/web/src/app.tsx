@@ -1,21 +1,25 @@
-// The frame of every page: who is signed in, where one is, and which page is shown.
+// The application: who is signed in, and which page is shown.
 import { Component, type ComponentChildren, type JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import * as api from "./api";
 import type { Arrival } from "./arrival";
 import * as chat from "./chat/place";
+import Home from "./home/page";
 import * as memories from "./memories/place";
-import { Home } from "./pages/home";
-import { ADMIN, adminPlaces, mainPlaces, placeAt, TERMINALS } from "./places";
+import { ADMIN, HOME } from "./places";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
 import * as sessions from "./sessions/sessions";
-import { mountOf } from "./tmux";
+import { Frame } from "./shell/frame";
+import { Nothing } from "./shell/nothing";
+import { Trouble } from "./shell/trouble";
+import * as tmux from "./tmux";
 import * as workspaces from "./workspaces/workspaces";
 
-// The terminal emulator is most of the code: it is fetched when a terminal is opened.
+// What one sees first is fetched with the application; each other page when it is opened.
+const TerminalsPage = lazy(() => import("./terminals/page"));
 const TerminalPage = lazy(() => import("./pages/terminal"));
 const AccountPage = lazy(() => import("./account/page"));
 const DevicePage = lazy(() => import("./pages/device"));
@@ -32,6 +36,8 @@ const MemoriesPage = lazy(() => import("./memories/page"));
 const PluginPage = lazy(() => import("./plugin/page"));
 const Administration = lazy(() => import("./admin"));
 const InvitePage = lazy(() => import("./pages/invite"));
+
+export { Trouble };
 
 export interface PageProps {
   state: api.State & { user: api.User };
@@ -131,13 +137,14 @@ class Boundary extends Component<{ children: ComponentChildren }, { failed: bool
 }
 
 function page(path: string, props: PageProps): JSX.Element {
+  if (path === tmux.LIST) return <TerminalsPage {...props} />;
   const session = after("/console/terminal/", path);
   if (session !== null) return <TerminalPage key={session} session={session} {...props} />;
   const recording = after("/console/recordings/", path);
   if (recording !== null) return <ReplayPage key={recording} id={recording} {...props} />;
   if (path === "/console/recordings") return <RecordingsPage {...props} />;
-  if (path === "/console/sessions") return <SessionsPage {...props} />;
-  const agent = after("/console/sessions/", path);
+  if (path === sessions.LIST) return <SessionsPage {...props} />;
+  const agent = after(`${sessions.LIST}/`, path);
   if (agent !== null) {
     const [id = "", tab = ""] = agent.split("/");
     return <SessionPage key={id} id={id} tab={tab} {...props} />;
@@ -152,7 +159,6 @@ function page(path: string, props: PageProps): JSX.Element {
   const talk = after(`${chat.LIST}/`, path);
   if (talk !== null) return <ChatPage part={talk} {...props} />;
   if (path === memories.LIST) return <MemoriesPage {...props} />;
-  if (path === TERMINALS) return <Home {...props} />;
   if (path === ADMIN.overview || path.startsWith(`${ADMIN.overview}/`)) return <Administration path={path} {...props} />;
   const own = after("/console/plugin/", path);
   if (own !== null) {
@@ -163,85 +169,10 @@ function page(path: string, props: PageProps): JSX.Element {
   if (path === "/console/account") return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
-  if (path === "/" || path === "/console" || path === "/console/") {
-    if (mountOf(props.state) !== null) return <Home {...props} />;
-    if (sessions.mountOf(props.state) !== null) return <SessionsPage {...props} />;
-    if (workspaces.mountOf(props.state) !== null) return <WorkspacesPage {...props} />;
-    if (chat.mountOf(props.state) !== null) return <ChatPage part="" {...props} />;
-    return memories.mountOf(props.state) !== null ? <MemoriesPage {...props} /> : <Home {...props} />;
-  }
+  if (path === HOME || path === "/console" || path === "/console/") return <Home {...props} />;
   return (
-    <main class="narrow">
-      <h1>Nothing is here</h1>
-      <p>
-        There is no page at this address. <a href="/">Go to the start</a>.
-      </p>
-    </main>
-  );
-}
-
-function Frame(props: { state?: api.State; refresh?: () => Promise<void>; children: ComponentChildren }): JSX.Element {
-  const user = props.state?.user;
-  const [problem, setProblem] = useState<string | null>(null);
-  const signOut = async () => {
-    try {
-      await api.logout();
-      setProblem(null);
-      await props.refresh?.();
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-    }
-  };
-  return (
-    <>
-      <header class="top">
-        <a class="brand" href="/">
-          Moorage
-        </a>
-        {props.state && <Navigation state={props.state} />}
-        {user && (
-          <div class="who">
-            <a href="/console/account" title="Your account">
-              {user.name || user.username} <small>{user.role}</small>
-            </a>
-            <button type="button" class="quiet" onClick={() => void signOut()}>
-              Sign out
-            </button>
-          </div>
-        )}
-      </header>
-      {problem !== null && <Trouble text={problem} />}
-      {props.children}
-    </>
-  );
-}
-
-/** Between the places that this user may see. */
-function Navigation({ state }: { state: api.State }): JSX.Element | null {
-  const path = usePath();
-  const places = [...mainPlaces(state), ...adminPlaces(state)];
-  const here = placeAt(path, places);
-  if (places.length < 2) return null;
-  return (
-    <nav class="places" aria-label="Places">
-      {places.map((place) => (
-        <a key={place.address} href={place.address} aria-current={here === place ? "page" : undefined}>
-          {place.title}
-        </a>
-      ))}
-    </nav>
-  );
-}
-
-export function Trouble({ text, retry }: { text: string; retry?: () => Promise<void> }): JSX.Element {
-  return (
-    <div class="trouble" role="alert">
-      <p>{text}</p>
-      {retry && (
-        <button type="button" onClick={() => void retry()}>
-          Try again
-        </button>
-      )}
-    </div>
+    <Nothing>
+      There is no page at this address. <a href={HOME}>Go to the start</a>.
+    </Nothing>
   );
 }

@@ -19,7 +19,6 @@ export interface Place {
 
 export const HOME = "/";
 export const ACCOUNT = "/console/account";
-export const TERMINALS = "/console/terminals";
 const RECORDINGS = "/console/recordings";
 
 /** Pages of administration, each `/console/admin` and below. */
@@ -57,9 +56,9 @@ export function mainPlaces(state: api.State): Place[] {
   if (state.user === null) return [];
   const here = (plugin: string, permission: string) => api.mountOf(state, plugin) !== null && may(state, permission);
   const found: Place[] = [{ address: HOME, title: "Home", about: "What you have going, and where you can go.", also: ["/console"] }];
-  if (tmux.mountOf(state) !== null) {
+  if (here("tmux", tmux.MAY.view)) {
     const about = "Shared terminals of this server: watch, and type where nobody else does.";
-    found.push({ address: TERMINALS, title: "Terminals", about, plugin: "tmux", also: ["/console/terminal"] });
+    found.push({ address: tmux.LIST, title: "Terminals", about, plugin: "tmux", also: ["/console/terminal"] });
     if (may(state, tmux.MAY.replay)) found.push({ address: RECORDINGS, title: "Recordings", about: "Terminals of the past, to be played again." });
   }
   if (here("opencode", sessions.MAY.view)) {

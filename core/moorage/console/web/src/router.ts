@@ -1,10 +1,12 @@
 // Which page the address bar names, and links that do not load the document anew.
 import { useEffect, useState } from "preact/hooks";
 
-/** Show the page at `path`, which may have a query. */
+/** Show the page at `path`, which may have a query. Another page is seen from its beginning. */
 export function go(path: string, replace = false): void {
+  const before = location.pathname;
   if (replace) history.replaceState(null, "", path);
   else if (path !== location.pathname + location.search) history.pushState(null, "", path);
+  if (location.pathname !== before) window.scrollTo(0, 0);
   window.dispatchEvent(new PopStateEvent("popstate"));
 }
 

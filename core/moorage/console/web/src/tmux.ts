@@ -48,6 +48,7 @@ export const MAY = {
   erase: "tmux:recording:delete",
 } as const;
 
+export const LIST = "/console/terminals";
 export const mountOf = (state: api.State): string | null => api.mountOf(state, "tmux");
 
 export const sessionPath = (mount: string, id: string): string => `${mount}/api/sessions/${encodeURIComponent(id)}`;

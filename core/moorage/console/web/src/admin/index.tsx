@@ -4,6 +4,7 @@ import { lazy } from "preact/compat";
 import type { PageProps } from "../app";
 import { ADMIN } from "../places";
 import { after } from "../router";
+import { Nothing } from "../shell/nothing";
 
 type AdminPage = ComponentType<PageProps>;
 type OneOf = ComponentType<PageProps & { id: string }>;
@@ -34,11 +35,8 @@ export default function Administration({ path, ...props }: PageProps & { path: s
     if (id !== null) return <One key={id} id={id} {...props} />;
   }
   return (
-    <main class="narrow">
-      <h1>Nothing is here</h1>
-      <p>
-        Administration has no page at this address. <a href={ADMIN.overview}>See what it has</a>.
-      </p>
-    </main>
+    <Nothing>
+      Administration has no page at this address. <a href={ADMIN.overview}>See what it has</a>.
+    </Nothing>
   );
 }

@@ -10,7 +10,7 @@ import { Conversation } from "./conversation";
 import { List } from "./list";
 import { Beginning } from "./new";
 import { LIST, mountOf } from "./place";
-import "../home/home.css";
+import "../list.css";
 import "./chat.css";
 
 const Usage = lazy(() => import("./usage"));

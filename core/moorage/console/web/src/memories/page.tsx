@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
 import { type PageProps, Trouble } from "../app";
 import { Problem, Said, useTask, useTitle, words } from "../forms";
-import { useListKeys } from "../home/keys";
+import { useListKeys } from "../listkeys";
 import { go, useQuery } from "../router";
 import { BringIn } from "./bringin";
 import { Editor } from "./editor";
@@ -14,7 +14,7 @@ import type { Draft, Memory } from "./memories";
 import { MAY, mountOf, pageOf, type Shown, shownBy } from "./place";
 import { Row } from "./row";
 import { Search } from "./search";
-import "../home/home.css";
+import "../list.css";
 import "../recordings/recordings.css";
 import "./memories.css";
 

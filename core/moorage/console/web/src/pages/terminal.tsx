@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../app";
+import { Nothing } from "../shell/nothing";
 import { Shared, type State } from "../terminal/shared";
 import "../terminal/terminal.css";
 import { View } from "../terminal/view";
@@ -11,11 +12,9 @@ export default function TerminalPage({ session, state, refresh }: PageProps & { 
   const mount = tmux.mountOf(state);
   if (mount === null) {
     return (
-      <main class="narrow">
-        <p class="empty">
-          No terminals are served at this address. <a href="/">Go to the start</a>.
-        </p>
-      </main>
+      <Nothing title="Terminals">
+        No terminals are served at this address. <a href="/">Go to the start</a>.
+      </Nothing>
     );
   }
   return <Opened session={session} mount={mount} state={state} refresh={refresh} />;

@@ -29,7 +29,7 @@ export default function PluginPage({ page, path, state }: PageProps & { page: ap
     let over = false;
     let leave: unknown;
     setProblem(null);
-    document.title = `${page.title} · Moorage`;
+    document.title = `${page.title} – Moorage`;
     const { id, username, name, role } = user;
     const context: Context = { user: { id, username, name, role }, path, query, api: callsOf(page.mount), go };
     // A module that failed is remembered by the browser: another address fetches it anew.
@@ -49,7 +49,6 @@ export default function PluginPage({ page, path, state }: PageProps & { page: ap
       over = true;
       end(leave);
       element.replaceChildren();
-      document.title = "Moorage";
     };
   }, [page.module, path, attempt, user.id]);
 

@@ -10,7 +10,7 @@ import { Log } from "./log";
 import * as sessions from "./sessions";
 import { Facts, Ways } from "./summary";
 import { useWatched } from "./watch";
-import "../home/home.css";
+import "../list.css";
 import "./sessions.css";
 
 const Files = lazy(() => import("./files"));

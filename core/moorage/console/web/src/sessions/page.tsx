@@ -4,14 +4,14 @@ import { flushSync } from "preact/compat";
 import { useRef, useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
 import { Problem, Said, useTask, useTitle } from "../forms";
-import { useListKeys } from "../home/keys";
+import { useListKeys } from "../listkeys";
 import { go } from "../router";
 import { Controls, type Done } from "./controls";
 import { NewSession } from "./new";
 import * as sessions from "./sessions";
 import { Facts, Ways } from "./summary";
 import { useWatched } from "./watch";
-import "../home/home.css";
+import "../list.css";
 import "./sessions.css";
 
 export default function SessionsPage({ state, refresh }: PageProps): JSX.Element {

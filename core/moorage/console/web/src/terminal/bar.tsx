@@ -1,5 +1,6 @@
 // Above the terminal: which one it is, who types, who is here, and what can be done.
 import type { JSX } from "preact";
+import { LIST } from "../tmux";
 import type { Actions, Command, Offers } from "./commands";
 import { Buttons, Lease, Mode, Recorded } from "./control";
 import { Menu } from "./menu";
@@ -22,7 +23,7 @@ interface BarProps {
 export function Bar({ state, user, mine, typing, may, actions, commands, menu, onMenu, onLeave }: BarProps): JSX.Element {
   return (
     <div class="bar">
-      <a class="back" href="/" title="All terminals">
+      <a class="back" href={LIST} title="All terminals">
         ‹<span class="unseen"> All terminals</span>
       </a>
       <h1>{state.name}</h1>

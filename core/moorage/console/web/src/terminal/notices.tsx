@@ -1,6 +1,7 @@
 // What is told above the terminal, without moving it: a lost connection, refusals, requests.
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect } from "preact/hooks";
+import { LIST } from "../tmux";
 import type { State } from "./shared";
 
 /** Milliseconds after which a notice that asks for nothing goes away. */
@@ -33,7 +34,7 @@ export function Notices({ state, again, onClose, children }: NoticesProps): JSX.
           <button type="button" onClick={again}>
             Connect again
           </button>
-          <a href="/">All terminals</a>
+          <a href={LIST}>All terminals</a>
         </div>
       )}
       {children}

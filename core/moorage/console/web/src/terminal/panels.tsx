@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { Dialog } from "../dialog";
-import { ManageTerminal } from "../home/dialogs";
+import { ManageTerminal } from "../terminals/dialogs";
 import type { Panel } from "./actions";
 import type { Command } from "./commands";
 import { Help } from "./help";

@@ -10,7 +10,7 @@ import { Settings } from "./settings";
 import { Tools } from "./tools";
 import { useAsked } from "./watch";
 import * as workspaces from "./workspaces";
-import "../home/home.css";
+import "../list.css";
 import "../recordings/recordings.css";
 import "../sessions/sessions.css";
 import "./workspaces.css";

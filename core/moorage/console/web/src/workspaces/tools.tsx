@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Trouble } from "../app";
 import { useTask } from "../forms";
-import { useListKeys } from "../home/keys";
+import { useListKeys } from "../listkeys";
 import { useQuery } from "../router";
 import type { PartProps } from "./one";
 import { Try } from "./try";

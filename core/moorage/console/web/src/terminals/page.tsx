@@ -1,27 +1,26 @@
-// The start: the terminals of this server, who is in them, and the way in.
+// The terminals of this server, who is in them, and the way in.
 import type { JSX } from "preact";
 import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
-import { Card } from "../home/card";
-import { useListKeys } from "../home/keys";
-import { matching, useSessions } from "../home/sessions";
+import { useTitle } from "../forms";
+import { useListKeys } from "../listkeys";
 import { go } from "../router";
 import * as tmux from "../tmux";
-import "../home/home.css";
+import { Card } from "./card";
+import { matching, useSessions } from "./sessions";
+import "../list.css";
 
-type Dialogs = typeof import("../home/dialogs");
+type Dialogs = typeof import("./dialogs");
 
 /** More sessions than these can be filtered. */
 const HANDFUL = 6;
 /** Times in words are drawn anew so often. */
 const REDRAW_EVERY = 15_000;
 
-export function Home({ state, refresh }: PageProps): JSX.Element {
+export default function TerminalsPage({ state, refresh }: PageProps): JSX.Element {
   const mount = tmux.mountOf(state);
-  useEffect(() => {
-    document.title = "Moorage";
-  }, []);
+  useTitle("Terminals");
   if (mount !== null) return <Sessions mount={mount} state={state} refresh={refresh} />;
   return (
     <main>
@@ -57,7 +56,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
     return () => clearInterval(timer);
   }, []);
   useEffect(() => {
-    if (mayCreate || mayManage) void import("../home/dialogs").then(setDialogs);
+    if (mayCreate || mayManage) void import("./dialogs").then(setDialogs);
   }, [mayCreate, mayManage]);
   useEffect(() => {
     // What had the focus is gone with its old name.

@@ -10,6 +10,8 @@ from harness import Server, running
 from playwright.sync_api import expect
 from realparts.tmux import TmuxServer
 
+LIST = "/console/terminals"
+
 
 @pytest.fixture(scope="module")
 def shared_tmux() -> Iterator[TmuxServer]:
@@ -22,7 +24,7 @@ def shared_tmux() -> Iterator[TmuxServer]:
 def server(tmp_path_factory: pytest.TempPathFactory, shared_tmux: TmuxServer) -> Iterator[Server]:
     """One for all tests here; ada is an administrator, bob an operator, vic a viewer."""
     plugin = {"enabled": True, "mount": "/tmux", "socket_name": shared_tmux.socket_name}
-    with running(tmp_path_factory.mktemp("home"), {"plugins": {"tmux": plugin}}) as server:
+    with running(tmp_path_factory.mktemp("terminals"), {"plugins": {"tmux": plugin}}) as server:
         server.add_users({"ada": "admin", "bob": "operator", "vic": "viewer"})
         yield server
 
@@ -46,7 +48,7 @@ def api(server, name):
 
 
 def test_a_terminal_is_started_renamed_and_ended(server, tmux, sign_in, faults) -> None:
-    page = sign_in("ada")
+    page = sign_in("ada", LIST)
     expect(page.get_by_text("No tmux session runs")).to_be_visible()
     expect(page.get_by_text(f"tmux -L {tmux.socket_name} new -s main")).to_be_visible()
     page.keyboard.press("n")
@@ -90,12 +92,12 @@ def test_a_terminal_is_started_renamed_and_ended(server, tmux, sign_in, faults) 
 
 def test_what_is_offered_follows_the_rights(server, tmux, sign_in, faults) -> None:
     tmux.new_session("main")
-    vic = sign_in("vic")
+    vic = sign_in("vic", LIST)
     expect(cards(vic)).to_have_text(["main"])
     expect(vic.get_by_role("button", name="New terminal")).to_have_count(0)
     expect(vic.get_by_role("button", name="Rename or end")).to_have_count(0)
     expect(vic.get_by_role("link", name="Recordings")).to_have_count(0)
-    bob = sign_in("bob")
+    bob = sign_in("bob", LIST)
     bob.get_by_role("button", name="Rename or end main").click()
     expect(bob.get_by_role("button", name="Rename", exact=True)).to_be_visible()
     expect(bob.get_by_role("button", name="End this terminal")).to_have_count(0)
@@ -112,7 +114,7 @@ def test_what_is_offered_follows_the_rights(server, tmux, sign_in, faults) -> No
 
 def test_the_list_shows_who_does_what_and_changes_in_place(server, tmux, sign_in, faults) -> None:
     tmux.new_session("main")
-    ada = sign_in("ada")
+    ada = sign_in("ada", LIST)
     card = ada.get_by_role("link", name="main")
     expect(card).to_contain_text("Nobody is typing")
     card.evaluate("card => { card.same = true }")
@@ -136,7 +138,7 @@ def test_the_list_shows_who_does_what_and_changes_in_place(server, tmux, sign_in
 def test_the_keyboard_goes_through_the_list(server, tmux, sign_in, faults) -> None:
     for number in range(1, 9):
         tmux.new_session(f"s{number}")
-    page = sign_in("vic", viewport={"width": 1000, "height": 700})
+    page = sign_in("vic", LIST, viewport={"width": 1200, "height": 700})
     expect(cards(page)).to_have_count(8)
     focused = "document.activeElement.querySelector('strong')?.textContent"
     seen = []
@@ -162,7 +164,7 @@ def test_the_keyboard_goes_through_the_list(server, tmux, sign_in, faults) -> No
 def test_a_phone(server, tmux, sign_in) -> None:
     for number in range(8):
         tmux.new_session(f"a session with quite a long name, number {number}")
-    page = sign_in("ada", viewport={"width": 360, "height": 640}, has_touch=True)
+    page = sign_in("ada", LIST, viewport={"width": 360, "height": 640}, has_touch=True)
     expect(cards(page)).to_have_count(8)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.get_by_role("button", name="Rename or end").first.tap()
@@ -174,7 +176,7 @@ def test_a_phone(server, tmux, sign_in) -> None:
 
 def test_a_part_of_the_page_that_is_lost_is_not_waited_for(server, tmux, sign_in) -> None:
     """The network was away while a script was fetched: it says so, and goes on where the network is back."""
-    page = sign_in("ada")
+    page = sign_in("ada", LIST)
     page.route("**/console/assets/page-*.js", lambda route: route.abort())
     page.get_by_role("link", name="ada").click()
     expect(page.get_by_role("alert").filter(has_text="could not be loaded")).to_be_visible()
