@@ -68,6 +68,7 @@ def server(tmp_path_factory, tmux: TmuxServer):
             "elsewhere": {"enabled": True, "mount": ["//other.example.org/"]},
             "chat": {"enabled": True},
             "mcp": {"enabled": True},
+            "memories": {"enabled": True, "semantic": False},
             "opencode": {"enabled": True},
             "tmux": terminals,
         }
@@ -108,9 +109,13 @@ def test_what_one_has_is_shown_and_what_fails_is_named(server, ben) -> None:
 
 def test_only_ones_own_is_found(server, ben) -> None:
     ben.post("/conversations", json={"title": "A secret harbour"})
+    ben.post("/api/memories", json={"content": "The secret of the harbour is its harbinger"})
     mine = titles(ben.get("/api/console/search", params={"q": " secret HARB ", "limit": 3}))
     assert ("chat", "A secret harbour") in mine
     assert [title for plugin, title in mine if plugin == "good"] == ["secret HARB 0", "secret HARB 1", "secret HARB 2"]
+    remembered = ben.get("/api/console/search", params={"q": "harbinger"}).json()["entries"]
+    [memory] = [one for one in remembered if one["plugin"] == "memories"]
+    assert memory["href"] == "/console/memories?q=harbinger"
     for name in ("ann", "vic"):
         with server.client(name) as other:
             found = titles(other.get("/api/console/search", params={"q": "secret harb"}))

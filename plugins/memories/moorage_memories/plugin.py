@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moorage.api import OCTO, Actor, Health, Hub, Manifest, Plugin, Route, ToolSet, hookimpl
+from moorage.api import OCTO, Actor, Entry, Health, Hub, Manifest, Plugin, Route, ToolSet, hookimpl
 
 from moorage_memories import views
 from moorage_memories.backends.choice import chosen
 from moorage_memories.config import MemoriesConfig
+from moorage_memories.console import Console
 from moorage_memories.embeddings.encoder import Encoder
 from moorage_memories.hooks import Specs
 from moorage_memories.removal import Removal
@@ -39,6 +40,7 @@ class MemoriesPlugin(Plugin):
     memories: Memories
     lending: Lending
     encoder: Encoder
+    console: Console
 
     @hookimpl
     def moorage_add_hookspecs(self) -> Iterable[object]:
@@ -55,6 +57,7 @@ class MemoriesPlugin(Plugin):
         self.memories = Memories(hub, config)
         self.encoder = Encoder(hub.tasks, config.model_folder, threads=config.model_threads, on=config.semantic)
         self.lending = Lending(hub, self.memories)
+        self.console = Console(hub, self.memories)
         return views.routes(self.memories, Sentences(hub, self.encoder), config)
 
     @hookimpl
@@ -87,3 +90,8 @@ class MemoriesPlugin(Plugin):
     async def moorage_chat_tools(self, actor: Actor) -> Iterable[ToolSet]:
         """A user's memories, for the models that they chat with."""
         return self.lending.sets(actor)
+
+    @hookimpl
+    async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
+        """Memories by their words."""
+        return await self.console.search(actor, query, limit)

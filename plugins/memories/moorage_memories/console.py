@@ -1,0 +1,34 @@
+"""What the console's search finds among memories."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from moorage.api import Actor, Entry, Hub
+
+from moorage_memories.records import Memory, Mode
+from moorage_memories.rights import VIEW
+from moorage_memories.service import Memories
+
+KIND = "memory"
+
+
+class Console:
+    """One's own memories."""
+
+    def __init__(self, hub: Hub, memories: Memories) -> None:
+        self._hub, self._memories = hub, memories
+
+    async def search(self, actor: Actor, query: str, limit: int) -> list[Entry]:
+        """By words alone: the console asks with each pause in typing, and a model takes longer than that."""
+        user = actor.user
+        if user is None or not self._hub.access.can(actor, VIEW.name, owner_id=user.id):
+            return []
+        scope = await self._memories.scope(actor, write=False)
+        found = await self._memories.search(actor, scope, query, mode=Mode.BM25, limit=limit)
+        return [_entry(one, query) for one in found.memories]
+
+
+def _entry(one: Memory, query: str) -> Entry:
+    address = f"/console/memories?{urlencode({'q': query})}"
+    return Entry(KIND, one.content, address, one.category, one.updated_at)
