@@ -2,12 +2,15 @@
 import type { ComponentType, JSX } from "preact";
 import { lazy } from "preact/compat";
 import type { PageProps } from "../app";
-import { ADMIN } from "../places";
+import { ADMIN, adminPlaces, HOME, placeAt } from "../places";
 import { after } from "../router";
 import { Nothing } from "../shell/nothing";
 
 type AdminPage = ComponentType<PageProps>;
 type OneOf = ComponentType<PageProps & { id: string }>;
+
+/** Whoever may see them or not. */
+const ALL = Object.values(ADMIN).map((address) => ({ address, title: "", about: "" }));
 
 /** A page for each address below. */
 const PAGES: Record<string, AdminPage> = {
@@ -28,6 +31,15 @@ const ONES: Record<string, OneOf> = {
 };
 
 export default function Administration({ path, ...props }: PageProps & { path: string }): JSX.Element {
+  // Each page's data is refused by the server as well; this says it in one sentence.
+  if (placeAt(path, ALL)?.address !== placeAt(path, adminPlaces(props.state))?.address) {
+    return (
+      <Nothing title="Not for you">
+        Your role, {props.state.user.role}, may not see this page. An administrator can give you another role.{" "}
+        <a href={HOME}>Go to the start</a>.
+      </Nothing>
+    );
+  }
   const Page = PAGES[path];
   if (Page !== undefined) return <Page {...props} />;
   for (const [address, One] of Object.entries(ONES)) {

@@ -1,0 +1,139 @@
+// How the parts of the server are, and plugins that do not run as they should: two sections of the overview.
+import type { JSX } from "preact";
+import * as api from "../api";
+import { ADMIN, MAY, may } from "../places";
+import { usePolled } from "../polled";
+import { Trouble } from "../shell/trouble";
+
+const EVERY = 10_000;
+
+type Status = "ok" | "degraded" | "failed";
+
+interface Health {
+  status: "healthy" | "degraded" | "unhealthy";
+  version: string;
+  components?: Record<string, { status: Status; response_time_ms: number; detail?: string }>;
+}
+
+interface Plugin {
+  name: string;
+  summary: string;
+  state: string;
+  reason: string | null;
+  required: boolean;
+}
+
+interface Part {
+  state: api.State;
+  refresh: () => Promise<void>;
+}
+
+/** A server that is not well answers 503, and says so in the same words. */
+async function health(): Promise<Health> {
+  try {
+    return await api.get<Health>("/health");
+  } catch (error) {
+    if (error instanceof api.ApiError && typeof error.body["status"] === "string") return error.body as unknown as Health;
+    throw error;
+  }
+}
+
+const WORDS = {
+  healthy: ["good", "The server is well."],
+  degraded: ["bad", "The server works, but a part of it is not well."],
+  unhealthy: ["bad", "The server is not well: what needs it may fail."],
+} as const;
+
+export function HealthPart({ refresh }: Part): JSX.Element {
+  const { found, problem, again } = usePolled(health, EVERY, refresh);
+  const parts = Object.entries(found?.components ?? {});
+  const ill = parts.filter(([, { status }]) => status !== "ok");
+  return (
+    <section aria-labelledby="health">
+      <h2 id="health">Health</h2>
+      {problem !== null && <Trouble text={problem} retry={again} />}
+      {found === null ? (
+        problem === null && <p class="loading">Loading…</p>
+      ) : (
+        <>
+          <p role="status" class={WORDS[found.status]?.[0]}>
+            {WORDS[found.status]?.[1] ?? found.status}
+          </p>
+          {ill.length > 0 && (
+            <ul class="rows">
+              {ill.map(([name, { status, detail }]) => (
+                <li class="item" key={name}>
+                  <div>
+                    <strong>{name}</strong> <span class="mark failed">{status}</span>
+                    {detail !== undefined && <p>{detail}</p>}
+                  </div>
+                </li>
+              ))}
+            </ul>
+          )}
+          <p class="hint">
+            {parts.length > 0 && `${parts.length - ill.length} of ${parts.length} parts are well. `}Version {found.version}.
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
+
+const RUNNING = new Set(["started", "loaded"]);
+const ILL = new Set(["failed", "blocked", "degraded"]);
+
+export const pluginAddress = (name: string): string => `${ADMIN.plugins}/${encodeURIComponent(name)}`;
+
+export function PluginsPart({ state, refresh }: Part): JSX.Element | null {
+  if (!may(state, MAY.readPlugins)) return null;
+  return <Plugins state={state} refresh={refresh} />;
+}
+
+function Plugins({ refresh }: Part): JSX.Element {
+  const { found, problem, again } = usePolled(
+    () => api.get<{ plugins: Plugin[]; needs_restart: string[] }>("/api/core/plugins"),
+    EVERY,
+    refresh,
+  );
+  const all = found?.plugins ?? [];
+  const ill = all.filter(({ state }) => ILL.has(state));
+  const running = all.filter(({ state }) => RUNNING.has(state)).length;
+  return (
+    <section aria-labelledby="plugins">
+      <h2 id="plugins">Plugins</h2>
+      {problem !== null && <Trouble text={problem} retry={again} />}
+      {found === null ? (
+        problem === null && <p class="loading">Loading…</p>
+      ) : (
+        <>
+          {ill.length > 0 && (
+            <ul class="rows">
+              {ill.map(({ name, state, reason }) => (
+                <li class="item" key={name}>
+                  <div>
+                    <a href={pluginAddress(name)}>{name}</a> <span class="mark failed">{state}</span>
+                    {reason && <p>{reason}</p>}
+                  </div>
+                </li>
+              ))}
+            </ul>
+          )}
+          {found.needs_restart.length > 0 && (
+            <p class="warning">Changed settings wait for a restart of the server: {found.needs_restart.join(", ")}.</p>
+          )}
+          <p>
+            {counted(running, all.length - running - ill.length, ill.length)} <a href={ADMIN.plugins}>See them all</a>
+          </p>
+        </>
+      )}
+    </section>
+  );
+}
+
+function counted(running: number, off: number, ill: number): string {
+  const parts = [`${running === 1 ? "1 runs" : `${running} run`}`];
+  if (ill > 0) parts.push(`${ill === 1 ? "1 is" : `${ill} are`} not well`);
+  if (off > 0) parts.push(`${off === 1 ? "1 is" : `${off} are`} off`);
+  return `${new Intl.ListFormat("en").format(parts)}.`;
+}
