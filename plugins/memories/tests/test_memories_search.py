@@ -191,6 +191,14 @@ async def test_both_lists_count(store: MemoryStores, filled: Scope):
     assert (await found(store, filled, "hrabuor mastre", Mode.HYBRID))[0] == "boat", "typing errors too"
 
 
+async def test_a_typing_error_beside_a_right_word_is_mended_in_a_hybrid_search(store: MemoryStores):
+    """Though enough is found by the right word alone."""
+    scope = await store.scope()
+    await store.add(scope, *(f"Marlowe visited the lighthouse, {n}" for n in range(12)), "Marlowe mended the spinnaker")
+    await embedded(store)
+    assert (await found(store, scope, "marlowe spinakker", Mode.HYBRID, limit=5))[0] == "Marlowe mended the spinnaker"
+
+
 async def test_a_long_text_is_found_by_what_its_end_means(store: MemoryStores):
     scope = await store.scope()
     filler = "Minutes of a meeting about the budget of the second quarter. " * 60

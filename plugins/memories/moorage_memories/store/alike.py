@@ -60,7 +60,7 @@ class Alike:
         """What is not installed, with the mend; "": nothing."""
         return MEND if find_spec("rapidfuzz") is None else ""
 
-    async def find(self, shelf: Shelf, terms: Sequence[Term], condition: Condition, limit: int) -> Hits:
+    async def find(self, shelf: Shelf, terms: Sequence[Term], condition: Condition | None, limit: int) -> Hits:
         """Memories with words like these, the most alike first: scores up to 1. Unavailable."""
         if lacking := self.lacking:
             raise Unavailable(lacking)
@@ -70,6 +70,13 @@ class Alike:
         hits = await lookup.ranked(self._hub, shelf, list(wanted), condition, max(CANDIDATES, limit))
         scored = await covered(self._hub, [id for id, _ in hits], terms, likes)
         return sorted(scored, key=lambda one: -one[1])[:limit]
+
+    async def strange(self, user_id: int, terms: Sequence[Term]) -> bool:
+        """Whether one of the words is in none of the user's memories: as one with a typing error is."""
+        if self.lacking:
+            return False
+        vocabulary = await self._read(user_id)
+        return any(_kept(one.text) and one.text not in vocabulary.words for one in terms if not one.part)
 
     def written(self, user_id: int, cut: Iterable[Iterable[str]]) -> None:
         """Words that this server has written."""
@@ -139,4 +146,8 @@ def _learn_all(vocabulary: _Vocabulary, rows: Iterable[str | list[str]]) -> None
 def _learn(vocabulary: _Vocabulary, words: Iterable[str]) -> None:
     """Only words of letters: of numbers and keys, others are no likeness and there is no end."""
     if len(vocabulary.words) < WORDS:
-        vocabulary.words.update((word, None) for word in words if len(word) >= SHORTEST and word.isalpha())
+        vocabulary.words.update((word, None) for word in words if _kept(word))
+
+
+def _kept(word: str) -> bool:
+    return len(word) >= SHORTEST and word.isalpha()

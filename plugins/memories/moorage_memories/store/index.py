@@ -106,6 +106,7 @@ class Index:
         if shelf is None:
             return [], mode
         condition, filtered = conditions.of(scope, filter), filter != Filter()
+        only = condition if filtered else None
         if mode is Mode.SEMANTIC:
             return await self._meaning.nearest(shelf, query, condition, filtered=filtered, limit=limit), mode
         terms = wanted(query)
@@ -116,28 +117,28 @@ class Index:
         if mode is Mode.KEYWORD:
             return await lookup.newest(self._hub, shelf, terms, condition, limit), mode
         if mode is Mode.FUZZY:
-            return await self._alike.find(shelf, terms, condition, limit), mode
-        return await self._ranked(shelf, terms, condition if filtered else None, limit), mode
+            return await self._alike.find(shelf, terms, only, limit), mode
+        return await self._ranked(shelf, terms, only, limit), mode
 
     async def _hybrid(
         self, shelf: Shelf, query: str, terms: Sequence[Term], condition: Condition, filtered: bool, limit: int
     ) -> tuple[Hits, Mode]:
         """By words and by meaning. Where there is no model, by words alone."""
-        count = max(JOINED, limit)
+        count, only = max(JOINED, limit), condition if filtered else None
         if self._encoder.lacking:
-            ranked = await self._ranked(shelf, terms, condition if filtered else None, count) if terms else []
+            ranked = await self._ranked(shelf, terms, only, count) if terms else []
             return ranked[:limit], Mode.BM25
         # Short words are in most memories, all of which would be ranked. What is found is weighed by all words.
         telling = [one for one in terms if one.part or len(one.text) > SHORT or not one.text.isalpha()] or terms
-        ranked = await self._ranked(shelf, telling, condition if filtered else None, count) if terms else []
+        ranked = await self._ranked(shelf, telling, only, count) if terms else []
         try:
             by_meaning = await self._meaning.nearest(shelf, query, condition, filtered=filtered, limit=count)
         except Unavailable as error:
             self._hub.log.warning("memories are searched by words alone", reason=error.message)
             return ranked[:limit], Mode.BM25
         by_words = await self._weighed(ranked, terms)
-        if len(ranked) < limit and terms and not self._alike.lacking:
-            by_words += [(id, ALIKE * score) for id, score in await self._alike.find(shelf, terms, condition, count)]
+        if terms and await self._alike.strange(shelf.user_id, terms):
+            by_words += [(id, ALIKE * score) for id, score in await self._alike.find(shelf, terms, only, count)]
         return fused(by_words, by_meaning)[:limit], Mode.HYBRID
 
     async def _weighed(self, ranked: Hits, terms: Sequence[Term]) -> Hits:

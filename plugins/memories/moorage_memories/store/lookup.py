@@ -20,8 +20,11 @@ Hits = list[tuple[int, float]]
 """Rows' ids with their scores, best first."""
 _USER, _STORE = "\ue000", "\ue001"
 """Of Unicode's private use: part of no word."""
-_FIRST = "CROSS JOIN"
-"""By this, SQLite looks words up first; else it may look for the words in each of a user's memories, one by one."""
+_SQLITE_ENTRIES = 'CROSS JOIN "memories_entries" m ON m."id" = '
+_POSTGRES_ENTRIES = 'CROSS JOIN LATERAL (SELECT * FROM "memories_entries" e WHERE e."id" = {} OFFSET 0) m'
+"""Both say in which order: words first, then each memory by its id. Else either may look at all of a user's memories
+for each that was found, PostgreSQL as long as it has not counted them anew.
+"""
 MOST_TIMES = 20
 """How often a word is counted in one memory on PostgreSQL: more changes next to nothing."""
 K1, B = 1.2, 0.75
@@ -72,15 +75,14 @@ async def newest(hub: Hub, shelf: Shelf, terms: Sequence[Term], condition: Condi
         words = " AND ".join(f'"{one.text}"' + ("" if _whole(one) else " *") for one in terms)
         asked = f'owner : "{shelf.mark}" AND words : ({words})'
         found = 'SELECT "rowid" AS "id" FROM "memories_search" WHERE "memories_search" MATCH ?'
-        join = _FIRST
     else:
         words = " & ".join(f"'{one.text}'" + ("" if _whole(one) else ":*") for one in terms)
         asked = f"'{shelf.mark}' & {words}"
         found = 'SELECT "id" FROM "memories_search" WHERE "words" @@ CAST(CAST(? AS text) AS tsquery)'
-        join = "JOIN"
+    entries = _entries(hub, 's."id"')
     rows = await sql.query(
         hub,
-        f'SELECT m."id" FROM ({found}) s {join} "memories_entries" m ON m."id" = s."id" '  # noqa: S608 - nothing typed.
+        f'SELECT m."id" FROM ({found}) s {entries} '  # noqa: S608 - nothing typed.
         f'WHERE {condition.sql} ORDER BY m."created_at" DESC, m."id" DESC LIMIT ?',
         [asked, *condition.values, limit],
     )
@@ -99,7 +101,7 @@ async def ranked(hub: Hub, shelf: Shelf, words: Sequence[str], condition: Condit
 
 async def _ranked_sqlite(hub: Hub, shelf: Shelf, words: Sequence[str], condition: Condition | None, limit: int) -> Hits:
     asked = f'owner : "{shelf.mark}" AND words : (' + " OR ".join(f'"{one}"' for one in words) + ")"
-    join, values = _joined(condition, 's."rowid"', _FIRST)
+    join, values = _joined(hub, condition, 's."rowid"')
     rows = await sql.query(
         hub,
         # The first column, whose they are, weighs nothing.
@@ -118,33 +120,35 @@ async def _ranked_postgres(
     of one word that is there n times, `ts_rank` is the sum of 1/k² up to n, divided by π²/6. What that lacks to 1 is
     some 6/π² / (n + 1/2).
     """
-    columns = ", ".join(
-        'CASE WHEN s."words" @@ CAST(CAST(? AS text) AS tsquery) THEN '
-        "1 / (1.644934 * (1 - ts_rank('{1,1,1,1}', s.\"words\", CAST(CAST(? AS text) AS tsquery)))) - 0.5 ELSE 0 END "
-        f'AS "n{at}"'
-        for at in range(len(words))
-    )
-    quoted = [f"'{one}'" for one in words for _ in range(2)]
-    rarity = ", ".join(
-        f'LN(1 + ("all" - COUNT(*) FILTER (WHERE "n{at}" > 0) + 0.5) / (COUNT(*) FILTER (WHERE "n{at}" > 0) + 0.5)) '
-        f'AS "r{at}"'
-        for at in range(len(words))
-    )
-    norm = f'{K1} * ({1 - B} + {B} * "length" / GREATEST("mean", 1))'
-    score = " + ".join(f'"r{at}" * "n{at}" * {K1 + 1} / ("n{at}" + {norm})' for at in range(len(words)))
-    join, values = _joined(condition, 's."id"')
-    rows = await sql.query(
-        hub,
-        f'WITH "found" AS MATERIALIZED (SELECT s."id", s."length", {columns} '  # noqa: S608 - letters and digits only.
-        'FROM "memories_search" s WHERE s."words" @@ CAST(CAST(? AS text) AS tsquery)), '
-        '"size" AS (SELECT GREATEST("memories", (SELECT COUNT(*) FROM "found")) AS "all" '
-        'FROM "memories_owners" WHERE "user_id" = ?), '
-        f'"known" AS (SELECT AVG("length") AS "mean", {rarity} FROM "found", "size" GROUP BY "all") '
-        f'SELECT s."id", {score} AS "score" FROM "found" s CROSS JOIN "known"{join} '
-        'ORDER BY "score" DESC, s."id" DESC LIMIT ?',
-        [*quoted, _any(shelf, words), shelf.user_id, *values, limit],
-    )
+    numbers = range(len(words))
+    asked = ", ".join(f'CAST(CAST(? AS text) AS tsquery) AS "q{n}"' for n in numbers)
+    ranks = ", ".join(f"""ts_rank('{{1,1,1,1}}', s."words", "q{n}") AS "n{n}\"""" for n in numbers)
+    seen = ", ".join(f'COUNT(*) FILTER (WHERE "n{n}" > 0) AS "c{n}"' for n in numbers)
+    score = " + ".join(_worth(n) for n in numbers)
+    join, values = _joined(hub, condition, 's."id"')
+    async with hub.db.transaction():
+        # Compiling the formula takes seconds, and computing it a few milliseconds.
+        await sql.query(hub, "SELECT set_config('jit', 'off', true)")
+        rows = await sql.query(
+            hub,
+            f'WITH "asked" AS MATERIALIZED (SELECT CAST(CAST(? AS text) AS tsquery) AS "any", {asked}), '  # noqa: S608
+            f'"found" AS MATERIALIZED (SELECT s."id", s."length", {ranks} FROM "memories_search" s, "asked" '
+            'WHERE s."words" @@ "any"), '
+            f'"known" AS (SELECT COUNT(*) AS "all", AVG("length") AS "mean", {seen} FROM "found"), '
+            '"size" AS (SELECT "memories" FROM "memories_owners" WHERE "user_id" = ?) '
+            f'SELECT s."id", {score} AS "score" FROM "found" s CROSS JOIN "known" CROSS JOIN "size"{join} '
+            'ORDER BY "score" DESC, s."id" DESC LIMIT ?',
+            [_any(shelf, words), *(f"'{one}'" for one in words), shelf.user_id, *values, limit],
+        )
     return [(row["id"], float(row["score"])) for row in rows]
+
+
+def _worth(n: int) -> str:
+    """What a word adds to a memory's score: its rarity among the user's memories, by how often it is in this one."""
+    rarity = f'LN(1 + (GREATEST("memories", "all") - "c{n}" + 0.5) / ("c{n}" + 0.5))'
+    times = f'(1 / (1.644934 * (1 - "n{n}")) - 0.5)'
+    norm = f'{K1} * ({1 - B} + {B} * s."length" / GREATEST("mean", 1))'
+    return f'CASE WHEN "n{n}" > 0 THEN {rarity} * {times} * {K1 + 1} / ({times} + {norm}) ELSE 0 END'
 
 
 async def texts(hub: Hub, ids: Sequence[int]) -> Mapping[int, frozenset[str]]:
@@ -185,11 +189,16 @@ def _key(hub: Hub) -> str:
     return '"rowid"' if hub.db.dialect == "sqlite" else '"id"'
 
 
-def _joined(condition: Condition | None, id: str, join: str = "JOIN") -> tuple[str, Sequence[object]]:
+def _joined(hub: Hub, condition: Condition | None, id: str) -> tuple[str, Sequence[object]]:
     """What lets through only what the condition does."""
     if condition is None:
         return " WHERE 1 = 1", ()
-    return f' {join} "memories_entries" m ON m."id" = {id} WHERE {condition.sql}', condition.values
+    return f" {_entries(hub, id)} WHERE {condition.sql}", condition.values
+
+
+def _entries(hub: Hub, id: str) -> str:
+    """The memories, as `m`, of the ids that were found."""
+    return _SQLITE_ENTRIES + id if hub.db.dialect == "sqlite" else _POSTGRES_ENTRIES.format(id)
 
 
 def _any(shelf: Shelf, words: Sequence[str]) -> str:
