@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import time
 import wave
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_what_never_ends_is_cut_short(text):
     found = [piece for character in text for piece in growing.append(character)]
     assert max(map(len, found)) <= LONGEST
     assert "".join([*found, *growing.end()]).replace(" ", "") == text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    "text", ["." * 60_000 + "x", ("." * 99 + "'" * 99) * 300 + "x", "?!" * 30_000 + "'" * 30_000 + "x"]
+)
+def test_marks_without_end_take_no_time(text):
+    began = time.process_time()
+    split(text)
+    Growing().append(text)
+    # Regular expressions let nothing else run: by the square of these, the whole server would stand still for minutes.
+    assert time.process_time() - began < 2
 
 
 LANGUAGES = [

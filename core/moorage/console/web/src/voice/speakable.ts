@@ -5,8 +5,9 @@ import { plain } from "../chat/references";
 
 /** What is longer, in characters, is cut where a word ends: the first sound should not wait for the end of it. */
 const LONGEST = 300;
-/** Ends of sentences: with what closes them, and a space or a line's end behind; those of East Asia need none. */
-const END = /[.!?…]+["'”’)\]]*(?=\s)|[。！？]["'”’)\]」』]*|\n/gu;
+/** Ends of sentences: with what closes them, and a space or a line's end behind; those of East Asia need none.
+ *  Looked for at the first of many marks alone: at each, a page of points would hold the page up. */
+const END = /(?<![.!?…])[.!?…]+["'”’)\]]*(?=\s)|[。！？]["'”’)\]」』]*|\n/gu;
 /** Something to say, not only marks. */
 const SAID = /[\p{L}\p{N}]/u;
 
