@@ -23,6 +23,10 @@ class Inner(BaseModel):
     depth: int = Field(3, description="How deep.")
 
 
+class Source(BaseModel):
+    env: str = Field(description="The variable.")
+
+
 class Options(PluginConfig):
     name: str = Field('a"b', description="The name.")
     big_bytes: int = Field(2 * 1024 * 1024, description="How big.")
@@ -31,6 +35,7 @@ class Options(PluginConfig):
     maybe: bool | None = Field(None, description="Perhaps.")
     tags: list[str] = Field([], description="Marks.", examples=[["a", "b"]])
     inner: Inner = Field(default_factory=Inner, description="What is within.")
+    source: Source | None = Field(None, description="Where it is.", examples=[{"env": "THIRD"}])
 
 
 def shipped() -> str:
@@ -107,9 +112,12 @@ def test_plugin_models_of_any_shape() -> None:
         '#tags = []  # for example ["a", "b"]',
         "[plugins.third.inner]",
         "#depth = 3",
+        "# Where it is. Unset; an example:",
+        '#source = { env = "THIRD" }',
     ):
         assert line in text.splitlines(), line
     assert tomllib.loads(KEY.sub("", text))["plugins"]["third"]["inner"] == {"depth": 3}
+    assert "source" not in tomllib.loads(text)["plugins"]["third"], "an empty table might be refused"
 
 
 def test_the_shipped_file_is_the_template() -> None:

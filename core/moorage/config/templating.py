@@ -75,13 +75,18 @@ def _section(path: str, model: type[BaseModel], why: str, values: Mapping[str, A
     tables: list[str] = []
     for name, info in fields(model).items():
         inner = submodel(info.annotation)
-        if inner is not None and item_model(info.annotation) is None:
+        if inner is not None and item_model(info.annotation) is None and not _may_be_absent(info):
             tables += _section(f"{path}.{name}", inner, info.description or "")
         elif f"{path}.{name}" in EXAMPLES and (each := item_model(info.annotation)) is not None:
             tables += _named(f"{path}.{name}", each, info.description or "")
         else:
             lines += _entry(name, f"{path}.{name}", info, values)
     return [*lines, *tables]
+
+
+def _may_be_absent(info: FieldInfo) -> bool:
+    """A table that is unset by default: an empty one might be refused, so its example stands in one line."""
+    return not info.is_required() and _default(info) is None and bool(info.examples)
 
 
 def _named(path: str, model: type[BaseModel], why: str) -> list[str]:
