@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import struct
 
 import httpx
 import pytest
 from harness import merged
 from memorysite import ADDED, MEMORIES, NO_SUCH, check, contents
+from moorage_memories.vectors import MAX_BYTES, MAX_TEXTS
 from openai import OpenAI
 from openapi_check import Checker, checked, documents_of
 from people import CONFIG, populated
@@ -103,6 +103,8 @@ def test_nobody_reaches_anothers(people, checker, ann, bob):
                 assert (refused.status_code, refused.json()["error"]["type"]) == (401, "authentication_error")
         for path in ("/v1/memories", "/v1/stores", "/mmry/v1/models"):
             assert nobody.get(path).status_code == 401
+        for path in ("/v1/embeddings", "/v1/rerank"):
+            assert nobody.post(path, json={"input": "a"}).status_code == 401
     assert contents(bob.get("/v1/memories?store=mine")) == []
     assert contents(bob.post("/v1/federation/search", json={"query": "alone", "store": "all"})) == []
     assert [one["name"] for one in bob.get("/v1/stores").json()["stores"]] == ["default"]
@@ -114,7 +116,7 @@ def test_nobody_reaches_anothers(people, checker, ann, bob):
             assert (answer.status_code, answer.json()["error"]["type"]) == (403, "permission_error")
 
 
-@pytest.mark.parametrize("base", BASES)
+# Both addresses have the same views, so one of them is enough.
 @pytest.mark.parametrize(
     ("method", "path", "body", "status"),
     [
@@ -135,46 +137,78 @@ def test_nobody_reaches_anothers(people, checker, ann, bob):
         ("POST", "/federation/search", {"query": ""}, 400),
         ("POST", "/embeddings", {}, 400),
         ("POST", "/embeddings", {"input": []}, 400),
-        ("POST", "/embeddings", {"input": ["a", ""]}, 400),
-        ("POST", "/embeddings", {"input": ["a"] * 257}, 400),
+        ("POST", "/embeddings", {"input": ""}, 400),
+        ("POST", "/embeddings", {"input": ["a", " "]}, 400),
+        ("POST", "/embeddings", {"input": ["a", None]}, 400),
+        ("POST", "/embeddings", {"input": {"text": "a"}}, 400),
+        ("POST", "/embeddings", {"input": ["a"] * (MAX_TEXTS + 1)}, 400),
         ("POST", "/embeddings", {"input": [[1, 2]]}, 400),
-        ("POST", "/embeddings", {"input": "é" * 600_000}, 413),
+        ("POST", "/embeddings", {"input": "a", "encoding_format": "hex"}, 400),
+        ("POST", "/embeddings", {"input": "é" * (MAX_BYTES // 2 + 1)}, 413),
+        ("POST", "/embeddings", b'{"input": "half \\ud800 of a pair"}', 400),
+        ("POST", "/embeddings", b"{", 400),
+        ("POST", "/rerank", {"query": "", "documents": ["a"]}, 400),
         ("POST", "/rerank", {"query": "x", "documents": []}, 400),
+        ("POST", "/rerank", {"query": "x", "documents": [""]}, 400),
+        ("POST", "/rerank", {"query": "x", "documents": [7]}, 400),
         ("POST", "/rerank", {"query": "x", "documents": ["y"], "top_n": 0}, 400),
         ("POST", "/rerank", {"documents": ["y"]}, 400),
+        ("POST", "/rerank", ["y"], 400),
     ],
-    ids=lambda value: json.dumps(value)[:30] if isinstance(value, dict) else None,
+    ids=lambda value: str(value)[:30],
 )
-def test_wrong_input_is_told_as_mmry_does(ann, base, method, path, body, status):
-    answer = ann.request(method, base + path, json=body)
+def test_wrong_input_is_told_as_mmry_does(ann, method, path, body, status):
+    how = (
+        {"content": body, "headers": {"Content-Type": "application/json"}}
+        if isinstance(body, bytes)
+        else {"json": body}
+    )
+    answer = ann.request(method, "/v1" + path, **how)
     assert answer.status_code == status, answer.text
     assert isinstance(answer.json()["error"]["message"], str)
 
 
-def test_texts_become_vectors(ann):
-    texts = ["The stores are in the cellar", "Supplies are kept downstairs", "Paris is in France"]
-    answer = ann.post("/mmry/v1/embeddings", json={"input": texts, "model": "whatever"}).json()
-    assert [one["index"] for one in answer["data"]] == [0, 1, 2]
-    vectors = [one["embedding"] for one in answer["data"]]
-    assert {len(vector) for vector in vectors} == {384}
-    near, far = (sum(a * b for a, b in zip(vectors[0], other, strict=True)) for other in vectors[1:])
-    assert near > far + 0.2
-    assert answer["usage"]["total_tokens"] > 10
-    packed = ann.post("/v1/embeddings", json={"input": texts[0], "encoding_format": "base64"}).json()["data"]
-    assert list(struct.unpack("<384f", base64.b64decode(packed[0]["embedding"]))) == pytest.approx(vectors[0], abs=1e-6)
+@pytest.mark.parametrize("base", BASES)
+def test_texts_become_vectors(ann, base):
+    answer = ann.post(base + "/embeddings", json={"input": ["Hello World", "how are you"], "model": "any"}).json()
+    assert (answer["object"], answer["model"]) == ("list", "all-minilm-l6-v2")
+    assert answer["usage"] == {"prompt_tokens": 9, "total_tokens": 9}
+    assert [(one["object"], one["index"], len(one["embedding"])) for one in answer["data"]] == [
+        ("embedding", 0, 384),
+        ("embedding", 1, 384),
+    ]
+    # As others publish them of the same weights.
+    assert answer["data"][0]["embedding"][:2] == pytest.approx([-0.03447726, 0.03102319], abs=5e-7)
+    asked = {"input": "how are you", "encoding_format": "base64"}
+    packed = ann.post(base + "/embeddings", json=asked).json()["data"][0]["embedding"]
+    values = struct.unpack("<384f", base64.b64decode(packed))
+    assert values == pytest.approx(answer["data"][1]["embedding"], abs=1e-6)
 
 
-def test_texts_are_ranked(ann):
+@pytest.mark.parametrize("base", BASES)
+def test_texts_are_ranked(ann, base):
     documents = ["Paris is in France", "Supplies are kept downstairs", "Boats need paint"]
     body = {"query": "Where are the stores?", "documents": documents}
-    answer = ann.post("/v1/rerank", json=body).json()
-    assert sorted(one["index"] for one in answer["results"]) == [0, 1, 2]
-    best = answer["results"][0]
-    assert (best["index"], best["document"]) == (1, "Supplies are kept downstairs")
-    scores = [one["relevance_score"] for one in answer["results"]]
+    results = ann.post(base + "/rerank", json=body).json()["results"]
+    assert sorted(one["index"] for one in results) == [0, 1, 2]
+    assert all(one["document"] == documents[one["index"]] for one in results)
+    assert results[0]["index"] == 1
+    scores = [one["relevance_score"] for one in results]
     assert scores == sorted(scores, reverse=True)
-    short = ann.post("/v1/rerank", json={**body, "top_n": 1, "return_documents": False}).json()["results"]
-    assert [(one["index"], one["document"]) for one in short] == [(1, None)]
+    (best,) = ann.post(base + "/rerank", json={**body, "top_n": 1, "return_documents": False}).json()["results"]
+    assert (best["index"], best["document"]) == (1, None)
+
+
+def test_without_the_model_it_is_said(tmp_path):
+    off = {"plugins": {"memories": {"enabled": True, "semantic": False}}}
+    with populated(tmp_path, {**CONFIG, **off}) as people:
+        ann = people.make("viewer").client
+        answer = ann.post("/v1/embeddings", json={"input": "a"})
+        assert (answer.status_code, "switched off" in answer.json()["error"]["message"]) == (503, True)
+        ann.post("/v1/memories", json={"content": "The anchor holds."})
+        hybrid = ann.post("/v1/federation/search", json={"query": "anchor"})
+        assert (contents(hybrid), hybrid.json()["mode"]) == (["The anchor holds."], "bm25")
+        assert ann.post("/v1/federation/search", json={"query": "anchor", "mode": "semantic"}).status_code == 503
 
 
 def test_a_stock_client_finds_models_and_vectors(people, checker):

@@ -12,7 +12,7 @@ from typing import Any
 
 from moorage.api import BadRequest, PayloadTooLarge, ValidationFailed
 
-from moorage_memories.records import Change, Draft, Filter
+from moorage_memories.records import Change, Draft, Filter, Scope
 
 MAX_CATEGORY = 128
 """Characters of a category."""
@@ -25,6 +25,8 @@ MAX_QUERY = 8 * 1024
 MAX_LIMIT = 100
 """Memories of a page, and of an answer to a search. mmry's."""
 MAX_OFFSET = 2**31 - 1
+ALL_STORES = "all"
+"""As a store's name: every store. mmry's."""
 MAX_CHUNKS = 1_000_000
 _STORE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _UNSOUND = re.compile("[\x00\ud800-\udfff]")
@@ -37,6 +39,21 @@ def store_name(name: str) -> str:
     if _STORE.fullmatch(name) is None or not name.strip("."):
         raise BadRequest("A store's name is 1 to 64 letters, digits, '.', '_' or '-', and not only dots")
     return name
+
+
+def with_store(scope: Scope, *named: str | None, adds: bool = False) -> Scope:
+    """The scope, or the store that is named within it; the first that is named counts. BadRequest.
+
+    "all" is every store of the same owner, to which nothing can be added.
+    """
+    name = next((name for name in named if name), None)
+    if name is None:
+        return scope
+    if name == ALL_STORES:
+        if adds:
+            raise BadRequest('"all" is not one store: name the one that it is to go to')
+        return Scope(scope.owner_id)
+    return Scope(scope.owner_id, store_name(name))
 
 
 def memory_id(text: str) -> str:

@@ -125,19 +125,10 @@ async def forget(hub: Hub, login: str, store: str | None, yes: bool) -> None:
         what = f"{total} memories of {user.username}" + (f" in the store {store}" if store else "")
         if not yes:
             click.confirm(f"Delete {what}?", abort=True)
-        await _forget(backend, scope)
+        await backend.forget(scope)
         data = {"store": store, "memories": total}
         await hub.audit.write("memories.forgotten", actor=SYSTEM, target=f"user:{user.pid}", data=data)
     click.echo(f"Deleted: {what}.")
-
-
-async def _forget(backend: MemoryBackend, scope: Scope) -> None:
-    if isinstance(backend, EmbeddedBackend):
-        await backend.forget(scope)
-        return
-    while found := (await backend.page(scope, Filter(), offset=0, limit=bounds.MAX_LIMIT)).memories:
-        for one in found:
-            await backend.delete(scope, one.id)
 
 
 async def _write(service: Memories, user: UserInfo, scope: Scope, file: TextIO) -> int:

@@ -21,7 +21,7 @@ class Mode(enum.StrEnum):
     """How memories are searched."""
 
     HYBRID = "hybrid"
-    """By words and by meaning, both lists joined by rank."""
+    """By words and by meaning, both scores together."""
     KEYWORD = "keyword"
     """All of the words, newest first."""
     FUZZY = "fuzzy"

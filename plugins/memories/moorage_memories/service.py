@@ -59,11 +59,11 @@ class Memories:
 
     # -- which memories ------------------------------------------------------------------------------------------
 
-    async def scope(self, actor: Actor, *, store: str | None = None, write: bool) -> Scope:
-        """The actor's own memories: of one store, or of all (added to the default one)."""
+    async def scope(self, actor: Actor, *, write: bool) -> Scope:
+        """The actor's own memories, of all their stores (added to the default one)."""
         if actor.user is None:
             raise Unauthorized
-        scope = Scope(actor.user.id, bounds.store_name(store) if store else None)
+        scope = Scope(actor.user.id)
         self._allow(actor, scope, WRITE if write else VIEW)
         return scope
 

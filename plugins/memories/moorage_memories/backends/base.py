@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from moorage.api import NotFound
 
+from moorage_memories.bounds import MAX_LIMIT
 from moorage_memories.records import Change, Draft, Filter, Found, Memory, Mode, Page, Scope, StoreInfo
 
 ID_TAKEN = "MEMORY_ID_TAKEN"
@@ -85,6 +86,13 @@ class MemoryBackend(ABC):
     @abstractmethod
     def export(self, scope: Scope) -> AsyncIterator[Memory]:
         """All of them, oldest first, without holding them in memory."""
+
+    async def forget(self, scope: Scope) -> None:
+        """Delete all of the scope's, and the store if it names one. Harmless to repeat. Others may write meanwhile."""
+        while memories := (await self.page(scope, Filter(), offset=0, limit=MAX_LIMIT)).memories:
+            for one in memories:
+                with contextlib.suppress(NotFound):
+                    await self.delete(scope, one.id)
 
     @abstractmethod
     async def forget_user(self, owner_id: int) -> None:

@@ -82,6 +82,9 @@ class LateBackend(MemoryBackend):
             if (close := getattr(found, "aclose", None)) is not None:
                 await close()
 
+    async def forget(self, scope: Scope) -> None:
+        await (await self._opened()).forget(scope)
+
     async def forget_user(self, owner_id: int) -> None:
         await (await self._opened()).forget_user(owner_id)
 

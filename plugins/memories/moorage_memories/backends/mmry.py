@@ -158,11 +158,7 @@ class MmryBackend(MemoryBackend):
         if self._names.kind == "project":
             return
         for store in await self.stores(owner_id):
-            scope = Scope(owner_id, store.name)
-            while memories := (await self.page(scope, Filter(), offset=0, limit=AT_ONCE)).memories:
-                for one in memories:
-                    with contextlib.suppress(NotFound):
-                        await self.delete(scope, one.id)
+            await self.forget(Scope(owner_id, store.name))
 
     # -- how -----------------------------------------------------------------------------------------------------
 

@@ -139,21 +139,16 @@ class EmbeddedBackend(MemoryBackend):
         if not await self._delete(scope.owner_id, [id]):
             raise gone()
 
-    async def forget(self, scope: Scope) -> int:
-        """Delete a store with all that is in it, or all of a user's; how many memories there were. Harmless to repeat.
-
-        Some at a time, so that others can write meanwhile.
-        """
+    async def forget(self, scope: Scope) -> None:
+        """See `MemoryBackend`. Some at a time, so that others can write meanwhile."""
         found = conditions.of_scope(scope)
         asked = f'SELECT m."id" FROM "memories_entries" m WHERE {found.sql} LIMIT {FORGET_ROWS}'  # noqa: S608
-        count = 0
         while ids := [row["id"] for row in await sql.query(self._hub, asked, found.values)]:
-            count += await self._delete(scope.owner_id, ids)
+            await self._delete(scope.owner_id, ids)
         async with self._hub.db.transaction():
             await stores.lock(self._hub, scope.owner_id)
             empty = MemoryStore.filter(user_id=scope.owner_id, memories=0)
             await (empty if scope.store is None else empty.filter(name=scope.store)).delete()
-        return count
 
     async def forget_user(self, owner_id: int) -> None:
         """See `MemoryBackend`."""

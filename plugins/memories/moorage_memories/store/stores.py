@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from moorage.api import Conflict, Hub
 
+from moorage_memories.bounds import ALL_STORES
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.models import MemoryStore
 from moorage_memories.records import StoreInfo
@@ -68,7 +69,7 @@ async def of_project(hub: Hub, config: MemoriesConfig, owner_id: int, path: str)
     """The name of a project's store, which is the project's from now on. Conflict (TOO_MANY_STORES).
 
     It is called after the folder, and is the store of that name that the user may have made before; not where that is
-    another project's already, or the default one.
+    another project's already, nor where it means another store ("default") or all of them ("all").
     """
     path = path.rstrip("/") or "/"
     digest = hashlib.sha256(path.encode("utf-8", "surrogatepass")).hexdigest()
@@ -95,7 +96,7 @@ def _names(path: str, digest: str) -> Sequence[str]:
     if not name.strip("."):
         name = "project"
     others = [f"{name[: MAX_NAME - 1 - digits]}-{digest[:digits]}" for digits in (DIGITS, 4 * DIGITS)]
-    return others if name == DEFAULT else [name, *others]
+    return others if name in (DEFAULT, ALL_STORES) else [name, *others]
 
 
 async def _named(owner_id: int, digest: str) -> str | None:

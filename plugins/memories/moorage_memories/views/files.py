@@ -10,12 +10,13 @@ from moorage.api import Route, Routes, UnsupportedMediaType, current_actor, json
 from quart import Response, request
 
 from moorage_memories import portable
+from moorage_memories.bounds import with_store
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.records import Memory
 from moorage_memories.rights import VIEW, WRITE
 from moorage_memories.service import Memories
 from moorage_memories.views.octo import OWN
-from moorage_memories.views.reading import OF_BACKENDS, StoreQuery, with_store
+from moorage_memories.views.reading import OF_BACKENDS, StoreQuery
 from moorage_memories.views.shapes import ImportedShape
 
 LINES = "application/jsonl"
@@ -61,7 +62,7 @@ def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
         Each goes into the store that its line names, or all into `store`. A file with a fault is refused as a whole.
         """
         query, actor = read_query(StoreQuery), current_actor()
-        scope = with_store(await memories.scope(actor, write=True), query.store, write=True)
+        scope = with_store(await memories.scope(actor, write=True), query.store, adds=True)
         if request.mimetype and request.mimetype not in OF_LINES:
             raise UnsupportedMediaType("Expected a body of type application/jsonl")
         data: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any, TypeVar
 
-from moorage.api import BadRequest, UnsupportedMediaType, parse_json, validate
+from moorage.api import UnsupportedMediaType, parse_json, validate
 from pydantic import (
     AwareDatetime,
     BaseModel,
@@ -23,11 +23,9 @@ from quart import request
 
 from moorage_memories import bounds
 from moorage_memories.config import MemoriesConfig
-from moorage_memories.records import Change, Draft, Filter, MemoryType, Mode, Scope
+from moorage_memories.records import Change, Draft, Filter, MemoryType, Mode
 
 T = TypeVar("T", bound=BaseModel)
-ALL = "all"
-"""As a store's name: every store. mmry's."""
 MAX_BODY = 256 * 1024
 """Bytes of a body beside the memory in it."""
 OF_BACKENDS: dict[int, Any] = {502: None}
@@ -68,12 +66,6 @@ class StoreQuery(BaseModel):
     store: Name | None = None
 
 
-class WorkspaceQuery(StoreQuery):
-    """workspace_path: the project, where the path does not name a session."""
-
-    workspace_path: Annotated[str, Field(max_length=8192)] = ""
-
-
 class Filters(BaseModel):
     """Which memories. tags: all of these. since (included), until (not): when they were made."""
 
@@ -96,11 +88,21 @@ class Filters(BaseModel):
         )
 
 
-class ListQuery(Filters, WorkspaceQuery):
+class ListQuery(Filters, StoreQuery):
     """Which part of which memories. limit: at most 100 are given."""
 
     limit: Wanted = 50
-    offset: Annotated[int, Field(ge=0, le=2**31 - 1)] = 0
+    offset: Annotated[int, Field(ge=0, le=bounds.MAX_OFFSET)] = 0
+
+
+class WorkspaceQuery(StoreQuery):
+    """workspace_path: the project."""
+
+    workspace_path: Annotated[str, Field(max_length=8192)] = ""
+
+
+class WorkspaceListQuery(ListQuery, WorkspaceQuery):
+    """Which part of which memories of a project."""
 
 
 class SearchBody(Filters):
@@ -183,21 +185,6 @@ class ChangeBody(_Content):
             importance=self.importance,
             metadata=self.metadata,
         )
-
-
-def with_store(scope: Scope, *named: str | None, write: bool = False) -> Scope:
-    """The scope, or the store that a request names within it; the first that is named counts. BadRequest.
-
-    "all" is every store of the same owner, to which nothing can be added.
-    """
-    name = next((name for name in named if name), None)
-    if name is None:
-        return scope
-    if name == ALL:
-        if write:
-            raise BadRequest('"all" is not one store: name the one that it is to go to')
-        return Scope(scope.owner_id)
-    return Scope(scope.owner_id, bounds.store_name(name))
 
 
 def body_bytes(config: MemoriesConfig) -> int:
