@@ -109,6 +109,45 @@ async def test_a_cancelled_call_leaves_the_next_ones_answer_alone() -> None:
         assert (await one.call("add", b"kept")).body == b"tpek"
 
 
+async def test_calls_that_were_cancelled_do_not_pile_up_before_the_next() -> None:
+    async with worker(call_timeout=0.5) as one:
+        await one.call("add")
+        pid = one.pid
+        for _ in range(20):
+            waits = asyncio.create_task(one.call("sleep", seconds=0.1))
+            await asyncio.sleep(0.002)
+            waits.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waits
+        assert (await one.call("add")).data["count"] == 2
+        assert one.pid == pid
+
+
+async def test_a_cancelled_call_that_hangs_is_ended_by_the_next() -> None:
+    async with worker(call_timeout=0.2) as one:
+        await one.call("add")
+        waits = asyncio.create_task(one.call("sleep", seconds=60))
+        await asyncio.sleep(0.01)
+        waits.cancel()
+        with pytest.raises(WorkerGone, match=r"more than 0\.2 s"):
+            await one.call("add")
+        assert (await one.call("add")).data["count"] == 1
+
+
+async def test_one_that_is_closed_while_it_starts_leaves_no_process() -> None:
+    tasks = TaskSupervisor("test")
+    one = Worker(tasks, WorkerSpec("thing", "workerobject:Thing", environ={"PYTHONPATH": SUPPORT}))
+    waits = asyncio.create_task(one.call("add"))
+    async with asyncio.timeout(10):
+        while one._process is None and not one._turn.locked():
+            await asyncio.sleep(0)
+    await one.close()
+    with pytest.raises(WorkerGone, match="stopped"):
+        await waits
+    assert one.pid is None
+    assert await tasks.stop() == []
+
+
 async def test_an_idle_process_is_ended_and_started_again() -> None:
     async with worker(idle_seconds=0.05) as one:
         await one.call("add")

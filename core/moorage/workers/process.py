@@ -27,6 +27,8 @@ _KEPT = (
 """Of the server's environment; the rest may hold secrets."""
 _NAMES = {int(one): one.name for one in signal.Signals}
 
+Answer = tuple[dict[str, Any], bytes]
+
 
 class Ended(Exception):
     """The process is gone, or never came. Its text says why."""
@@ -39,7 +41,8 @@ class Process:
         self._process, self._name = process, name
         self._calls = 0
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending: dict[int, asyncio.Future[tuple[dict[str, Any], bytes]]] = {}
+        self._pending: dict[int, asyncio.Future[Answer]] = {}
+        self._until = 0.0
         self._why: str | None = None
         self._said: deque[str] = deque(maxlen=10)
         self._listening = tasks.spawn(self._listen(), f"{name}: errors")
@@ -83,22 +86,28 @@ class Process:
         """Wait until it can answer. Ended."""
         await asyncio.shield(self._ready)
 
-    async def ask(self, method: str, params: Mapping[str, Any], body: bytes) -> tuple[dict[str, Any], bytes]:
-        """The head and body of the answer. Cancelled, the call is done all the same and its answer dropped. Ended."""
+    async def ask(self, method: str, params: Mapping[str, Any], body: bytes, seconds: float) -> Answer:
+        """The head and body of the answer, within so many seconds. Ended, TimeoutError.
+
+        Cancelled, the call is done all the same and its answer dropped; who asks next waits for that in `settled`.
+        """
         if self._why is not None:
             raise Ended(self._why)
         self._calls += 1
-        number = self._calls
-        answer = self._pending[number] = asyncio.get_running_loop().create_future()
-        try:
-            await self._write({"id": number, "method": method, "params": dict(params)}, body)
-            found: tuple[dict[str, Any], bytes] = await answer
-            return found
-        finally:
-            self._pending.pop(number, None)
-            # What nobody waits for any more must not be reported as never retrieved.
-            if answer.done() and not answer.cancelled():
-                answer.exception()
+        loop = asyncio.get_running_loop()
+        answer = self._pending[self._calls] = loop.create_future()
+        # What nobody waits for any more must not be reported as never retrieved.
+        answer.add_done_callback(lambda one: one.cancelled() or one.exception())
+        self._until = loop.time() + seconds
+        async with asyncio.timeout_at(self._until):
+            await self._write({"id": self._calls, "method": method, "params": dict(params)}, body)
+            return await asyncio.shield(answer)
+
+    async def settled(self) -> None:
+        """Wait for the answer to a call that was cancelled. TimeoutError when that takes longer than it might have."""
+        if self._pending:
+            async with asyncio.timeout_at(self._until):
+                await asyncio.wait(self._pending.values())
 
     async def _write(self, head: dict[str, Any], body: bytes) -> None:
         stdin = self._process.stdin
@@ -132,7 +141,7 @@ class Process:
                     return str(head["failed"])
                 if "ready" in head:
                     self._ready.set_result(None)
-                elif (waiting := self._pending.get(head["id"])) is not None and not waiting.done():
+                elif (waiting := self._pending.pop(head["id"], None)) is not None and not waiting.done():
                     waiting.set_result((head, body))
         except asyncio.IncompleteReadError:
             return ""
@@ -163,6 +172,7 @@ class Process:
         for waiting in futures:
             if not waiting.done():
                 waiting.set_exception(Ended(self._why))
+        self._pending.clear()
         if not self._ready.cancelled():
             self._ready.exception()
 

@@ -142,8 +142,9 @@ class Worker:
         self, process: Process, method: str, body: bytes, seconds: float, params: Mapping[str, Any]
     ) -> tuple[dict[str, Any], bytes]:
         try:
-            async with asyncio.timeout(seconds):
-                return await process.ask(method, params, body)
+            # Else who asks and goes away, again and again, would fill it with work that no bound counts.
+            await process.settled()
+            return await process.ask(method, params, body, seconds)
         except TimeoutError:
             process.kill(f"a call of {method} took more than {seconds:g} s")
             raise self._gone(f"{method} took more than {seconds:g} s") from None
@@ -161,6 +162,8 @@ class Worker:
                 process = self._process = await Process.start(
                     self._tasks, spec.name, spec.target, spec.settings, environ
                 )
+                if self._closed:  # Meanwhile: nobody else would end it.
+                    await process.close()
             async with asyncio.timeout(spec.start_timeout):
                 await process.ready()
         except TimeoutError:
