@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -150,28 +151,35 @@ def importance(wanted: int) -> int:
 
 def metadata(given: Mapping[str, Any]) -> Mapping[str, Any]:
     """What else is kept with a memory. ValidationFailed."""
-    for text in _texts(given):
-        _text("metadata", text)
+    for one in _values(given):
+        if isinstance(one, str):
+            _text("metadata", one)
     try:
         size = len(json.dumps(given, ensure_ascii=False, allow_nan=False).encode())
     except (ValueError, TypeError, RecursionError):
         raise _wrong("metadata", "is nothing that JSON can hold") from None
-    if size > MAX_METADATA:
+    # PostgreSQL writes a number out: `1e308` comes back as 309 digits, and must not be too long to be brought in again.
+    if size + sum(_zeros(one) for one in _values(given) if isinstance(one, float)) > MAX_METADATA:
         raise _wrong("metadata", f"is more than {MAX_METADATA} bytes")
     return given
 
 
-def _texts(value: Any) -> Iterator[str]:
-    """All texts and keys in a value of JSON, however deep it is."""
+def _values(value: Any) -> Iterator[Any]:
+    """All texts, keys and numbers in a value of JSON, however deep it is."""
     left = [value]
     while left:
         one = left.pop()
-        if isinstance(one, str):
-            yield one
-        elif isinstance(one, Mapping):
+        if isinstance(one, Mapping):
             left += [*one.keys(), *one.values()]
         elif isinstance(one, list | tuple):
             left += one
+        else:
+            yield one
+
+
+def _zeros(number: float) -> int:
+    """How many there are about in a number that is written without an exponent."""
+    return abs(math.frexp(number)[1]) * 3 // 10
 
 
 def _content(text: str, most: int) -> str:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 from memorystore import MemoryStores, opened
-from moorage.api import Conflict, NotFound
+from moorage.api import Conflict, NotFound, ValidationFailed
+from moorage_memories import bounds
 from moorage_memories.backends.base import ID_TAKEN
 from moorage_memories.records import Change, Draft, Filter, Memory, MemoryType, Scope
 from moorage_memories.removal import Removal
@@ -423,6 +424,37 @@ async def test_a_deleted_users_memories_go(store: MemoryStores):
     await Removal(store.hub, store.backend).look()
     assert await tables(store, lost) == 0
     assert await tables(store, ben.user.id) == 2 + 2 + 2 + 1
+
+
+async def test_what_is_added_while_a_user_is_removed_goes_as_well(store: MemoryStores, monkeypatch):
+    scope = await store.scope("s")
+    await store.add(scope, "one")
+    forget, late = store.backend.forget, ["last", "second"]
+
+    async def slow(forgotten: Scope) -> int:
+        count = await forget(forgotten)
+        if late:
+            await store.add(scope, late.pop())
+        return count
+
+    monkeypatch.setattr(store.backend, "forget", slow)
+    await store.backend.forget_user(scope.owner_id)
+    assert not late
+    assert await tables(store, scope.owner_id) == 0
+
+
+async def test_metadata_that_is_taken_comes_out_small_enough_to_be_taken_again(store: MemoryStores):
+    scope = await store.scope()
+    assert scope.owner_id
+    with pytest.raises(ValidationFailed):
+        bounds.metadata({"far": [1e308] * 60})
+    with pytest.raises(ValidationFailed):
+        bounds.metadata({"near": [1e-300] * 60})
+    most = {"far": [1e308] * 20, "near": [-1e-300] * 20, "zero": [0.0, -0.0], "usual": [0.25] * 500}
+    await store.backend.add(scope, [Draft("x", metadata=bounds.metadata(most))])
+    (kept,) = (await store.page(scope)).memories
+    taken = bounds.metadata(kept.metadata)
+    assert {name: list(map(float, numbers)) for name, numbers in taken.items()} == most
 
 
 async def test_two_servers_may_remove_one_user(store: MemoryStores):

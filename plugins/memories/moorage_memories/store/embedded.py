@@ -152,9 +152,16 @@ class EmbeddedBackend(MemoryBackend):
 
     async def forget_user(self, owner_id: int) -> None:
         """See `MemoryBackend`."""
-        await self.forget(Scope(owner_id))
-        await MemoryStore.filter(user_id=owner_id).delete()
-        await MemoryOwner.filter(user_id=owner_id).delete()
+        left = True
+        while left:
+            await self.forget(Scope(owner_id))
+            async with self._hub.db.transaction():
+                await stores.lock(self._hub, owner_id)
+                # An import may still be under way: what it adds after this makes an owner again, who is found later.
+                left = await MemoryEntry.filter(user_id=owner_id).exists()
+                if not left:
+                    await MemoryStore.filter(user_id=owner_id).delete()
+                    await MemoryOwner.filter(user_id=owner_id).delete()
         self.index.forget(owner_id)
 
     async def owners(self) -> Sequence[int]:
