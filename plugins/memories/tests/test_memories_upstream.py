@@ -185,6 +185,21 @@ def test_a_fault_is_told_in_the_words_of_who_asked(ann, faulty, fault, status, s
     assert (again.status_code, again.json()["content"]) == (200, "Before the fault"), "the next is served"
 
 
+def test_odd_values_of_the_service_are_no_fault_of_whoever_asks(ann, faulty):
+    added(ann, "Before the odd values")
+    odd = {
+        "id": "x",
+        "content": "odd",
+        "created_at": "9999-12-31T23:59:59-12:00",
+        "score": 10**400,
+        "importance": 10**400,
+    }
+    faulty.fault = {"memories": [odd], "total": 1}
+    (memory,) = ann.client.get("/api/memories?store=default").json()["memories"]
+    assert (memory["content"], memory["score"], memory["importance"]) == ("odd", None, 10)
+    assert contents(ann.client.post("/api/memories/search", json={"query": "odd", "store": "default"})) == ["odd"]
+
+
 def test_what_the_service_refuses_is_told_with_its_reason(ann, faulty):
     memory = added(ann, "To be refused")
     faulty.fault, faulty.only = 400, frozenset({"PUT"})

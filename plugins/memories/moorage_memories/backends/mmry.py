@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from moorage.api import BadRequest, Hub, MoorageError, NotFound, UpstreamError
 
@@ -86,7 +87,7 @@ class MmryBackend(MemoryBackend):
 
     async def get(self, scope: Scope, memory_id: str) -> Memory:
         async def look(store: str) -> Memory:
-            answer = await self._client.ask("GET", f"/v1/memories/{memory_id}", self._query(scope, store))
+            answer = await self._client.ask("GET", _path(memory_id), self._query(scope, store))
             return memory_of(answer.get("memory", answer), store)
 
         return await self._first(scope, look, elsewhere=NO_MEMORY_OR_STORE)
@@ -118,7 +119,7 @@ class MmryBackend(MemoryBackend):
         async def put(store: str) -> Memory:
             query = self._query(scope, store)
             try:
-                answer = await self._client.ask("PUT", f"/v1/memories/{memory_id}", query, {**body, **_named(query)})
+                answer = await self._client.ask("PUT", _path(memory_id), query, {**body, **_named(query)})
             except BadRequest:
                 # Because of the store, or of the change? Of a memory that is not there, it is the store.
                 await self.get(Scope(scope.owner_id, store), memory_id)
@@ -129,7 +130,7 @@ class MmryBackend(MemoryBackend):
 
     async def delete(self, scope: Scope, memory_id: str) -> None:
         async def remove(store: str) -> None:
-            await self._client.ask("DELETE", f"/v1/memories/{memory_id}", self._query(scope, store))
+            await self._client.ask("DELETE", _path(memory_id), self._query(scope, store))
 
         await self._first(scope, remove, elsewhere=NO_MEMORY_OR_STORE)
 
@@ -243,6 +244,11 @@ class MmryBackend(MemoryBackend):
 def _named(query: dict[str, str | int | None]) -> dict[str, Any]:
     """The store as a member of a body, where later revisions look for it."""
     return {name: value for name, value in query.items() if value is not None}
+
+
+def _path(memory_id: str) -> str:
+    """Where one is. What is listed before it is deleted has the id that the service gave it, which may be any text."""
+    return f"/v1/memories/{quote(memory_id, safe='')}"
 
 
 def _memories(answer: dict[str, Any], store: str) -> list[Memory]:

@@ -114,7 +114,10 @@ def _whole(value: object) -> int | None:
 
 
 def _score(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    try:
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    except OverflowError:
+        return None
 
 
 def _metadata(value: object) -> Mapping[str, Any]:
@@ -128,6 +131,6 @@ def _time(value: object) -> datetime | None:
     text = re.sub(r"(\.\d{6})\d+", r"\1", value)
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
