@@ -377,12 +377,12 @@ def test_what_was_taken_along_comes_back(server, ann, bob):
 @pytest.mark.parametrize(
     ("file", "status", "said"),
     [
-        (b'{"content":"ok"}\n{"content":""}', 422, "content"),
+        (b'{"content":"ok"}\n{"content":""}', 422, "line 2: content"),
         (b'{"content":"ok"}\n{"text":"x"}', 422, "line 2"),
         (b'{"content":"ok"}\nnot json', 400, "line 2"),
         (b'{"content":"ok"}\n[]', 400, "line 2"),
-        (b'{"content":"ok","id":"7"}', 400, "UUID"),
-        (b'{"content":"ok","store":"a b"}', 400, "store"),
+        (b'{"content":"ok","id":"7"}', 400, "line 1: A memory's id is a UUID"),
+        (b'\n\n{"content":"ok","store":"a b"}', 400, "line 3: A store's name"),
         (b'{"content":"ok","created_at":"soon"}', 422, "created_at"),
         (b'{"content":"ok","created_at":"0001-01-01T00:00:00Z"}', 422, "created_at"),
         (b'{"content":"ok"}\n\xff\xfe', 400, "line 2"),

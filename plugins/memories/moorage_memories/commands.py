@@ -102,7 +102,7 @@ async def bring_in(hub: Hub, login: str, store: str | None, file: BinaryIO) -> N
     user = await required_user(hub.accounts, login)
     data: bytes = await asyncio.to_thread(file.read)
     async with _service(hub) as service:
-        done = await service.import_(_as(user), _scope(user, store), portable.entries(data))
+        done = await service.import_(_as(user), _scope(user, store), portable.Entries(data))
         counts = {"imported": done.imported, "skipped": done.skipped}
         await hub.audit.write("memories.imported", actor=SYSTEM, target=f"user:{user.pid}", data=counts)
     click.echo(f"{user.username}: {done.imported} memories brought in, {done.skipped} were there already.")

@@ -5,6 +5,7 @@ A line is what `GET …/{memory_id}` answers, without the copies of its text.
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ MAX_LINES = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A memory of a file, and the store that it was in."""
+    """A memory of a file, the store that it was in, and the number of its line."""
 
     draft: Draft
     store: str | None
+    line: int = 0
 
 
 class Line(BaseModel):
@@ -47,7 +49,7 @@ class Line(BaseModel):
     chunk_index: int | None = None
     total_chunks: int | None = None
 
-    def entry(self) -> Entry:
+    def entry(self, line: int) -> Entry:
         """As the service takes it."""
         draft = Draft(
             content=self.content,
@@ -63,7 +65,7 @@ class Line(BaseModel):
             created_at=self.created_at,
             updated_at=self.updated_at,
         )
-        return Entry(draft, self.store)
+        return Entry(draft, self.store, line)
 
 
 def line_of(one: Memory) -> str:
@@ -85,17 +87,26 @@ def line_of(one: Memory) -> str:
     return json.dumps(kept, ensure_ascii=False, separators=(",", ":")) + "\n"
 
 
-def entries(data: bytes) -> Iterator[Entry]:
-    """What a file holds. BadRequest and ValidationFailed, with the line's number. Takes seconds for a large one."""
-    count = 0
-    # Only line feeds: JSON may hold what else Python takes for the end of a line.
-    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if not line.strip():
-            continue
-        count += 1
-        if count > MAX_LINES:
-            raise BadRequest(f"The file has more than {MAX_LINES} memories: divide it")
-        yield _entry(line, number)
+class Entries:
+    """What a file holds, read anew each time that it is iterated over, which takes seconds for a large one.
+
+    BadRequest and ValidationFailed meanwhile, with the line's number.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data.removeprefix(b"\xef\xbb\xbf")
+
+    def __iter__(self) -> Iterator[Entry]:
+        count = 0
+        # Only line feeds: JSON may hold what else Python takes for the end of a line. One by one: as a list, the lines
+        # of a file of nothing but line feeds take twenty times as much as the file.
+        for number, line in enumerate(io.BytesIO(self._data), 1):
+            if not line.strip():
+                continue
+            count += 1
+            if count > MAX_LINES:
+                raise BadRequest(f"The file has more than {MAX_LINES} memories: divide it")
+            yield _entry(line, number)
 
 
 def _entry(line: bytes, number: int) -> Entry:
@@ -106,7 +117,7 @@ def _entry(line: bytes, number: int) -> Entry:
     if not isinstance(value, dict):
         raise BadRequest(f"line {number}: no JSON object")
     try:
-        return Line.model_validate(value).entry()
+        return Line.model_validate(value).entry(number)
     except ValidationError as error:
         problems = [
             {"field": f"line {number}: " + ".".join(str(part) for part in item["loc"]), "message": item["msg"]}

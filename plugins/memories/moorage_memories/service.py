@@ -6,10 +6,23 @@ All surfaces (the contract's routes, mmry's API, tools of chat) go through here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
+from weakref import WeakValueDictionary
 
-from moorage.api import Actor, Conflict, Forbidden, Hub, NotFound, Permission, Project, Unauthorized, Unavailable
+from moorage.api import (
+    Actor,
+    Conflict,
+    Forbidden,
+    Hub,
+    MoorageError,
+    NotFound,
+    Permission,
+    Project,
+    Unauthorized,
+    Unavailable,
+)
 
 from moorage_memories import bounds
 from moorage_memories.backends.base import ID_TAKEN, MemoryBackend
@@ -23,6 +36,8 @@ HOOK = "moorage_memories_project"
 HOOK_SECONDS = 5.0
 AT_ONCE = 200
 """Memories that an import gives to the backend at a time."""
+READ_AT_ONCE = 10 * AT_ONCE
+"""Memories of a file that are in memory."""
 ALL = Filter()
 
 
@@ -45,6 +60,7 @@ class Memories:
         self._hub, self._config = hub, config
         self._figures = Figures(hub)
         self._backend: MemoryBackend | None = None
+        self._importing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     def use(self, backend: MemoryBackend | None) -> None:
         """Where memories are from now on; None: nowhere, which is Unavailable."""
@@ -148,18 +164,22 @@ class Memories:
 
     async def import_(self, actor: Actor, scope: Scope, entries: Iterable[Entry]) -> Imported:
         """Take in what was exported, each memory under its id; into the scope's store, or without one each into the
-        store that its line names.
+        store that its line names. entries: iterated over twice.
 
         Those that the owner has already are skipped, so that a file can be brought in again after it broke off. An id
         that somebody else has is replaced by a new one. All are checked before the first is added.
         """
         self._allow(actor, scope, WRITE)
-        by_store, count = await asyncio.to_thread(self._sorted, scope, entries)
-        added = 0
-        for store, drafts in by_store.items():
-            where = Scope(scope.owner_id, store)
-            for start in range(0, len(drafts), AT_ONCE):
-                added += await self._import_some(where, drafts[start : start + AT_ONCE])
+        # One of a user's at a time, and never all of a file in memory: a million objects stop everybody else while
+        # Python looks which of them are garbage.
+        async with self._importing.setdefault(scope.owner_id, asyncio.Lock()):
+            count = await asyncio.to_thread(lambda: sum(1 for _ in self._checked_entries(scope, entries)))
+            rest, added, seen = self._checked_entries(scope, entries), 0, set[str]()
+            while some := await asyncio.to_thread(lambda: list(islice(rest, READ_AT_ONCE))):
+                for store, drafts in _sorted(some, seen).items():
+                    where = Scope(scope.owner_id, store)
+                    for start in range(0, len(drafts), AT_ONCE):
+                        added += await self._import_some(where, drafts[start : start + AT_ONCE])
         return Imported(added, count - added)
 
     # -- how -----------------------------------------------------------------------------------------------------
@@ -208,21 +228,16 @@ class Memories:
             if (close := getattr(found, "aclose", None)) is not None:
                 await close()
 
-    def _sorted(self, scope: Scope, entries: Iterable[Entry]) -> tuple[dict[str | None, list[Draft]], int]:
-        """What a file holds, checked, by the store that it goes to. In a thread: a large file takes seconds."""
-        by_store: dict[str | None, list[Draft]] = {}
-        seen: set[str] = set()
-        count = 0
+    def _checked_entries(self, scope: Scope, entries: Iterable[Entry]) -> Iterator[tuple[str | None, Draft]]:
+        """What a file holds, and the stores that it goes to. In a thread: a large file takes seconds."""
         for entry in entries:
-            count += 1
-            draft = self._checked(entry.draft)
-            if draft.id is not None and draft.id in seen:
-                continue
-            if draft.id is not None:
-                seen.add(draft.id)
-            store = scope.store or (bounds.store_name(entry.store) if entry.store else None)
-            by_store.setdefault(store, []).append(draft)
-        return by_store, count
+            try:
+                draft = self._checked(entry.draft)
+                store = scope.store or (bounds.store_name(entry.store) if entry.store else None)
+            except MoorageError as error:
+                error.message = f"line {entry.line}: {error.message}"
+                raise
+            yield store, draft
 
     async def _import_some(self, scope: Scope, drafts: Sequence[Draft]) -> int:
         """How many of them were added."""
@@ -241,3 +256,14 @@ class Memories:
             if last:
                 await self._add(scope, [replace(one, id=None) for one in fresh])
         return len(fresh)
+
+
+def _sorted(some: Iterable[tuple[str | None, Draft]], seen: set[str]) -> dict[str | None, list[Draft]]:
+    """Drafts by their stores, without those whose ids have been seen."""
+    found: dict[str | None, list[Draft]] = {}
+    for store, draft in some:
+        if draft.id is None or draft.id not in seen:
+            found.setdefault(store, []).append(draft)
+        if draft.id is not None:
+            seen.add(draft.id)
+    return found

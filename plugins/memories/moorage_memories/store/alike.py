@@ -36,6 +36,8 @@ CANDIDATES = 300
 WORDS, ALL_WORDS = 200_000, 1_000_000
 """That are kept in memory: of a user, and of all."""
 AT_ONCE = 2_000
+COMPARING = 2
+"""Searches that compare words at once. Of more, each would wait as long, and so would all else that the server does."""
 SECONDS = 600.0
 """After which a user's words are read again: of a memory that another server changed, the new ones are not seen."""
 
@@ -54,6 +56,7 @@ class Alike:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._users: OrderedDict[int, _Vocabulary] = OrderedDict()
+        self._free = asyncio.Semaphore(COMPARING)
 
     @property
     def lacking(self) -> str:
@@ -65,7 +68,8 @@ class Alike:
         if lacking := self.lacking:
             raise Unavailable(lacking)
         vocabulary = await self._read(shelf.user_id)
-        likes = await asyncio.to_thread(lambda: [alike(term, vocabulary.words) for term in terms])
+        async with self._free:
+            likes = await asyncio.to_thread(lambda: [alike(term, vocabulary.words) for term in terms])
         wanted = dict.fromkeys(word for like in likes for word in like)
         hits = await lookup.ranked(self._hub, shelf, list(wanted), condition, max(CANDIDATES, limit))
         scored = await covered(self._hub, [id for id, _ in hits], terms, likes)

@@ -66,7 +66,7 @@ def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
         if request.mimetype and request.mimetype not in OF_LINES:
             raise UnsupportedMediaType("Expected a body of type application/jsonl")
         data: bytes = await request.get_data(as_text=False)  # type: ignore[assignment]
-        done = await memories.import_(actor, scope, portable.entries(data))
+        done = await memories.import_(actor, scope, portable.Entries(data))
         answer: ImportedShape = {"imported": done.imported, "skipped": done.skipped}
         return json_response(answer)
 
