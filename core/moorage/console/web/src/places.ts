@@ -40,6 +40,8 @@ export const MAY = {
   manageInvites: "core:invite:manage",
   readSessions: "core:session:read:any",
   endSessions: "core:session:delete:any",
+  readKeys: "core:key:read:any",
+  revokeKeys: "core:key:delete:any",
   readPlugins: "core:plugin:read",
   managePlugins: "core:plugin:manage",
   readMetrics: "core:metrics:read",

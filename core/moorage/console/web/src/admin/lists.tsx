@@ -1,0 +1,250 @@
+// What administration's lists share: filters in the address, answers that are asked for again, tables, pages.
+import type { ComponentChildren, JSX } from "preact";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
+import * as api from "../api";
+import { words } from "../forms";
+import { go, useQuery } from "../router";
+import { ago, full } from "../time";
+import "./lists.css";
+
+/** How many rows a page of a list has. */
+export const PAGE = 50;
+/** Typing is searched for when it rests for so long, in milliseconds. */
+const REST = 350;
+
+// -- the address ----------------------------------------------------------------------------------------------------
+
+export interface Filters {
+  /** What the address says of a filter; "" for nothing. */
+  of: (name: string) => string;
+  offset: number;
+  /** The address with another filter, or page: it begins at the first page unless `offset` is given. */
+  href: (change: Record<string, string | number>) => string;
+  /** Show it so. Steps of typing are no pages to go back to. */
+  show: (change: Record<string, string | number>) => void;
+}
+
+export function useFilters(address: string): Filters {
+  const query = useQuery();
+  const href = (change: Record<string, string | number>) => {
+    // Of this moment: a step of typing may come after another filter was chosen.
+    const next = new URLSearchParams(location.search);
+    const all: Record<string, string | number> = { offset: 0, ...change };
+    for (const [name, value] of Object.entries(all)) {
+      if (value === "" || value === 0) next.delete(name);
+      else next.set(name, String(value));
+    }
+    return next.size === 0 ? address : `${address}?${next}`;
+  };
+  return {
+    of: (name) => query.get(name) ?? "",
+    offset: Math.max(0, Math.trunc(Number(query.get("offset"))) || 0),
+    href,
+    show: (change) => go(href(change), true),
+  };
+}
+
+/** A query of what is given: nothing is said of what is empty. */
+export function queryOf(given: Record<string, string | number>): string {
+  const kept = Object.entries(given).filter(([, value]) => value !== "" && value !== 0);
+  return new URLSearchParams(kept.map(([name, value]) => [name, String(value)])).toString();
+}
+
+interface TypedProps {
+  label: string;
+  value: string;
+  onType: (text: string) => void;
+  placeholder?: string;
+  /** Texts that are offered. */
+  known?: readonly string[];
+}
+
+/** A field that tells what is typed once typing rests. */
+export function Typed({ label, value, onType, placeholder, known }: TypedProps): JSX.Element {
+  const [typed, setTyped] = useState(value);
+  const waiting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const id = useId();
+  // The address was changed by a link, or by going back.
+  useEffect(() => setTyped((before) => (before.trim() === value ? before : value)), [value]);
+  useEffect(() => () => clearTimeout(waiting.current), []);
+  const type = (text: string) => {
+    setTyped(text);
+    clearTimeout(waiting.current);
+    waiting.current = setTimeout(() => onType(text.trim()), REST);
+  };
+  return (
+    <label>
+      {label}
+      <input
+        type="search"
+        value={typed}
+        placeholder={placeholder ?? ""}
+        autocomplete="off"
+        autocapitalize="none"
+        spellcheck={false}
+        {...(known === undefined ? {} : { list: id })}
+        onInput={(event) => type(event.currentTarget.value)}
+      />
+      {known !== undefined && (
+        <datalist id={id}>
+          {known.map((text) => (
+            <option key={text} value={text} />
+          ))}
+        </datalist>
+      )}
+    </label>
+  );
+}
+
+interface ChosenProps {
+  label: string;
+  value: string;
+  /** Values with their words; "" is for all. */
+  options: readonly (readonly [string, string])[];
+  onChoose: (value: string) => void;
+}
+
+export function Chosen({ label, value, options, onChoose }: ChosenProps): JSX.Element {
+  // What the address says and nobody offers is shown as well.
+  const all = options.some(([one]) => one === value) ? options : [...options, [value, value] as const];
+  return (
+    <label>
+      {label}
+      <select value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
+        {all.map(([one, text]) => (
+          <option key={one} value={one}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+// -- answers --------------------------------------------------------------------------------------------------------
+
+export interface Fetched<T> {
+  /** The last answer; null before it came, and where another question was not answered. */
+  found: T | null;
+  problem: string | null;
+  again: () => Promise<void>;
+}
+
+/** What the server answers at `path`; null asks nothing. `every`: milliseconds to the next time, 0 for once. */
+export function useFetched<T>(path: string | null, refresh: () => Promise<void>, every = 0): Fetched<T> {
+  const [answer, setAnswer] = useState<{ path: string; found: T } | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const asked = useRef(0);
+  const again = async () => {
+    if (path === null) return;
+    const mine = ++asked.current;
+    try {
+      const found = await api.get<T>(path);
+      if (mine !== asked.current) return;
+      setAnswer({ path, found });
+      setProblem(null);
+    } catch (error) {
+      if (mine !== asked.current) return;
+      setProblem(words(error));
+      // What another question found is no answer to this one.
+      setAnswer((before) => (before?.path === path ? before : null));
+      if (error instanceof api.ApiError && error.status === 401) await refresh();
+    }
+  };
+  useEffect(() => {
+    void again();
+    const timer = every === 0 ? undefined : setInterval(() => {
+      if (document.visibilityState !== "hidden") void again();
+    }, every);
+    return () => {
+      asked.current += 1;
+      clearInterval(timer);
+    };
+  }, [path, every]);
+  return { found: answer?.found ?? null, problem, again };
+}
+
+// -- tables ---------------------------------------------------------------------------------------------------------
+
+export interface Column<T> {
+  title: string;
+  cell: (row: T) => ComponentChildren;
+  /** The one that names the row; or the one that holds its buttons, whose title is for screen readers. */
+  kind?: "name" | "actions";
+}
+
+interface TableProps<T> {
+  label: string;
+  columns: Column<T>[];
+  rows: T[];
+  keyOf: (row: T) => string | number;
+}
+
+/** A table; narrow screens show each row as a card. The roles are named, for a table that is laid out anew is none. */
+export function Table<T>({ label, columns, rows, keyOf }: TableProps<T>): JSX.Element {
+  return (
+    <table class="listing" role="table" aria-label={label}>
+      <thead role="rowgroup">
+        <tr role="row">
+          {columns.map(({ title, kind }) => (
+            <th key={title} role="columnheader" scope="col">
+              {kind === "actions" ? <span class="unseen">{title}</span> : title}
+            </th>
+          ))}
+        </tr>
+      </thead>
+      <tbody role="rowgroup">
+        {rows.map((row) => (
+          <tr key={keyOf(row)} role="row">
+            {columns.map(({ title, cell, kind }) =>
+              kind === "name" ? (
+                <th key={title} role="rowheader" scope="row">
+                  {cell(row)}
+                </th>
+              ) : (
+                <td key={title} role="cell" class={kind} data-title={title}>
+                  {cell(row)}
+                </td>
+              ),
+            )}
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+export function At({ time, never = "never" }: { time: string | null; never?: string }): JSX.Element {
+  if (time === null) return <>{never}</>;
+  return (
+    <time dateTime={time} title={full(time)}>
+      {ago(time)}
+    </time>
+  );
+}
+
+interface PagesProps {
+  /** What is listed, in the plural. */
+  of: string;
+  filters: Filters;
+  /** How many are shown, and how many there are in all. */
+  count: number;
+  total: number;
+  size?: number;
+}
+
+/** Where in a list one is; read out when it changes. */
+export function Pages({ of, filters, count, total, size = PAGE }: PagesProps): JSX.Element | null {
+  const { offset, href } = filters;
+  if (count === 0 && offset === 0) return null;
+  const all = total === 1 ? `1 ${of.replace(/s$/, "")}` : `${total} ${of}`;
+  return (
+    <nav class="paging" aria-label={`Pages of ${of}`}>
+      <span role="status">
+        {count === 0 ? `None of ${total} from here on` : total <= count ? all : `${offset + 1}–${offset + count} of ${total} ${of}`}
+      </span>
+      {offset > 0 && <a href={href({ offset: Math.max(0, offset - size) })}>Previous page</a>}
+      {offset + count < total && <a href={href({ offset: offset + size })}>Next page</a>}
+    </nav>
+  );
+}
