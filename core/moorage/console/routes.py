@@ -98,6 +98,13 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
         return _page(files, secret="invite" in request.args)
 
     @found.get(
+        "/console", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM, media_type=_HTML, answers={304: None}
+    )
+    async def start() -> Response:
+        """Give the page, which has the same at its root."""
+        return _page(files)
+
+    @found.get(
         "/console/{page:path}",
         access=PUBLIC,
         limit=LimitClass.EXEMPT,
