@@ -39,16 +39,22 @@ def sound(frame: bytes) -> bytes:
 
     What is left over of a last sample is dropped, as eaRS does; what is no number becomes silence.
     """
+    whole = frame[: len(frame) // 4 * 4]
     samples = array("f")
-    samples.frombytes(frame[: len(frame) // 4 * 4])
+    samples.frombytes(whole)
     if sys.byteorder == "big":
         samples.byteswap()
     # The sum is a number when all samples are: three passes in C, where looking at each one would block the loop.
-    if samples and not (math.isfinite(sum(samples)) and min(samples) >= -1.0 and max(samples) <= 1.0):
-        samples = array("f", [max(-1.0, min(1.0, one)) if one == one else 0.0 for one in samples])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+    if not samples or (math.isfinite(sum(samples)) and min(samples) >= -1.0 and max(samples) <= 1.0):
+        return whole
+    return _within(whole)
+
+
+def _within(samples: bytes) -> bytes:
+    import numpy as np  # Not before somebody is too loud: much of a small server's memory.
+
+    out: bytes = np.nan_to_num(np.frombuffer(samples, "<f4"), nan=0.0).clip(-1.0, 1.0).astype("<f4").tobytes()
+    return out
 
 
 def event(type: str, **fields: Any) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+from pathlib import Path
 from typing import Any
 
 import espeakng_loader
@@ -21,6 +22,8 @@ _SYNCHRONOUS, _DONT_EXIT = 2, 0x8000
 _CHARS_UTF8, _POS_CHARACTER, _RATE_PARAMETER = 1, 1, 1
 _FEMALE_VARIANT = "f2"
 _UNSPOKEN = re.compile(r"[\x00-\x1f\x7f]")
+_DICTIONARY = re.compile(rb"^\s*dictionary\s+(\w+)", re.MULTILINE)
+_LANGUAGE = re.compile(rb"^\s*language\s+([a-z]+)", re.MULTILINE)
 
 
 class _Voice(ctypes.Structure):
@@ -57,7 +60,7 @@ class Model:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def voices(self, body: bytes) -> list[list[str]]:
-        """[[identifier, name, language], …] of all that it has."""
+        """[[identifier, name, language], …] of all that it can speak."""
         listed = self._library.espeak_ListVoices
         listed.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
         all_of_them = listed(None)
@@ -67,7 +70,7 @@ class Model:
             # A priority in one byte, then a name with a nought at its end; the first is what it speaks best.
             language = ctypes.string_at(voice.languages + 1)
             found.append([text.decode("utf-8", "replace").strip() for text in (voice.identifier, voice.name, language)])
-        return found
+        return [one for one in found if speakable(Path(espeakng_loader.get_data_path()), one[0])]
 
     def speak(self, body: bytes, *, voice: str, female: bool, speed: float) -> tuple[dict[str, int], bytes]:
         """Say a text (UTF-8): {"rate"}, and 16-bit samples. voice: an identifier."""
@@ -93,3 +96,13 @@ class Model:
     def _must(code: int, why: str) -> None:
         if code:
             raise RuntimeError(f"{why} (espeak-ng's error {code})")
+
+
+def speakable(data: Path, identifier: str) -> bool:
+    """Whether a voice's dictionary is there. Some are left out, and the library then reads where nothing is."""
+    try:
+        text = (data / "lang" / identifier).read_bytes()
+    except OSError:
+        return True
+    named = _DICTIONARY.search(text) or _LANGUAGE.search(text)
+    return named is None or (data / f"{named[1].decode()}_dict").is_file()

@@ -33,6 +33,8 @@ MAX_FAILURES = 4
 """In a row. It fails on a line that has no sound yet, and does not the next time."""
 MAX_LINES = 64
 """After which a stream is made anew: it keeps every line, and hands all of them out each time."""
+FAINTEST = 1e-6
+"""What is fainter is nothing. Numbers that processors can only just hold take them ten times as long to work with."""
 _FLOATS = ctypes.POINTER(ctypes.c_float)
 
 
@@ -85,7 +87,7 @@ class Ear:
 
     def add(self, body: bytes) -> None:
         """Samples, which are only kept until the next update."""
-        samples = np.frombuffer(body, dtype="<f4")
+        samples = audible(body)
         self._do("transcribe_add_audio_to_stream", samples.ctypes.data_as(_FLOATS), len(samples), RATE, 0)
         self._heard += len(samples) / RATE
 
@@ -174,3 +176,9 @@ class Ear:
         error = getattr(self._lib, f"moonshine_{function}")(self._transcriber._handle, self._stream, *arguments)
         if error:
             raise RuntimeError(f"{function}: {error}")
+
+
+def audible(body: bytes) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Samples, as the library takes them."""
+    samples = np.frombuffer(body, dtype="<f4")
+    return np.where(np.abs(samples) < FAINTEST, np.float32(0), samples)
