@@ -73,7 +73,8 @@ async def apply(app: App, new: Loaded, changes: ConfigDiff) -> dict[str, Any]:
         "added": sorted(changes.plugins_added),
         "removed": sorted(gone),
         "changed": sorted(set(changes.plugins_changed) - {record.name for record in kept}),
-        "failed": {r.name: r.reason for r in app.plugins.records.values() if r.reason},
+        # One that is well may have something to say all the same.
+        "failed": {r.name: r.reason for r in app.plugins.records.values() if r.reason and r.state is not State.STARTED},
         "needs_restart": app.needs_restart,
     }
     for warning in new.warnings:

@@ -16,18 +16,18 @@ const ALL = Object.values(ADMIN).map((address) => ({ address, title: "", about: 
 const PAGES: Record<string, AdminPage> = {
   [ADMIN.overview]: lazy(() => import("./overview")),
   [ADMIN.users]: lazy(() => import("./users")),
-  // [ADMIN.roles]: lazy(() => import("./roles")),
+  [ADMIN.roles]: lazy(() => import("./roles")),
   [ADMIN.invites]: lazy(() => import("./invites")),
   [ADMIN.sessions]: lazy(() => import("./sessions")),
-  // [ADMIN.plugins]: lazy(() => import("./plugins")),
-  // [ADMIN.metrics]: lazy(() => import("./metrics")),
+  [ADMIN.plugins]: lazy(() => import("./plugins")),
+  [ADMIN.metrics]: lazy(() => import("./metrics")),
   [ADMIN.audit]: lazy(() => import("./audit")),
 };
 
 /** What is below an address is about one: `id` is the rest of the path. */
 const ONES: Record<string, OneOf> = {
   [ADMIN.users]: lazy(() => import("./user")),
-  // [ADMIN.plugins]: lazy(() => import("./plugin")),
+  [ADMIN.plugins]: lazy(() => import("./plugin")),
 };
 
 export default function Administration({ path, ...props }: PageProps & { path: string }): JSX.Element {

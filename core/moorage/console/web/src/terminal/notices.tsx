@@ -6,6 +6,7 @@ import type { State } from "./shared";
 
 /** Milliseconds after which a notice that asks for nothing goes away. */
 const SHOWN = 12_000;
+const OFF = "The server's operator switched terminals off. What runs in them goes on; this page comes back when they are on again.";
 
 interface NoticesProps {
   state: State;
@@ -15,7 +16,7 @@ interface NoticesProps {
 }
 
 export function Notices({ state, again, onClose, children }: NoticesProps): JSX.Element {
-  const { notice, phase, pause, ended } = state;
+  const { notice, phase, pause, ended, off } = state;
   useEffect(() => {
     if (notice === null) return;
     const timer = setTimeout(onClose, SHOWN);
@@ -25,7 +26,7 @@ export function Notices({ state, again, onClose, children }: NoticesProps): JSX.
     <div class="notices">
       {phase !== "open" && ended === null && (
         <p class="notice" aria-live="polite">
-          {phase === "waiting" ? `The connection was lost. Trying again in ${pause} s…` : "Connecting…"}
+          {off ? OFF : phase === "waiting" ? `The connection was lost. Trying again in ${pause} s…` : "Connecting…"}
         </p>
       )}
       {ended !== null && (

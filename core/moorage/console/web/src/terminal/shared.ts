@@ -24,6 +24,8 @@ export interface State {
   /** Those who ask the holder, which is this user, for control. */
   askers: types.Person[];
   notice: Notice | null;
+  /** An operator switched the terminals off: the connection comes back when they are on again. */
+  off: boolean;
 }
 
 export interface Notice {
@@ -91,6 +93,7 @@ export class Shared {
       permissions: new Set(options.permissions),
       askers: [],
       notice: null,
+      off: false,
     };
     this.outgoing = new Outgoing((pane, keys) => this.send({ type: "sendKeys", pane, keys, raw: true }));
     this.live = new Live({
@@ -216,7 +219,7 @@ export class Shared {
   private phase(phase: Phase, pause: number): void {
     // The constructor of the connection tells the first one before anybody can listen.
     if (this.live === undefined || this.state.ended !== null) return;
-    this.set({ phase, pause });
+    this.set(phase === "open" ? { phase, pause, off: false } : { phase, pause });
     if (phase === "open") {
       for (const [id, pane] of this.panes) if (!pane.behind) this.subscribe(id);
     }
@@ -229,6 +232,7 @@ export class Shared {
 
   private closed(code: number, reason: string): boolean {
     if (code === 4001) this.options.onDoubt();
+    if (code === 1001 && reason === "Plugin disabled") this.set({ off: true });
     const text = endText(code, reason);
     if (text !== null) this.set({ ended: text });
     return text !== null;
