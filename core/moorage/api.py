@@ -7,6 +7,7 @@ from moorage.access import ANONYMOUS, Actor, Credential, Method, Permission, Use
 from moorage.addresses import is_public
 from moorage.context import RequestInfo, bind_request, current_actor, current_request
 from moorage.dialects import CHAT, CHROTE, OCTO, OCTOPROX, OPENAI, ORBITAL, PROBLEM, Dialect
+from moorage.elsewhere import SecretSource, server_url
 from moorage.errors import (
     BadRequest,
     Conflict,
@@ -134,6 +135,7 @@ __all__ = [
     "Routes",
     "Runtime",
     "RuntimeView",
+    "SecretSource",
     "Socket",
     "SocketClient",
     "SocketClosed",
@@ -181,5 +183,6 @@ __all__ = [
     "read_json",
     "read_query",
     "repeat",
+    "server_url",
     "validate",
 ]

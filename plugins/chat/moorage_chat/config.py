@@ -2,41 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Literal
 
-from moorage.api import PluginConfig
+from moorage.api import PluginConfig, SecretSource, server_url
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 SECRET_HEADERS = frozenset({"authorization", "api-key", "x-api-key", "cookie", "proxy-authorization"})
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}")
 ProviderId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-
-
-class KeySource(PluginConfig):
-    """Where a provider's key is: never in the settings themselves."""
-
-    env: str | None = Field(None, description="The environment variable that has it.")
-    file: Path | None = Field(None, description="The file that has it.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def check_table(cls, value: Any) -> Any:
-        """Who writes a key here is told where it goes."""
-        if isinstance(value, str):
-            text = 'is not the key itself: say where it is, { env = "NAME" } or { file = "/run/secrets/name" }'
-            raise ValueError(text)  # noqa: TRY004 - pydantic takes this one for a refusal
-        return value
-
-    @model_validator(mode="after")
-    def check_one(self) -> KeySource:
-        """One of both."""
-        if (self.env is None) == (self.file is None):
-            raise ValueError('give one of them: { env = "NAME" } or { file = "/run/secrets/name" }')
-        return self
 
 
 class ModelConfig(PluginConfig):
@@ -60,7 +35,7 @@ class ProviderConfig(PluginConfig):
     base_url: str | None = Field(
         None, description="Where its API is; needed for openai.", examples=["http://127.0.0.1:1234/v1"]
     )
-    api_key: KeySource | None = Field(None, description="Where its key is.", examples=[{"env": "LMSTUDIO_KEY"}])
+    api_key: SecretSource | None = Field(None, description="Where its key is.", examples=[{"env": "LMSTUDIO_KEY"}])
     headers: dict[str, str] = Field({}, description="Sent with each request; no secrets: use api_key.")
     models: list[ModelConfig] = Field(
         [], description="The models that may be used; empty: all that the provider lists.", examples=[[{"id": "gpt"}]]
@@ -91,24 +66,8 @@ class ProviderConfig(PluginConfig):
     @field_validator("base_url")
     @classmethod
     def check_url(cls, url: str | None) -> str | None:
-        """A server's address and path, and nothing else. The text of an error does not repeat it."""
-        if url is None:
-            return None
-        try:
-            parts = urlsplit(url.strip())
-            host, _ = parts.hostname, parts.port
-        except ValueError:
-            raise ValueError("is not a URL") from None
-        if parts.scheme not in ("http", "https") or not host:
-            raise ValueError('must begin with "http://" or "https://" and name a host')
-        if parts.username is not None or parts.password is not None:
-            raise ValueError("must not hold a user or a password: use api_key")
-        if parts.query or parts.fragment:
-            raise ValueError("must not have a query or a fragment")
-        if _link_local(host):
-            # Where clouds tell a machine its secrets; no provider is there.
-            raise ValueError("is a link-local address")
-        return url.strip().rstrip("/")
+        """A server's address and path, and nothing else."""
+        return server_url(url, "http", "https") if url is not None else None
 
     @field_validator("headers")
     @classmethod
@@ -127,15 +86,6 @@ class ProviderConfig(PluginConfig):
         if self.kind == "openai" and self.base_url is None:
             raise ValueError("base_url is needed for kind openai")
         return self
-
-
-def _link_local(host: str) -> bool:
-    try:
-        address = ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_link_local
 
 
 class RoleLimit(PluginConfig):

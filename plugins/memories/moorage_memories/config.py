@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
-from urllib.parse import urlsplit
+from typing import Literal
 
-from moorage.api import PluginConfig
-from pydantic import Field, field_validator, model_validator
+from moorage.api import PluginConfig, SecretSource, server_url
+from pydantic import Field, field_validator
 
 from moorage_memories.records import Mode
-
-
-class TokenSource(PluginConfig):
-    """Where a token is: never in the settings themselves."""
-
-    env: str | None = Field(None, description="The environment variable that has it.")
-    file: Path | None = Field(None, description="The file that has it.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def check_table(cls, value: Any) -> Any:
-        """Who writes a token here is told where it goes."""
-        if isinstance(value, str):
-            text = 'is not the token itself: say where it is, { env = "NAME" } or { file = "/run/secrets/name" }'
-            raise ValueError(text)  # noqa: TRY004 - pydantic takes this one for a refusal
-        return value
-
-    @model_validator(mode="after")
-    def check_one(self) -> TokenSource:
-        """One of both."""
-        if (self.env is None) == (self.file is None):
-            raise ValueError('give one of them: { env = "NAME" } or { file = "/run/secrets/name" }')
-        return self
 
 
 class MmryConfig(PluginConfig):
     """A mmry service, used where `backend` is "mmry"."""
 
     url: str = Field("http://127.0.0.1:8081", description="Where its HTTP API is; what comes before `/v1`.")
-    token: TokenSource | None = Field(
+    token: SecretSource | None = Field(
         None, description="Where the token that it takes is.", examples=[{"env": "MMRY_TOKEN"}]
     )
     stores: Literal["owner", "project"] = Field(
@@ -53,15 +29,8 @@ class MmryConfig(PluginConfig):
     @field_validator("url")
     @classmethod
     def check_url(cls, url: str) -> str:
-        """One that requests can be sent to."""
-        try:
-            parts = urlsplit(url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            good = False
-        if not good or parts.query or parts.fragment or "@" in parts.netloc or not url.isascii() or " " in url:
-            raise ValueError("must be http://HOST:PORT, maybe with a path, and without user, query or fragment")
-        return url.rstrip("/")
+        """A server's address and path, and nothing else."""
+        return server_url(url, "http", "https")
 
 
 class MemoriesConfig(PluginConfig):

@@ -37,15 +37,6 @@ def floats(samples: bytes) -> bytes:
     return out
 
 
-def integers(samples: bytes) -> bytes:
-    """Floats as 16-bit samples. What is beyond [-1, 1] is cut, what is no number is silence."""
-    import numpy as np
-
-    read = np.nan_to_num(np.frombuffer(samples, "<f4"), nan=0.0, posinf=1.0, neginf=-1.0)
-    out: bytes = (np.clip(read, -1.0, 1.0) * 32767.0).round().astype("<i2").tobytes()
-    return out
-
-
 def silence(seconds: float, rate: int) -> bytes:
     """So long nothing, as 16-bit samples."""
     return bytes(2 * int(seconds * rate))
@@ -60,19 +51,3 @@ def resampled(samples: bytes, rate: int, wanted: int) -> bytes:
 
     out: bytes = soxr.resample(np.frombuffer(samples, "<i2"), rate, wanted, "HQ").astype("<i2").tobytes()
     return out
-
-
-class Resampler:
-    """A stream of floats at another rate. What it gives lags behind what it is fed by some milliseconds."""
-
-    def __init__(self, rate: int, wanted: int) -> None:
-        import soxr
-
-        self._stream = soxr.ResampleStream(rate, wanted, 1, dtype="float32", quality="HQ")
-
-    def feed(self, samples: bytes, *, last: bool = False) -> bytes:
-        """Take floats, give those that are ready. last: give all of the rest; nothing may follow."""
-        import numpy as np
-
-        out: bytes = self._stream.resample_chunk(np.frombuffer(samples, "<f4"), last=last).astype("<f4").tobytes()
-        return out

@@ -2,36 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
-from urllib.parse import urlsplit
-
-from moorage.api import PluginConfig
+from moorage.api import PluginConfig, server_url
 from pydantic import Field, field_validator
-
-
-def server_url(url: str | None, *schemes: str) -> str | None:
-    """A server's address and path, and nothing else. ValueError, whose text does not repeat it."""
-    if url is None:
-        return None
-    try:
-        parts = urlsplit(url.strip())
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("is not a URL") from None
-    if parts.scheme not in schemes or not host:
-        raise ValueError(f"must begin with {' or '.join(f'{one}://' for one in schemes)} and name a host")
-    if parts.username is not None or parts.password is not None:
-        raise ValueError("must not hold a user or a password: they would be seen in logs")
-    if parts.query or parts.fragment:
-        raise ValueError("must not have a query or a fragment")
-    try:
-        link_local = ipaddress.ip_address(host).is_link_local
-    except ValueError:
-        link_local = False
-    if link_local:
-        # Where clouds tell a machine its secrets; no speech server is there.
-        raise ValueError("is a link-local address")
-    return url.strip().rstrip("/")
 
 
 class SttConfig(PluginConfig):
@@ -65,7 +37,7 @@ class SttConfig(PluginConfig):
     @classmethod
     def check_url(cls, url: str | None) -> str | None:
         """A WebSocket's address."""
-        return server_url(url, "ws", "wss")
+        return server_url(url, "ws", "wss") if url is not None else None
 
 
 class TtsConfig(PluginConfig):
@@ -102,17 +74,22 @@ class TtsConfig(PluginConfig):
         "lets it in; a stream may be longer.",
     )
 
+    @property
+    def max_body(self) -> int:
+        """Bytes of a request with the longest text: JSON may take six for one of them."""
+        return 6 * self.max_text_bytes + 64 * 1024
+
     @field_validator("url")
     @classmethod
     def check_url(cls, url: str | None) -> str | None:
         """A WebSocket's address."""
-        return server_url(url, "ws", "wss")
+        return server_url(url, "ws", "wss") if url is not None else None
 
     @field_validator("http_url")
     @classmethod
     def check_http_url(cls, url: str | None) -> str | None:
         """A server's address. /v1 is not part of it."""
-        return server_url(url, "http", "https")
+        return server_url(url, "http", "https") if url is not None else None
 
 
 class ClientConfig(PluginConfig):

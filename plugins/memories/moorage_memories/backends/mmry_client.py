@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,18 +19,18 @@ from moorage.api import (
     MoorageError,
     NotFound,
     PayloadTooLarge,
+    SecretSource,
     Unavailable,
     UpstreamError,
     parse_json,
 )
 
-from moorage_memories.config import MmryConfig, TokenSource
+from moorage_memories.config import MmryConfig
 
 MAX_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer."""
 WAITING = 32
 """Requests that may wait for each that may be under way."""
-MAX_TOKEN = 64 * 1024
 MAX_SAID = 200
 """Characters of the service's own words that are handed on."""
 LONG = 256 * 1024
@@ -165,22 +163,9 @@ def _said(data: bytes) -> str:
     return "".join(c for c in text if c.isprintable())[:MAX_SAID] if isinstance(text, str) else ""
 
 
-async def _token(source: TokenSource) -> str:
-    """The token. A file is read each time, so that it can be changed without a restart. UpstreamError."""
-    if source.env is not None:
-        found, where = os.environ.get(source.env, "").strip(), f"the environment variable {source.env}"
-    else:
-        assert source.file is not None
-        found, where = await asyncio.to_thread(_read, source.file), f"the file {source.file.name}"
-    # What cannot be in a header would be refused with the token in the error's text.
-    if not found or not found.isascii() or not found.isprintable():
-        raise UpstreamError(f"There is no token for the mmry service in {where}")
+async def _token(source: SecretSource) -> str:
+    """The token. UpstreamError."""
+    if not (found := await source.read()):
+        # Where it should be is in the settings, and for operators alone.
+        raise UpstreamError("The token for the mmry service is not where the settings say")
     return found
-
-
-def _read(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return file.read(MAX_TOKEN).decode("utf-8", "replace").strip()
-    except OSError:
-        return ""

@@ -159,7 +159,7 @@ def routes(speech: SpeechService) -> list[Route]:
         "/v1/audio/speech",
         access=SPEAK.name,
         dialect=OPENAI,
-        max_body=6 * speech.config.max_text_bytes + 65_536,
+        max_body=speech.config.max_body,
         body=SpeechBody,
         media_type="audio/wav",
         also_types=("audio/mpeg", "audio/pcm"),

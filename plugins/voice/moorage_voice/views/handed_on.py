@@ -11,8 +11,6 @@ from moorage_voice.rights import SPEAK
 
 BEGIN_SECONDS = 300.0
 """In which an answer must have begun: some are worked out whole before."""
-ESCAPED = 6
-"""Bytes that JSON may take for one of a text's."""
 
 
 def routes(hub: Hub, config: TtsConfig, url: str) -> list[Route]:
@@ -29,7 +27,7 @@ def routes(hub: Hub, config: TtsConfig, url: str) -> list[Route]:
             access=SPEAK.name,
             methods=(method,),
             dialect=OPENAI,
-            max_body=ESCAPED * config.max_text_bytes + 64 * 1024,
+            max_body=config.max_body,
             timeout=BEGIN_SECONDS,
         )
         async def resolve(request: ProxyRequest) -> Target:

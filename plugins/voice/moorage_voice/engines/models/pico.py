@@ -1,4 +1,4 @@
-"""SVOX Pico, in a worker process. Imports nothing of Moorage but the samples, and what it needs of packages."""
+"""SVOX Pico, in a worker process. Imports nothing of Moorage but the samples."""
 
 from __future__ import annotations
 
