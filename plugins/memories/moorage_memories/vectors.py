@@ -75,8 +75,8 @@ class Sentences:
         self._hub.access.require(actor, EMBED.name)
         _check(texts)
         async with self._free:
-            _, dimensions = await self._encoder.about()
-            data, tokens = await self._encoder.counted(texts)
+            model, dimensions = await self._encoder.about()
+            data, tokens = await self._encoder.counted(texts, model)
         return Vectors(NAME, dimensions, data, tokens)
 
     async def ranked(self, actor: Actor, query: str, documents: Sequence[str], most: int | None = None) -> list[Ranked]:

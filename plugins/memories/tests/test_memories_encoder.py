@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 from moorage.api import TaskSupervisor, Unavailable
-from moorage_memories.embeddings.encoder import Encoder
+from moorage_memories.embeddings.encoder import Encoder, ModelChanged
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 SIZE = 384
@@ -105,6 +105,28 @@ async def test_what_is_lacking_is_said_with_the_mend(tmp_path: Path):
     with pytest.raises(Unavailable, match="tokenizer"):
         await encoder.encode(["x"])
     await encoder.close()
+    await tasks.stop()
+
+
+async def test_weights_that_were_replaced_are_another_model(encoder: Encoder, tmp_path: Path):
+    assert encoder._folder is not None
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(encoder._folder / name)
+    tasks = TaskSupervisor("test")
+    other = Encoder(tasks, tmp_path)
+    before, _ = await other.about()
+    await other.encode(["x"], before)
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors").write_bytes(weights + b"\0")
+    await other.encode(["x"], before)
+    other._worker._unload()  # As when it has been idle.
+    with pytest.raises(ModelChanged):
+        await other.encode(["x"], before)
+    after, _ = await other.about()
+    assert after != before
+    await other.encode(["x"], after)
+    await other.close()
     await tasks.stop()
 
 

@@ -324,6 +324,23 @@ async def test_another_model_gives_all_new_vectors(store: MemoryStores, filled: 
     assert await store.rows("SELECT 1 AS one FROM memories_vectors WHERE model = 'another'") == []
 
 
+async def test_another_model_is_noticed_before_anything_is_written(store: MemoryStores, filled: Scope):
+    async with store.hub.db.transaction() as connection:
+        await connection.execute_query("UPDATE memories_vectors SET model = 'another'")
+    index = store.backend.index
+    index._meaning.forget(filled.owner_id)
+    index._backfill._adopted = ""
+    assert await found(store, filled, "yacht", Mode.SEMANTIC) == []
+    index._backfill.wake()
+
+    async def none() -> bool:
+        return await store.rows("SELECT 1 AS one FROM memories_vectors WHERE model = 'another'") == []
+
+    await store.until(none)
+    await embedded(store)
+    assert (await found(store, filled, "yacht", Mode.SEMANTIC))[0] == "boat"
+
+
 async def test_without_the_model_hybrid_goes_by_words(store: MemoryStores, filled: Scope):
     encoder = store.plugin.encoder
     encoder.on = False

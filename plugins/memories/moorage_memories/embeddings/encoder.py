@@ -22,6 +22,10 @@ IDLE_SECONDS = 600.0
 """After which the model's memory (some 200 MB) is given back; loading it again takes half a second."""
 
 
+class ModelChanged(Unavailable):
+    """The files of the model have been replaced since its name was asked for. Ask for it again."""
+
+
 class Encoder:
     """Makes vectors. folder: where the model's files are, None: in the package. Close it at the end.
 
@@ -61,29 +65,43 @@ class Encoder:
         absent = [name for name in FILES if not (self._folder / name).is_file()]
         return f"search by meaning needs {', '.join(absent)} in {self._folder}" if absent else ""
 
+    @property
+    def known(self) -> str:
+        """The model's name as far as anybody has asked for it, else ""."""
+        return self._model
+
     async def about(self) -> tuple[str, int]:
         """A name of the model by its weights, so that vectors of two are never compared; and a vector's dimensions.
 
         Unavailable.
         """
         if not self._model:
-            about = (await self._call("about")).data
-            self._model, self._dimensions = str(about["model"]), int(about["dimensions"])
+            self._told((await self._call("about")).data)
         return self._model, self._dimensions
 
-    async def encode(self, texts: Sequence[str]) -> bytes:
-        """Their vectors: float32, little-endian, of unit length, one after the other. Unavailable."""
-        vectors, _ = await self.counted(texts)
+    async def encode(self, texts: Sequence[str], model: str | None = None) -> bytes:
+        """Their vectors: float32, little-endian, of unit length, one after the other. Unavailable.
+
+        model: whose they must be, as `about` has named it; else ModelChanged.
+        """
+        vectors, _ = await self.counted(texts, model)
         return vectors
 
-    async def counted(self, texts: Sequence[str]) -> tuple[bytes, int]:
+    async def counted(self, texts: Sequence[str], model: str | None = None) -> tuple[bytes, int]:
         """The same, and how many tokens were read."""
         found, tokens = [], 0
         for some in _calls(texts):
             reply = await self._call("encode", texts=some)
+            # A process that was started anew reads the files anew.
+            self._told(reply.data)
+            if model not in (None, self._model):
+                raise ModelChanged("The model of sentences has just been changed")
             found.append(reply.body)
             tokens += int(reply.data["tokens"])
         return b"".join(found), tokens
+
+    def _told(self, about: dict[str, Any]) -> None:
+        self._model, self._dimensions = str(about["model"]), int(about["dimensions"])
 
     async def close(self) -> None:
         """End the process."""

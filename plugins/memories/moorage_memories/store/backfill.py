@@ -13,7 +13,7 @@ from typing import Any
 
 from moorage.api import Hub, Unavailable
 
-from moorage_memories.embeddings.encoder import Encoder
+from moorage_memories.embeddings.encoder import Encoder, ModelChanged
 from moorage_memories.store import sql
 from moorage_memories.store.parts import READ, parts
 
@@ -78,6 +78,9 @@ class Backfill:
 
     async def _some(self) -> bool:
         """Give some memories their vectors, the newest first; whether there are more."""
+        # Not only when something waits: a search by another model finds nothing until all have its vectors.
+        if (known := self._encoder.known) and known != self._adopted:
+            await self._adopt(known)
         rows = await sql.query(
             self._hub,
             f'SELECT p."id", p."memory_id", m."user_id", m."store_id", SUBSTR(m."content", 1, {READ}) AS "content" '  # noqa: S608
@@ -92,18 +95,23 @@ class Backfill:
         if self._adopted != model:
             await self._adopt(model)
         cut = await asyncio.to_thread(lambda: [parts(row["content"]) for row in rows])
-        vectors = await self._encoded(rows, cut, dimensions)
+        try:
+            vectors = await self._encoded(rows, cut, model, dimensions)
+        except ModelChanged:
+            return True  # The next time with the other one.
         await self._write(model, rows, vectors)
         return True
 
     async def _encoded(
-        self, rows: Sequence[dict[str, Any]], cut: Sequence[Sequence[str]], dimensions: int
+        self, rows: Sequence[dict[str, Any]], cut: Sequence[Sequence[str]], model: str, dimensions: int
     ) -> list[list[bytes]]:
         """Each memory's vectors. When the model fails at all of them together, one by one; at which, gets none."""
         from moorage_memories.store.nearest import halves
 
         try:
-            joined = await self._encoder.encode([part for one in cut for part in one])
+            joined = await self._encoder.encode([part for one in cut for part in one], model)
+        except ModelChanged:
+            raise
         except Unavailable:
             if len(rows) == 1:
                 await self._encoder.encode(["Is it the text, or the model?"])
@@ -111,7 +119,7 @@ class Backfill:
                 raise
             found: list[list[bytes]] = []
             for row, one in zip(rows, cut, strict=True):
-                found += await self._encoded([row], [one], dimensions)
+                found += await self._encoded([row], [one], model, dimensions)
             return found
         all_of_them = iter(await asyncio.to_thread(halves, joined, dimensions))
         return [[next(all_of_them) for _ in one] for one in cut]

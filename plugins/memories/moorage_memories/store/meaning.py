@@ -51,7 +51,7 @@ class Meaning:
         Unavailable.
         """
         model, dimensions = await self._encoder.about()
-        wanted = await self._encoder.encode([query])
+        wanted = await self._encoder.encode([query], model)
         among = await self._few(condition) if filtered else None
         user = self._user(shelf.user_id, model, dimensions)
         async with user.turn:
