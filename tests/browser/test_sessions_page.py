@@ -25,7 +25,7 @@ def server(place: Coding) -> Server:
 
 def test_a_session_from_its_beginning_to_its_end(place: Coding, sign_in, faults, tmp_path: Path) -> None:
     project = place.project("garden", README="roses\n", notes__txt="old")
-    page = sign_in("ann")
+    page = sign_in("ann", "/console/sessions")
     expect(page.get_by_text("You have no sessions")).to_be_visible()
 
     # A wrong folder is told beside the form, which keeps what was typed.

@@ -181,7 +181,7 @@ def test_the_driver_sizes_the_terminal_and_others_see_all_of_it(terminals, enter
     first = window_size(terminals, "size")[1]
     bob, vic = enter("bob", "size"), enter("vic", "size", viewport={"width": 700, "height": 500})
     expect(rows(vic).locator("> div")).to_have_count(first)
-    bob.set_viewport_size({"width": 1200, "height": 900})
+    bob.set_viewport_size({"width": 1400, "height": 900})
     take(bob)
     expect(rows(vic).locator("> div")).not_to_have_count(first)
     cols, height = window_size(terminals, "size")

@@ -47,7 +47,7 @@ def make(server: Server, user: str, workspace: str, **upstream: object) -> int:
 
 
 def test_a_workspace_from_its_beginning_to_its_end(place: Server, sign_in, faults) -> None:
-    page = sign_in("ann")
+    page = sign_in("ann", "/console/workspaces")
     expect(page.get_by_text("You have no workspaces")).to_be_visible()
 
     # By keyboard alone; what is wrong with a name is told while it is typed.
