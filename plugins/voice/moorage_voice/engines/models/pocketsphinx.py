@@ -19,6 +19,8 @@ MAX_LINE = 10.0
 """Seconds after which a line is ended without a silence: all who share the process wait while it is decoded."""
 AROUND = 0.3
 """Seconds of faint noise before and after a line: it expects to hear a room before a voice, and not a cut."""
+MOST_GUESSES = 3000
+"""Parts of words that are followed at once. With all 30 000 the same words are found, and noise takes minutes."""
 FRAMES = 100
 """The decoder's frames in a second."""
 _ROOM = (np.random.default_rng(0).standard_normal(int(RATE * AROUND)) * 8).astype("<i2").tobytes()
@@ -28,7 +30,7 @@ class Model:
     """See `models`."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
-        self._decoder = Decoder(samprate=RATE, loglevel="FATAL")
+        self._decoder = Decoder(samprate=RATE, loglevel="FATAL", maxhmmpf=MOST_GUESSES)
         self._ears: dict[int, Ear] = {}
 
     def open(self, body: bytes, number: int) -> None:
