@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import contextlib
 import json
 import random
@@ -17,7 +18,9 @@ from moorage_voice.engines import packages
 from moorage_voice.engines.base import EngineBusy, EngineFailed, Heard, Recognition, SpeechToText, Word
 from moorage_voice.engines.listening import WorkerRecognition
 from moorage_voice.engines.pool import WorkerPool
+from moorage_voice.protocols import earspeaker
 from speech import CLEAR, RATE, THANKS, frames, plain, said, silence
+from waits import WAIT
 
 BUSY = "server busy - maximum concurrent sessions reached"
 
@@ -30,6 +33,10 @@ class Counting(Recognition):
 
     async def feed(self, samples: bytes) -> Heard:
         values = array.array("f", samples)
+        if min(values) == -1.0:
+            raise ValueError("what a stranger raises")
+        if min(values) == -0.5:
+            await asyncio.sleep(WAIT)
         assert all(-1.0 <= one <= 1.0 for one in values)
         if max(values) == 1.0:
             raise EngineFailed("too loud")
@@ -119,6 +126,24 @@ async def test_another_plugins_engine(moorage_server) -> None:
         assert Counter.open_ones == 0
     # The one whose name was taken was never used, and so is not closed.
     assert Counter.closed == 2
+
+
+@pytest.mark.parametrize("level", [-1.0, -0.5])
+async def test_what_a_strangers_engine_does_wrong_is_told(moorage_server, monkeypatch, level) -> None:
+    monkeypatch.setattr(earspeaker, "ENGINE_SECONDS", 0.2)
+    Counter.open_ones = 0
+    config = {"plugins": {"voice": {"stt": {"engine": "counter"}}}}
+    async with moorage_server("voice", Guest, config=config) as server:
+        ann = await server.as_user()
+        async with ann.connect("/api/voice/stt") as socket:
+            await socket.send(array.array("f", [level] * RATE).tobytes())
+            events = await asyncio.wait_for(all_of(socket), WAIT)
+            assert events[-1] == {"type": "error", "message": "internal server error"}
+            assert socket.close_code == 1011
+        assert Counter.open_ones == 0
+        async with ann.connect("/api/voice/stt") as socket:
+            await socket.send("stop")
+            assert (await all_of(socket))[-1]["type"] == "final"
 
 
 def test_what_an_engine_lacks_is_said_with_its_mend(monkeypatch, tmp_path) -> None:

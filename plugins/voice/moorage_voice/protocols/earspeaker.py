@@ -7,6 +7,8 @@ and that is what holds back a client that is quicker than the engine.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from moorage.api import Hub, Socket, SocketClosed, Unavailable
 
@@ -31,6 +33,9 @@ WAY, PAUSING_WAY = "kyutai", "parakeet"
 INTERNAL = "internal server error"
 AT_ONCE = SLICE // 10
 """Bytes that are waited for before the engine is fed: frames are small, and each feeding is a trip to a process."""
+ENGINE_SECONDS = 90.0
+"""In which an engine must have done what it was asked, its turn included."""
+Done = TypeVar("Done")
 
 
 class Counts:
@@ -81,7 +86,7 @@ class Speaker:
             await self._forget()
 
     async def _begin(self) -> None:
-        self._recognition = await self._engine.open(self._language)
+        self._recognition = await _done(self._engine.open(self._language))
         self._waiting.clear()
         self._words, self._seconds, self._silent_since = [], 0.0, None
 
@@ -127,7 +132,7 @@ class Speaker:
         self._seconds += seconds
         self._total += seconds
         self._counts.heard.labels(self._engine.name).inc(seconds)
-        self._news(await self._recognition.feed(samples))
+        self._news(await _done(self._recognition.feed(samples)))
 
     def _over(self) -> bool:
         """Whether a silence, or the longest time, ends it."""
@@ -152,7 +157,7 @@ class Speaker:
         """The rest, all of it, and good-bye: one utterance is what a connection of eaRS is for."""
         await self._feed()
         assert self._recognition is not None
-        heard = await self._recognition.finish()
+        heard = await _done(self._recognition.finish())
         self._news(heard)
         self._tell(messages.final(self._words if heard.whole is None else heard.whole))
         await self._socket.close(1000)
@@ -217,3 +222,16 @@ class Speaker:
         self._stream.tell(messages.error(message))
         self._socket.post(messages.error(message))
         await self._socket.close(code, message)
+
+
+async def _done(asked: Awaitable[Done]) -> Done:
+    """What an engine does, which may be anybody's. EngineBusy, EngineFailed."""
+    try:
+        async with asyncio.timeout(ENGINE_SECONDS):
+            return await asked
+    except (EngineBusy, EngineFailed):
+        raise
+    except TimeoutError as error:
+        raise EngineFailed(f"it took more than {ENGINE_SECONDS:g} s") from error
+    except Exception as error:
+        raise EngineFailed(f"{type(error).__name__} of an engine") from error
