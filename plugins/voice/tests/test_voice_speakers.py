@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+from collections import Counter
 
 import pytest
 import websockets
@@ -121,6 +122,22 @@ async def test_what_an_engine_does_wrong_ends_a_connection_and_no_other(server, 
     ask = {"model": "m", "input": f"Please {fault} now."}
     answer = await ann.post("/v1/audio/speech", json=ask)
     assert (answer.status_code, "stranger" in answer.text) == (503, False)
+
+
+async def test_streams_that_end_at_once_do_not_pile_up(server, monkeypatch):
+    monkeypatch.setattr(saying, "MOST_WAITING", 20)
+    ann = await server.as_user()
+    async with ann.connect("/api/voice/tts") as socket:
+        await socket.send(json.dumps({"command": "synthesize", "text": "hang"}))
+        for number in range(30):
+            await socket.send(json.dumps({"command": "stream_start", "stream_id": str(number)}))
+            await socket.send(json.dumps({"command": "stream_end", "stream_id": str(number)}))
+        told = []
+        while len(told) < 41:  # Refused ones are told twice, that nothing can be ended included.
+            told.append(json.loads(await asyncio.wait_for(socket.recv(), WAIT)))
+    kinds = Counter(one["type"] for one in told)
+    assert kinds == {"synthesis_started": 1, "stream_started": 20, "error": 20}
+    assert told[-2]["message"] == "too much waits to be said already"
 
 
 async def test_an_engine_that_is_busy_says_so(server):

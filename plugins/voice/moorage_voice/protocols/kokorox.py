@@ -173,6 +173,7 @@ class Connection:
             raise Refused(f"there is a stream of that name: {id}")
         if len(self._streams) >= MOST_STREAMS:
             raise Refused(f"{MOST_STREAMS} streams may be open at once")
+        self._saying.check_room()  # Its end waits for its turn, also that of an empty one.
         settings = self._settings.with_own(command)
         settings.choose(self._voices, "")
         self._streams[id] = Stream(id, lambda text: settings.choose(self._voices, text), settings.speed)

@@ -70,7 +70,7 @@ class Saying:
         async with asyncio.timeout(SEND_SECONDS):
             await self._socket.send(text)
 
-    def check_room(self, text: str) -> int:
+    def check_room(self, text: str = "") -> int:
         """The bytes of a text that is to be said. Refused when it is too long, or too much waits already."""
         size = self._speech.check_length(text)
         if self._bytes + size > self._speech.config.max_text_bytes or len(self._jobs) >= MOST_WAITING:
