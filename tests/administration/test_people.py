@@ -105,6 +105,17 @@ def test_who_reads_users_need_not_manage_them_and_others_may_neither(server, ann
     assert ann.delete(f"{USERS}/user_none").status_code == 404
 
 
+def test_nobody_becomes_an_owner_by_the_network(server, made) -> None:
+    with server.client("root") as root:
+        where = f"{USERS}/{made['id']}"
+        assert {one["name"] for one in root.get(where).json()["roles"] if not one["yours"]} == {"owner"}
+        assert root.patch(where, json={"role": "owner"}).status_code == 403
+        assert root.post(USERS, json={"username": "late", "role": "owner"}).status_code == 403
+        assert root.patch(where, json={"role": "admin"}).json()["role"] == "admin"
+        # So that who made them can delete them.
+        assert root.patch(where, json={"role": "viewer"}).json()["role"] == "viewer"
+
+
 def test_invites_are_listed_with_why_they_end(server, ann) -> None:
     link = ann.post("/api/invites", json={"role": "viewer", "note": "for <b>Zoe</b>", "max_uses": 3}).json()
     code = ann.post("/api/admin/invite-codes", json={"code": "WELCOME-1"}).json()

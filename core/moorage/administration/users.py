@@ -10,7 +10,7 @@ from quart import Response
 from typing_extensions import TypedDict
 
 from moorage.access import Actor, UserInfo
-from moorage.access.ranks import RankRefused, check_role, check_target
+from moorage.access.ranks import OWNER, RankRefused, check_role, check_target
 from moorage.accounts.actors import UserDetails
 from moorage.accounts.administration import Changes
 from moorage.accounts.users import Wanted
@@ -178,6 +178,7 @@ def _changing(hub: Hub) -> Routes:
     async def create() -> Response:
         """Make a user of a role that holds nothing which one lacks oneself."""
         body = await read_json(NewUserBody)
+        _refuse_owner(body.role)
         made = await accounts.create_user(
             body.username, password=body.password, email=body.email or None, role=body.role, name=body.name or None
         )
@@ -188,6 +189,8 @@ def _changing(hub: Hub) -> Routes:
         """Change a user: all that is given, or nothing. It counts at once, on open connections too."""
         body = await read_json(UserBody)
         user = (await _find(hub, user_id)).user
+        if body.role != user.role:
+            _refuse_owner(body.role)
         await accounts.administration.change(user.id, body.changes())
         return json_response(_row(await _find(hub, user_id)))
 
@@ -251,7 +254,15 @@ async def _roles(hub: Hub) -> list[RoleChoice]:
     ]
 
 
+def _refuse_owner(role: str | None) -> None:
+    """Whoever took over an owner's browser shall not leave owners behind."""
+    if role == OWNER:
+        raise Forbidden("Nobody becomes an owner here: `moorage users set-role` does that")
+
+
 def _may_give(hub: Hub, actor: Actor, role: str) -> bool:
+    if role == OWNER:
+        return False
     try:
         check_role(hub.access, actor, role)
     except RankRefused:

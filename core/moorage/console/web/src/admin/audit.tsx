@@ -1,5 +1,6 @@
 // The audit log: what was done, by whom, to what, from where.
 import type { JSX } from "preact";
+import { useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
 import { useTitle } from "../forms";
 import { ADMIN } from "../places";
@@ -37,7 +38,10 @@ const ACTION = /^([^*]+|([^*]+\.)?\*)?$/;
 
 export default function AuditPage({ refresh }: PageProps): JSX.Element {
   useTitle("Audit");
-  const filters = useFilters(ADMIN.audit);
+  const given = useFilters(ADMIN.audit);
+  const number = Math.floor(given.offset / PAGE);
+  // The server counts pages.
+  const filters = { ...given, offset: number * PAGE };
   const action = filters.of("action");
   const wrong = !ACTION.test(action);
   const asked = {
@@ -49,7 +53,7 @@ export default function AuditPage({ refresh }: PageProps): JSX.Element {
     since: filters.of("since"),
     until: filters.of("until"),
   };
-  const page = { page: Math.floor(filters.offset / PAGE) + 1, per_page: PAGE };
+  const page = { page: number + 1, per_page: PAGE };
   const { found, problem, again } = useFetched<Found>(wrong ? null : `${LOG}?${queryOf({ ...asked, ...page })}`, refresh);
   const filtered = Object.values(asked).some((text) => text !== "");
   return (
@@ -105,7 +109,7 @@ function Asked({ filters, asked, seen, filtered }: AskedProps): JSX.Element {
     />
   );
   const time = (name: string, label: string) => (
-    <label>
+    <label class="time">
       {label}
       <input
         type="datetime-local"
@@ -117,7 +121,7 @@ function Asked({ filters, asked, seen, filtered }: AskedProps): JSX.Element {
   const actions = [...new Set([...FAMILIES, ...seen.map(({ action }) => action)])].sort();
   return (
     <form class="filters" role="search" aria-label="Filter the log" onSubmit={(event) => event.preventDefault()}>
-      {typed("actor", "Who", "a username, anonymous, system")}
+      {typed("actor", "Who", "a username")}
       {typed("action", "Action", "login.failed, user.*", actions)}
       {typed("target", "Target", "user:ann, session:12")}
       {typed("address", "Address", "127.0.0.1")}
@@ -134,6 +138,7 @@ function Asked({ filters, asked, seen, filtered }: AskedProps): JSX.Element {
 }
 
 function Events({ found, filters }: { found: Found; filters: Filters }): JSX.Element {
+  const [open, setOpen] = useState<number | null>(null);
   const only = (name: string, value: string, text: string) => (
     <a href={filters.href({ [name]: value })} title={`Only ${text}`}>
       {text}
@@ -144,38 +149,59 @@ function Events({ found, filters }: { found: Found; filters: Filters }): JSX.Ele
     if (name === undefined) return label;
     return label.startsWith("user:") ? `user:${name}` : name;
   };
+  const below = (event: AuditEvent) => `event-${event.id}`;
   const columns: Column<AuditEvent>[] = [
-    {
-      title: "Action",
-      kind: "name",
-      cell: (event) => only("action", event.action, event.action),
-    },
+    { title: "Action", kind: "name", cell: ({ action }) => only("action", action, action) },
     {
       title: "When",
-      cell: (event) => (
-        <time dateTime={event.at} title={ago(event.at)}>
-          {full(event.at)}
+      kind: "line",
+      cell: ({ at }) => (
+        <time dateTime={at} title={ago(at)}>
+          {full(at)}
         </time>
       ),
     },
-    { title: "Who", cell: (event) => only("actor", event.actor, named(event.actor)) },
-    { title: "Target", cell: (event) => (event.target === null ? "none" : only("target", event.target, named(event.target))) },
-    { title: "Address", cell: (event) => (event.address === "" ? "none" : only("address", event.address, event.address)) },
-    { title: "More", cell: (event) => <Details event={event} filters={filters} /> },
+    { title: "Who", cell: ({ actor }) => only("actor", actor, named(actor)) },
+    { title: "Target", cell: ({ target }) => (target === null ? "none" : only("target", target, named(target))) },
+    { title: "Address", kind: "line", cell: ({ address }) => (address === "" ? "none" : only("address", address, address)) },
+    {
+      title: "More",
+      kind: "actions",
+      cell: (event) => (
+        <button
+          type="button"
+          class="quiet"
+          aria-expanded={open === event.id}
+          aria-controls={open === event.id ? below(event) : undefined}
+          onClick={() => setOpen(open === event.id ? null : event.id)}
+        >
+          Details
+          <span class="unseen">
+            {" "}
+            of {event.action}, {full(event.at)}
+          </span>
+        </button>
+      ),
+    },
   ];
-  return <Table label="Events" columns={columns} rows={found.events} keyOf={({ id }) => id} />;
+  return (
+    <Table
+      label="Events"
+      columns={columns}
+      rows={found.events}
+      keyOf={({ id }) => id}
+      below={(event) => (event.id === open ? <Details event={event} id={below(event)} filters={filters} /> : null)}
+    />
+  );
 }
 
-function Details({ event, filters }: { event: AuditEvent; filters: Filters }): JSX.Element {
+function Details({ event, id, filters }: { event: AuditEvent; id: string; filters: Filters }): JSX.Element {
   return (
-    <details>
-      <summary>
-        Details<span class="unseen"> of {event.action}, {full(event.at)}</span>
-      </summary>
+    <div id={id}>
       <dl class="facts">
         <dt>Number</dt>
         <dd>{event.id}</dd>
-        <dt>By way of</dt>
+        <dt>Proven by</dt>
         <dd>{event.method}</dd>
         <dt>Program</dt>
         <dd title={event.user_agent}>{event.user_agent === "" ? "none" : program(event.user_agent)}</dd>
@@ -189,7 +215,7 @@ function Details({ event, filters }: { event: AuditEvent; filters: Filters }): J
         )}
       </dl>
       {Object.keys(event.data).length > 0 && <pre class="data">{JSON.stringify(event.data, null, 2)}</pre>}
-    </details>
+    </div>
   );
 }
 

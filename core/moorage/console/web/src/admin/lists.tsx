@@ -1,5 +1,5 @@
 // What administration's lists share: filters in the address, answers that are asked for again, tables, pages.
-import type { ComponentChildren, JSX } from "preact";
+import { type ComponentChildren, Fragment, type JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { words } from "../forms";
@@ -57,10 +57,11 @@ interface TypedProps {
   placeholder?: string;
   /** Texts that are offered. */
   known?: readonly string[];
+  wide?: boolean;
 }
 
 /** A field that tells what is typed once typing rests. */
-export function Typed({ label, value, onType, placeholder, known }: TypedProps): JSX.Element {
+export function Typed({ label, value, onType, placeholder, known, wide = false }: TypedProps): JSX.Element {
   const [typed, setTyped] = useState(value);
   const waiting = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
   const id = useId();
@@ -73,7 +74,7 @@ export function Typed({ label, value, onType, placeholder, known }: TypedProps):
     waiting.current = setTimeout(() => onType(text.trim()), REST);
   };
   return (
-    <label>
+    <label class={wide ? "wide" : undefined}>
       {label}
       <input
         type="search"
@@ -169,8 +170,8 @@ export function useFetched<T>(path: string | null, refresh: () => Promise<void>,
 export interface Column<T> {
   title: string;
   cell: (row: T) => ComponentChildren;
-  /** The one that names the row; or the one that holds its buttons, whose title is for screen readers. */
-  kind?: "name" | "actions";
+  /** The one that names the row; one that is kept on a line; or the one with buttons, whose title is for screen readers. */
+  kind?: "name" | "line" | "actions";
 }
 
 interface TableProps<T> {
@@ -178,10 +179,12 @@ interface TableProps<T> {
   columns: Column<T>[];
   rows: T[];
   keyOf: (row: T) => string | number;
+  /** What is shown below a row, over its whole width; null for nothing. */
+  below?: (row: T) => ComponentChildren;
 }
 
 /** A table; narrow screens show each row as a card. The roles are named, for a table that is laid out anew is none. */
-export function Table<T>({ label, columns, rows, keyOf }: TableProps<T>): JSX.Element {
+export function Table<T>({ label, columns, rows, keyOf, below }: TableProps<T>): JSX.Element {
   return (
     <table class="listing" role="table" aria-label={label}>
       <thead role="rowgroup">
@@ -194,23 +197,42 @@ export function Table<T>({ label, columns, rows, keyOf }: TableProps<T>): JSX.El
         </tr>
       </thead>
       <tbody role="rowgroup">
-        {rows.map((row) => (
-          <tr key={keyOf(row)} role="row">
-            {columns.map(({ title, cell, kind }) =>
-              kind === "name" ? (
-                <th key={title} role="rowheader" scope="row">
-                  {cell(row)}
-                </th>
-              ) : (
-                <td key={title} role="cell" class={kind} data-title={title}>
-                  {cell(row)}
-                </td>
-              ),
-            )}
-          </tr>
-        ))}
+        {rows.map((row) => {
+          const more = below?.(row) ?? null;
+          return (
+            <Fragment key={keyOf(row)}>
+              <tr role="row">
+                {columns.map((column) => (
+                  <Cell key={column.title} column={column} row={row} />
+                ))}
+              </tr>
+              {more !== null && (
+                <tr role="row" class="below">
+                  <td role="cell" colSpan={columns.length}>
+                    {more}
+                  </td>
+                </tr>
+              )}
+            </Fragment>
+          );
+        })}
       </tbody>
     </table>
+  );
+}
+
+function Cell<T>({ column: { title, cell, kind }, row }: { column: Column<T>; row: T }): JSX.Element {
+  if (kind === "name") {
+    return (
+      <th role="rowheader" scope="row">
+        {cell(row)}
+      </th>
+    );
+  }
+  return (
+    <td role="cell" class={kind} data-title={title}>
+      <div>{cell(row)}</div>
+    </td>
   );
 }
 

@@ -21,15 +21,18 @@ export default function UserPage({ id, state, refresh }: PageProps & { id: strin
   const { found: user, problem, again } = useFetched<Details>(userPath(id), refresh);
   useTitle(user === null ? "User" : `${user.username} – Users`);
   const [said, setSaid] = useState<string | null>(null);
+  // Each change may have ended logins: they are asked for anew.
+  const [changes, setChanges] = useState(0);
   const heading = useRef<HTMLHeadingElement>(null);
   const done = async (text: string) => {
     setSaid(text);
+    setChanges((before) => before + 1);
     await again();
     heading.current?.focus();
   };
   return (
     <main class="person">
-      <p class="back">
+      <p class="up">
         <a href={ADMIN.users}>All users</a>
       </p>
       <h1 ref={heading} tabIndex={-1}>
@@ -45,7 +48,7 @@ export default function UserPage({ id, state, refresh }: PageProps & { id: strin
           <Facts user={user} audit={may(state, MAY.readAudit)} />
           <Changing user={user} own={user.id === state.user.id} endSessions={may(state, MAY.endSessions)} refresh={refresh} done={done} />
           {may(state, MAY.readSessions) && (
-            <SignedIn key={`${said}`} user={user} mayEnd={may(state, MAY.endSessions)} refresh={refresh} />
+            <SignedIn key={changes} user={user} mayEnd={may(state, MAY.endSessions)} refresh={refresh} />
           )}
           {may(state, MAY.readKeys) && <Keys user={user} mayRevoke={may(state, MAY.revokeKeys)} refresh={refresh} />}
           <Told plugins={user.plugins} />

@@ -49,6 +49,7 @@ export default function UsersPage({ state, refresh }: PageProps): JSX.Element {
           label="Search"
           value={asked.search}
           placeholder="part of a name or an address"
+          wide
           onType={(search) => filters.show({ search })}
         />
         <Chosen
