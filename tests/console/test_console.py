@@ -84,7 +84,7 @@ def test_an_address_that_holds_a_secret_is_told_nobody(client: httpx.Client, pat
 
 def test_what_the_page_names_is_there_and_may_be_kept_for_ever(client: httpx.Client) -> None:
     names = re.findall(r"(?:src|href)=\"(/console/assets/[^\"]+)\"", client.get("/").text)
-    assert len(names) == 2
+    assert {name.rpartition(".")[2] for name in names} == {"js", "css"}
     for name in names:
         answer = client.get(name)
         assert answer.status_code == 200

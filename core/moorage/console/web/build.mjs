@@ -53,8 +53,19 @@ const result = await build({
 const names = Object.entries(result.metafile.outputs);
 const entry = names.find(([, output]) => output.entryPoint === "src/main.tsx");
 if (!entry) throw new Error("the bundle has no entry point");
+// What the entry imports, and that in turn, is fetched at once instead of one level after the other.
+const needed = new Set();
+const follow = (output) => {
+  for (const { path: file, kind } of output.imports) {
+    if (kind !== "import-statement" || needed.has(file)) continue;
+    needed.add(file);
+    follow(result.metafile.outputs[file]);
+  }
+};
+follow(entry[1]);
 const url = (file) => `/console/assets/${path.basename(file)}`;
 const page = (await readFile(path.join(here, "index.html"), "utf8"))
+  .replace("{{preload}}", [...needed].map((file) => `<link rel="modulepreload" href="${url(file)}">`).join("\n    "))
   .replace("{{script}}", url(entry[0]))
   .replace("{{style}}", url(entry[1].cssBundle));
 await writeFile(path.join(out, "index.html"), page);
