@@ -83,13 +83,16 @@ class Memories:
         self._allow(actor, scope, WRITE if write else VIEW)
         return scope
 
-    async def scope_of_session(self, actor: Actor, session_id: str, *, write: bool) -> Scope:
-        """Those of the project that a session works in. NotFound, also when the session is not for the actor."""
-        return await self._scope_of_project(actor, session_id, "", write, "Session not found")
+    async def scope_of_session(self, actor: Actor, session_id: str, *, write: bool, instead: str = "") -> Scope:
+        """Those of the project that a session works in. NotFound, also when the session is not for the actor.
 
-    async def scope_of_workspace(self, actor: Actor, path: str, *, write: bool) -> Scope:
+        instead: the store that will be used instead of the project's, for the audit log.
+        """
+        return await self._scope_of_project(actor, session_id, "", write, instead, "Session not found")
+
+    async def scope_of_workspace(self, actor: Actor, path: str, *, write: bool, instead: str = "") -> Scope:
         """Those of a project, by its path as the client writes it. NotFound where the actor has no such project."""
-        return await self._scope_of_project(actor, "", path, write, "There is no such project")
+        return await self._scope_of_project(actor, "", path, write, instead, "There is no such project")
 
     # -- what is done with them ----------------------------------------------------------------------------------
 
@@ -196,7 +199,9 @@ class Memories:
     def _checked(self, one: Draft) -> Draft:
         return bounds.draft(one, self._config.max_content_bytes)
 
-    async def _scope_of_project(self, actor: Actor, session_id: str, path: str, write: bool, unknown: str) -> Scope:
+    async def _scope_of_project(
+        self, actor: Actor, session_id: str, path: str, write: bool, instead: str, unknown: str
+    ) -> Scope:
         project = await self._project(actor, session_id, path, write)
         if project is None:
             if write and await self._project(actor, session_id, path, False) is not None:
@@ -207,7 +212,7 @@ class Memories:
         scope = replace(scope, store=await self.backend.store_for(project.owner_id, project.path))
         if actor.user is None or actor.user.id != project.owner_id:
             action = "memories_store.changed" if write else "memories_store.read"
-            data = {"user_id": project.owner_id, "store": scope.store}
+            data = {"user_id": project.owner_id, "store": bounds.store_name(instead) if instead else scope.store}
             await self._hub.audit.note(action, actor=actor, data=data)
         return scope
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import pytest_asyncio
 from moorage.api import Actor, Manifest, Plugin, Project, hookimpl
@@ -85,3 +87,18 @@ async def test_that_an_administrator_reads_and_changes_them_is_on_record(server)
     assert [action for action, _ in found] == ["memories_store.read", "memories_store.changed"], "once for a while"
     assert "secret" not in str(found)
     assert (await ann.get(f"{path}/{made['id']}")).json()["content"] == "mended"
+
+
+async def test_the_record_names_the_store_that_was_reached(server):
+    ann, root = await server.as_user("viewer"), await server.as_user("owner")
+    path = f"/api/session/{ann.user.id}-web/mmry"
+    made = (await ann.post("/api/memories", json={"content": "not of web", "store": "diary"})).json()
+    assert (await root.get(path + "?store=all")).status_code == 200
+    assert (await root.post(f"{path}/search?store=web", json={"query": "not", "store": "diary"})).status_code == 200
+    assert (await root.delete(f"{path}/{made['id']}?store=diary")).status_code == 200
+    assert (await root.get(path + "?store=a%20b")).status_code == 400
+    assert [(action.rpartition(".")[2], json.loads(data)["store"]) for action, data in await noted(server, root)] == [
+        ("read", "all"),
+        ("read", "diary"),
+        ("changed", "diary"),
+    ]

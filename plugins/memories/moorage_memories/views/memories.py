@@ -24,14 +24,16 @@ from moorage_memories.views.shapes import (
 )
 
 SEARCH_LIMIT = 10
-Find = Callable[[str, bool], Awaitable[Scope]]
-"""(a session's id, or "", whether they are to be changed) -> which memories are meant, before a store is named."""
+Find = Callable[[str, bool, str], Awaitable[Scope]]
+"""(a session's id, or "", whether they are to be changed, the store that is named, or "") -> which memories are meant,
+before that store is chosen of them.
+"""
 
 
 def own(memories: Memories) -> Find:
     """Those of who asks."""
 
-    async def find(id: str, write: bool) -> Scope:
+    async def find(id: str, write: bool, named: str) -> Scope:
         return await memories.scope(current_actor(), write=write)
 
     return find
@@ -43,10 +45,14 @@ class Views:
     def __init__(self, memories: Memories, find: Find) -> None:
         self._memories, self._find = memories, find
 
+    async def _scope(self, id: str, write: bool, *named: str | None, adds: bool = False) -> Scope:
+        name = next((name for name in named if name), "")
+        return with_store(await self._find(id, write, name), name, adds=adds)
+
     async def page(self, id: str = "") -> Response:
         """List memories, newest first."""
         query = read_query(ListQuery)
-        scope = with_store(await self._find(id, False), query.store)
+        scope = await self._scope(id, False, query.store)
         found = await self._memories.page(
             current_actor(), scope, query.filter(), offset=query.offset, limit=query.limit
         )
@@ -61,14 +67,14 @@ class Views:
     async def add(self, id: str = "") -> Response:
         """Add a memory."""
         query, body = read_query(StoreQuery), await read_body(AddBody)
-        scope = with_store(await self._find(id, True), body.store, query.store, adds=True)
+        scope = await self._scope(id, True, body.store, query.store, adds=True)
         made = await self._memories.add(current_actor(), scope, [body.draft()])
         return json_response(added_shape(made[0]))
 
     async def create(self) -> Response:
         """Add a memory; the answer has all of it."""
         query, body = read_query(StoreQuery), await read_body(AddBody)
-        scope = with_store(await self._find("", True), body.store, query.store, adds=True)
+        scope = await self._scope("", True, body.store, query.store, adds=True)
         made = await self._memories.add(current_actor(), scope, [body.draft()])
         answer: ChangedShape = {"memory": memory_shape(made[0])}
         return json_response(answer)
@@ -76,7 +82,7 @@ class Views:
     async def search(self, id: str = "") -> Response:
         """Search memories, best first. The answer's `mode` says how, where the server could not do what was asked."""
         query, body = read_query(StoreQuery), await read_body(SearchBody)
-        scope = with_store(await self._find(id, False), body.store, query.store)
+        scope = await self._scope(id, False, body.store, query.store)
         found = await self._memories.search(
             current_actor(),
             scope,
@@ -90,7 +96,7 @@ class Views:
 
     async def stores(self, id: str = "") -> Response:
         """List the stores of whose memories these are. `default`: the one that is meant here."""
-        scope = await self._find(id, False)
+        scope = await self._scope(id, False)
         found = await self._memories.stores(current_actor(), scope)
         default = scope.store or (found[0].name if found else "default")
         answer: StoresShape = {"stores": [store_shape(one) for one in found], "default": default}
@@ -99,13 +105,13 @@ class Views:
     async def get(self, memory_id: str, id: str = "") -> Response:
         """Show a memory."""
         query = read_query(StoreQuery)
-        scope = with_store(await self._find(id, False), query.store)
+        scope = await self._scope(id, False, query.store)
         return json_response(memory_shape(await self._memories.get(current_actor(), scope, memory_id)))
 
     async def change(self, memory_id: str, id: str = "") -> Response:
         """Change a memory: what is given, the rest stays."""
         query, body = read_query(StoreQuery), await read_body(ChangeBody)
-        scope = with_store(await self._find(id, True), body.store, query.store)
+        scope = await self._scope(id, True, body.store, query.store)
         changed = await self._memories.change(current_actor(), scope, memory_id, body.change())
         answer: ChangedShape = {"memory": memory_shape(changed)}
         return json_response(answer)
@@ -113,7 +119,7 @@ class Views:
     async def delete(self, memory_id: str, id: str = "") -> Response:
         """Delete a memory."""
         query = read_query(StoreQuery)
-        scope = with_store(await self._find(id, True), query.store)
+        scope = await self._scope(id, True, query.store)
         gone = await self._memories.delete(current_actor(), scope, memory_id)
         answer: DeletedShape = {"deleted": True, "id": gone}
         return json_response(answer)

@@ -49,14 +49,14 @@ def routes(memories: Memories, config: MemoriesConfig) -> list[Route]:
     """All of them, under each of their addresses."""
     table = Routes()
 
-    async def of_session(id: str, write: bool) -> Scope:
-        return await memories.scope_of_session(current_actor(), id, write=write)
+    async def of_session(id: str, write: bool, named: str) -> Scope:
+        return await memories.scope_of_session(current_actor(), id, write=write, instead=named)
 
-    async def of_project(id: str, write: bool) -> Scope:
+    async def of_project(id: str, write: bool, named: str) -> Scope:
         path = read_query(WorkspaceQuery).workspace_path
         if not path:
             raise NotFound("There is no such project: say which one by workspace_path")
-        return await memories.scope_of_workspace(current_actor(), path, write=write)
+        return await memories.scope_of_workspace(current_actor(), path, write=write, instead=named)
 
     for base in OF_SESSIONS:
         _add(table, base, Views(memories, of_session), config)
