@@ -302,7 +302,7 @@ def surface() -> str:
     rows = []
     for name in api.__all__:
         value = getattr(api, name)
-        plain = not (inspect.isclass(value) or inspect.isroutine(value))
+        plain = not (inspect.isclass(value) or inspect.isroutine(value) or inspect.ismodule(value))
         text = "" if plain else (inspect.getdoc(value) or "").partition("\n")[0]
         rows.append((code(name), _constant(value) if plain else text))
     return (

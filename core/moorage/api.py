@@ -3,6 +3,7 @@
 Names are added with a version note and leave only with a new `API_VERSION`.
 """
 
+from moorage import sql
 from moorage.access import ANONYMOUS, Actor, Credential, Method, Permission, UserInfo
 from moorage.addresses import is_public
 from moorage.context import RequestInfo, bind_request, current_actor, current_request
@@ -184,5 +185,6 @@ __all__ = [
     "read_query",
     "repeat",
     "server_url",
+    "sql",
     "validate",
 ]

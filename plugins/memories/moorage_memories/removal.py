@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from moorage.api import Hub, Topic, repeat
+from moorage.api import Hub, Topic, repeat, sql
 
 from moorage_memories.backends.base import MemoryBackend
-from moorage_memories.store.sql import chunks
 
 LOOK_EVERY = 60.0
 """Seconds between two looks."""
@@ -28,7 +27,7 @@ class Removal:
 
     async def look(self) -> None:
         """Remove what users left who were deleted while nobody heard."""
-        for some in chunks(sorted(await self._backend.owners())):
+        for some in sql.chunks(sorted(await self._backend.owners())):
             there = await self._hub.accounts.users.states(set(some))
             for user_id in some:
                 if user_id not in there:

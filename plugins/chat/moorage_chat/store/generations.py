@@ -6,9 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from moorage.api import sql
+
 from moorage_chat.models import ChatEvents, ChatGeneration, ChatMessage
 from moorage_chat.records import Event, Generation, GenerationStatus
-from moorage_chat.store.rows import aware, chunks
+from moorage_chat.store.rows import aware
 
 ACTIVE = (GenerationStatus.QUEUED.value, GenerationStatus.RUNNING.value)
 PER_ROW = 500
@@ -162,13 +164,13 @@ async def said(message_id: int) -> tuple[str, Mapping[str, Any]]:
 
 async def forget_events(ids: Sequence[str]) -> None:
     """Remove the events of some generations."""
-    for some in chunks(ids):
+    for some in sql.chunks(ids):
         await ChatEvents.filter(generation_id__in=some).delete()
 
 
 async def forget(ids: Sequence[str]) -> None:
     """Remove some generations, their events too."""
-    for some in chunks(ids):
+    for some in sql.chunks(ids):
         await forget_events(some)
         await ChatGeneration.filter(id__in=some).delete()
 
@@ -193,7 +195,7 @@ async def lost_events(before: datetime, after: str = "", limit: int = 500) -> tu
     )
     names = [str(id) for id in ids]
     kept: set[str] = set()
-    for some in chunks(names):
+    for some in sql.chunks(names):
         rows = await ChatGeneration.filter(id__in=some)
         kept |= {row.id for row in rows if row.ended_at is None or aware(row.ended_at) >= before}
     return [name for name in names if name not in kept], names[-1] if len(names) == limit else None

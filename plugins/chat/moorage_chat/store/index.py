@@ -9,9 +9,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from moorage.api import Hub
+from moorage.api import Hub, sql
 
-from moorage_chat.store import sql
 from moorage_chat.store.words import Term, words
 
 LONG = 20_000
@@ -43,7 +42,7 @@ async def put(hub: Hub, user_id: int, conversation_id: int, ids: Sequence[int], 
 
 
 async def remove(hub: Hub, ids: Sequence[int]) -> None:
-    """Forget messages, at most `rows.AT_ONCE`."""
+    """Forget messages, at most `sql.AT_ONCE`."""
     key = "rowid" if hub.db.dialect == "sqlite" else "id"
     await sql.execute(hub, f'DELETE FROM "chat_search" WHERE "{key}" IN ({sql.marks(ids)})', ids)  # noqa: S608
 

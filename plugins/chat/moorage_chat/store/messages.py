@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
-from moorage.api import BadRequest, Conflict, Hub, PayloadTooLarge
+from moorage.api import BadRequest, Conflict, Hub, PayloadTooLarge, sql
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Conversation, Message, MessageStatus, Role
-from moorage_chat.store import index, rows, tree
+from moorage_chat.store import index, tree
 from moorage_chat.store.conversations import locked
 from moorage_chat.store.rows import message_of_row, new_pid
 from moorage_chat.store.text import checked, first_line, folded, sound, sound_json
@@ -56,7 +56,7 @@ class Messages:
     async def newest(self, conversation_ids: Iterable[int]) -> dict[int, Message]:
         """The newest message of each conversation that has one."""
         found: dict[int, Message] = {}
-        for some in rows.chunks(list(conversation_ids)):
+        for some in sql.chunks(list(conversation_ids)):
             for message in await tree.newest(self._hub, some):
                 found[message.conversation_id] = message
         return found

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from moorage.api import Hub, Topic, repeat
+from moorage.api import Hub, Topic, repeat, sql
 from tortoise.models import Model
 
 from moorage_chat.models import (
@@ -23,7 +23,6 @@ from moorage_chat.models import (
     ChatUserLimit,
 )
 from moorage_chat.store import generations, index
-from moorage_chat.store.rows import AT_ONCE, chunks
 
 LOOK_EVERY = 60.0
 """Seconds between two looks for what a crash left half done, and for users who were deleted while nobody heard."""
@@ -61,7 +60,7 @@ class Removal:
                     await callback(conversation_id)
             except Exception:
                 self._hub.log.exception("the end of a conversation was not taken in", conversation=conversation_id)
-        messages = ChatMessage.filter(conversation_id=conversation_id).order_by("id").limit(AT_ONCE)
+        messages = ChatMessage.filter(conversation_id=conversation_id).order_by("id").limit(sql.AT_ONCE)
         while ids := await messages.values_list("id", flat=True):
             async with self._hub.db.transaction():
                 # Who finishes one of them right now is waited for here; what they put into the index goes after it.
@@ -90,7 +89,7 @@ class Removal:
         users: set[int] = set()
         for model in _OF_USERS:
             users.update(await model.all().distinct().values_list("user_id", flat=True))  # type: ignore[arg-type]
-        for some in chunks(sorted(users)):
+        for some in sql.chunks(sorted(users)):
             there = await self._hub.accounts.users.states(set(some))
             for user_id in some:
                 if user_id not in there:

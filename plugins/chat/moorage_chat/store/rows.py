@@ -5,33 +5,23 @@ from __future__ import annotations
 import json
 import secrets
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
-from moorage.api import Hub
+from moorage.api import Hub, sql
 
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Conversation, Message, MessageStatus, Role, Space
-from moorage_chat.store import sql
 
-T = TypeVar("T")
 MAX_ID = 2**31 - 1
 """The greatest number of a row: PostgreSQL INT. A greater one in a request is nobody's."""
-AT_ONCE = 500
-"""Ids or rows in one statement: SQLite takes some hundred parameters everywhere."""
 _ALPHABET = string.digits + string.ascii_lowercase
 _COLUMNS = (
     '"id", "pid", "conversation_id", "seq", "parent_id", "role", "content", "status", "created_at", "retry_of", '
     '"generation_id", "usage", "parts", "provider", "model"'
 )
 """In the order of `Message`'s fields."""
-
-
-def chunks(items: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
-    """The items, some at a time: without `size`, as many as one statement takes."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def new_pid(letter: str) -> str:

@@ -7,13 +7,13 @@ from asyncio import to_thread
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from moorage.api import Actor, Hub, Unauthorized
+from moorage.api import Actor, Hub, Unauthorized, sql
 
 from moorage_chat.config import ChatConfig
 from moorage_chat.models import ChatConversation
 from moorage_chat.records import Conversation, Message, Space
 from moorage_chat.rights import VIEW
-from moorage_chat.store import index, rows, sql
+from moorage_chat.store import index, rows
 from moorage_chat.store.rows import conversation_of
 from moorage_chat.store.text import one_line
 from moorage_chat.store.words import Term, pattern, plain, wanted

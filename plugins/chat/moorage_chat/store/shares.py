@@ -8,14 +8,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.api import Actor, Conflict, Hub
+from moorage.api import Actor, Conflict, Hub, sql
 
 from moorage_chat.models import ChatConversation
 from moorage_chat.records import Conversation, Message, Role, Space
 from moorage_chat.rights import SHARE
 from moorage_chat.store import tree
 from moorage_chat.store.conversations import Conversations, Ref, gone
-from moorage_chat.store.rows import AT_ONCE, conversation_of
+from moorage_chat.store.rows import conversation_of
 
 PREFIX = "mshare_"
 """Lets scanners of leaked secrets know it."""
@@ -82,7 +82,7 @@ class Shares:
     async def _written(self, found: Conversation) -> int | None:
         """The newest message of the branch that is shown, without an answer that is still being written."""
         path = await tree.path_ids(self._hub, found.id, found.head_id)
-        running = await tree.running(path[-AT_ONCE:])
+        running = await tree.running(path[-sql.AT_ONCE :])
         return next((id for id in reversed(path) if id not in running), None)
 
     async def _set(

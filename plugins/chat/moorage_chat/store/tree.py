@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from moorage.api import Hub, NotFound
+from moorage.api import Hub, NotFound, sql
 
 from moorage_chat.models import ChatConversation, ChatMessage
 from moorage_chat.records import Message, MessageStatus, Role
-from moorage_chat.store import index, rows, sql
-from moorage_chat.store.rows import AT_ONCE, MAX_ID, chunks, new_pid
+from moorage_chat.store import index, rows
+from moorage_chat.store.rows import MAX_ID, new_pid
 
 ONE_BY_ONE = 4
 """Messages that are looked for by a query each, before all are taken in one."""
@@ -41,7 +41,7 @@ async def path(
     """The messages from the first (behind a place) to that one, without one that is still being written."""
     way = await path_ids(hub, conversation_id, leaf_id, after_seq=after_seq)
     found: list[Message] = []
-    for some in chunks(way, AT_ONCE if limit is None else min(AT_ONCE, max(1, limit))):
+    for some in sql.chunks(way, sql.AT_ONCE if limit is None else min(sql.AT_ONCE, max(1, limit))):
         wanted = f'"id" IN ({sql.marks(some)}) AND "status" <> ? ORDER BY "seq"'
         found += await rows.messages(hub, wanted, [*some, MessageStatus.RUNNING.value])
         if limit is not None and len(found) >= limit:
@@ -54,7 +54,7 @@ async def listed(hub: Hub, conversation_id: int, *, after_seq: int = 0, limit: i
     found: list[Message] = []
     wanted = '"conversation_id" = ? AND "seq" > ? AND "status" <> ? ORDER BY "seq" LIMIT ?'
     while limit is None or len(found) < limit:
-        most = AT_ONCE if limit is None else min(AT_ONCE, limit - len(found))
+        most = sql.AT_ONCE if limit is None else min(sql.AT_ONCE, limit - len(found))
         last = found[-1].seq if found else after_seq
         some = await rows.messages(hub, wanted, [conversation_id, last, MessageStatus.RUNNING.value, most])
         found += some
@@ -105,7 +105,7 @@ async def upwards(conversation_id: int, leaf_id: int | None) -> AsyncIterator[tu
 
 
 async def running(ids: Sequence[int]) -> set[int]:
-    """Those of some messages, at most AT_ONCE, that are still being written."""
+    """Those of some messages, at most sql.AT_ONCE, that are still being written."""
     found = await ChatMessage.filter(id__in=ids, status=MessageStatus.RUNNING.value).values_list("id", flat=True)
     return set(found)  # type: ignore[arg-type]
 
@@ -126,7 +126,7 @@ async def newest_below(hub: Hub, conversation_id: int, message: Message) -> int:
 
 
 async def newest(hub: Hub, conversation_ids: Sequence[int]) -> list[Message]:
-    """The newest message of each of some conversations; at most AT_ONCE of them."""
+    """The newest message of each of some conversations; at most sql.AT_ONCE of them."""
     found = await sql.query(
         hub,
         'SELECT (SELECT m."id" FROM "chat_messages" m WHERE '  # noqa: S608 - only question marks are put in.
@@ -146,7 +146,7 @@ async def write(hub: Hub, row: ChatConversation, messages: Sequence[Message]) ->
     transaction: others write in between.
     """
     ids: dict[int, int] = {}
-    for start, some in zip(range(1, len(messages) + 1, AT_ONCE), chunks(messages), strict=True):
+    for start, some in zip(range(1, len(messages) + 1, sql.AT_ONCE), sql.chunks(messages), strict=True):
         words = await index.cut(*(one.content for one in some))
         async with hub.db.transaction():
             await ChatMessage.bulk_create(

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
-from moorage.api import Hub
+from moorage.api import Hub, sql
 from tortoise.expressions import F
 from tortoise.functions import Sum
 
 from moorage_chat.models import ChatUsage, ChatUserLimit
-from moorage_chat.store import sql
 
 TOTAL = ""
 """As provider and model: the row of a user's day that counts all; changed first where an answer is let in."""

@@ -11,10 +11,9 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any
 
-from moorage.api import Hub, Unavailable
+from moorage.api import Hub, Unavailable, sql
 
 from moorage_memories.embeddings.encoder import Encoder, ModelChanged
-from moorage_memories.store import sql
 from moorage_memories.store.parts import READ, parts
 
 AT_ONCE = 32

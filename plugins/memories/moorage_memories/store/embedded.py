@@ -10,14 +10,14 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from moorage.api import Hub, NotFound
+from moorage.api import Hub, NotFound, sql
 
 from moorage_memories.backends.base import MemoryBackend
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.embeddings.encoder import Encoder
 from moorage_memories.models import MemoryEntry, MemoryOwner, MemoryStore
 from moorage_memories.records import Change, Draft, Filter, Found, Memory, Mode, Page, Scope, StoreInfo
-from moorage_memories.store import conditions, entries, rows, sql, stores
+from moorage_memories.store import conditions, entries, rows, stores
 from moorage_memories.store.index import Index
 
 EXPORT_BYTES, EXPORT_ROWS = 8 * 1024 * 1024, 200

@@ -7,11 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from moorage.api import Conflict, Hub
+from moorage.api import Conflict, Hub, sql
 
 from moorage_memories.backends.base import ID_TAKEN
 from moorage_memories.records import Draft, Memory
-from moorage_memories.store import sql
 from moorage_memories.store.rows import text, utc
 
 _INSERT = (

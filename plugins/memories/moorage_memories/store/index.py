@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from moorage.api import Hub, Unavailable
+from moorage.api import Hub, Unavailable, sql
 
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.embeddings.encoder import Encoder
 from moorage_memories.records import Filter, Mode, Scope
-from moorage_memories.store import backfill, conditions, lookup, sql
+from moorage_memories.store import backfill, conditions, lookup
 from moorage_memories.store.alike import Alike, covered
 from moorage_memories.store.backfill import Backfill
 from moorage_memories.store.conditions import Condition

@@ -10,9 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from moorage.api import Hub
+from moorage.api import Hub, sql
 
-from moorage_memories.store import sql
 from moorage_memories.store.conditions import Condition
 from moorage_memories.store.words import Term
 

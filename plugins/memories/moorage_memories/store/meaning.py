@@ -13,10 +13,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from moorage.api import Hub
+from moorage.api import Hub, sql
 
 from moorage_memories.embeddings.encoder import Encoder
-from moorage_memories.store import sql
 from moorage_memories.store.conditions import Condition
 from moorage_memories.store.lookup import Hits, Shelf
 

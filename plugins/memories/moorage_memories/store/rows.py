@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from moorage.api import Hub
+from moorage.api import Hub, sql
 
 from moorage_memories.records import Memory, MemoryType
-from moorage_memories.store import sql
 
 _COLUMNS = (
     'm."id", m."pid", s."name", m."content", m."memory_type", m."category", m."tags", m."importance", m."metadata", '

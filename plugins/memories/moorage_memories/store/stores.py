@@ -7,13 +7,12 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from moorage.api import Conflict, Hub
+from moorage.api import Conflict, Hub, sql
 
 from moorage_memories.bounds import ALL_STORES
 from moorage_memories.config import MemoriesConfig
 from moorage_memories.models import MemoryStore
 from moorage_memories.records import StoreInfo
-from moorage_memories.store import sql
 
 DEFAULT = "default"
 MAX_NAME = 64

@@ -1,13 +1,21 @@
-"""SQL by hand, for what the models cannot say: written with `?`, on both databases."""
+"""SQL by hand, for what the models cannot say or take too long for: written with `?`, on both databases.
+
+.. versionadded:: 0.1
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from moorage.api import Hub
+if TYPE_CHECKING:
+    from moorage.hub import Hub
+
+T = TypeVar("T")
+AT_ONCE = 500
+"""Ids or rows in one statement: SQLite takes some hundred parameters everywhere."""
 
 
 def _written(hub: Hub, sql: str) -> str:
@@ -38,3 +46,9 @@ async def execute_many(hub: Hub, sql: str, rows: Sequence[Sequence[Any]]) -> Non
 def marks(values: Sequence[Any]) -> str:
     """`?, ?, …`: as many as there are values."""
     return ", ".join("?" * len(values))
+
+
+def chunks(items: Sequence[T], size: int = AT_ONCE) -> Iterator[Sequence[T]]:
+    """The items, some at a time: without `size`, as many as one statement takes."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
