@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from moorage.observe.logs import escape
+
 config_option = click.option(
     "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The configuration file."
 )
@@ -33,7 +35,11 @@ def chosen_config(config_path: Path | None) -> Path | None:
 
 
 def echo_table(rows: Sequence[Sequence[str]]) -> None:
-    """Print rows in columns; the last column may be as long as it likes."""
+    """Print rows in columns; the last column may be as long as it likes.
+
+    What users wrote may be in them, and does not steer the terminal.
+    """
+    rows = [[escape(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
