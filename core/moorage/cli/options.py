@@ -8,8 +8,6 @@ from typing import Any
 
 import click
 
-from moorage.observe.logs import escape
-
 config_option = click.option(
     "--config", "config_path", type=click.Path(path_type=Path), metavar="FILE", help="The configuration file."
 )
@@ -39,6 +37,8 @@ def echo_table(rows: Sequence[Sequence[str]]) -> None:
 
     What users wrote may be in them, and does not steer the terminal.
     """
+    from moorage.observe.logs import escape  # structlog takes long, and most commands print no table.
+
     rows = [[escape(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)] if rows else []
     for row in rows:
