@@ -12,6 +12,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import psutil
 import pytest
 from moorage.api import PUBLIC, Manifest, Plugin, Routes, hookimpl, json_response, parse_json
 from moorage.server import engines, hypercorn_mends
@@ -177,6 +178,18 @@ async def test_a_websocket_may_be_silent_for_long(moorage_server, monkeypatch, e
         await asyncio.sleep(0.6)
         writer.write(b"\x81\x81\0\0\0\0x")
         assert await reader.readexactly(3) == b"\x81\x01x"
+
+
+async def test_who_breaks_off_leaves_no_descriptor(moorage_server):
+    """Hypercorn's pings are asleep meanwhile, and a connection is closed when all that belongs to it has ended."""
+    async with moorage_server(Pier, config={"server": {"ws_ping_interval": 3600}}) as server:
+        before = psutil.Process().num_fds()
+        for _ in range(20):
+            link = await server.anonymous.connect("/ws")
+            link.transport.abort()
+        async with asyncio.timeout(WAIT):
+            while psutil.Process().num_fds() > before + 5:
+                await asyncio.sleep(0.02)
 
 
 async def test_one_that_answers_no_ping_is_left(moorage_server, monkeypatch):

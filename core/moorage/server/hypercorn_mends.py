@@ -9,6 +9,7 @@ Each mend says what it is about, see `docs/adr/0006-engines.md`. They lean on th
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from typing import Any
@@ -27,7 +28,7 @@ from hypercorn.protocol.events import Data, StreamClosed
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.protocol.h11 import H11Protocol
 from wsproto.connection import ConnectionState
-from wsproto.events import CloseConnection
+from wsproto.events import CloseConnection, Ping
 
 from moorage.server.frames import frame_of
 
@@ -124,6 +125,7 @@ class _WebSocket(ws_stream.WSStream):
         super().__init__(*args, **kwargs)
         self._heard = time.monotonic()
         self._handling = 0
+        self._over = asyncio.Event()
         protocol = getattr(self.send, "__self__", None)
         server = getattr(protocol.send, "__self__", None) if isinstance(protocol, H11Protocol) else None
         self._said: int | None = None
@@ -177,6 +179,8 @@ class _WebSocket(ws_stream.WSStream):
 
     async def handle(self, event: Any) -> None:
         """Take an event of the connection, which is a sign of life. While the handler is behind, nothing is heard."""
+        if isinstance(event, StreamClosed):
+            self._over.set()
         if self._queue is None:
             self._queue = getattr(self.app_put, "__self__", None)
         put, said = self.app_put, self._said
@@ -198,13 +202,25 @@ class _WebSocket(ws_stream.WSStream):
         if self.config.websocket_ping_interval is not None:
             self.task_group.spawn(self._listen, self.config.websocket_ping_interval)
 
+    async def _send_pings(self) -> None:
+        """As Hypercorn does, but not asleep when the connection is gone: its descriptor would be kept as long."""
+        while not self.closed:
+            await self._send_wsproto_event(Ping())
+            await self._pause(self.config.websocket_ping_interval or 0)
+
+    async def _pause(self, seconds: float) -> None:
+        """So long, or until the connection is gone."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
+
     async def _listen(self, interval: float) -> None:
         """End the connection after two pings, and at least `SILENCE` seconds, to which nothing was said.
 
         TCP alone does not tell: a proxy between us, or the kernel of a machine whose browser hangs, goes on answering.
         """
         while not self.closed:
-            await self.context.sleep(interval)
+            await self._pause(interval)
             silent = time.monotonic() - self._heard
             if not self.closed and not self._handling and silent > max(SILENCE, 2 * interval):
                 await self.send(StreamClosed(stream_id=self.stream_id))
