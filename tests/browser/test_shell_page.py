@@ -314,7 +314,7 @@ def test_an_administrator_sees_how_the_server_is(server, terminals, sign_in, fau
     expect(on.get_by_role("listitem").filter(has_text="bob")).to_contain_text("Connected to tmux")
     expect(on.get_by_role("listitem").filter(has_text="ada")).to_be_visible()
     figures = ada.get_by_role("region", name="The last minutes")
-    expect(figures.get_by_text("MB")).to_be_visible()
+    expect(figures.get_by_text("MiB")).to_be_visible()
     expect(figures.locator("svg path").first).to_have_attribute("d", re.compile("M"))
     expect(ada.get_by_role("list", name="Pages of administration").get_by_role("link")).to_have_count(7)
     ada.set_viewport_size({"width": 360, "height": 640})

@@ -4,6 +4,7 @@ import * as api from "../api";
 import { ADMIN, MAY, may } from "../places";
 import { usePolled } from "../polled";
 import { Trouble } from "../shell/trouble";
+import { list, pageOf, runs, STATES, unwell } from "./pluginstates";
 
 const EVERY = 10_000;
 
@@ -13,14 +14,6 @@ interface Health {
   status: "healthy" | "degraded" | "unhealthy";
   version: string;
   components?: Record<string, { status: Status; response_time_ms: number; detail?: string }>;
-}
-
-interface Plugin {
-  name: string;
-  summary: string;
-  state: string;
-  reason: string | null;
-  required: boolean;
 }
 
 interface Part {
@@ -80,25 +73,16 @@ export function HealthPart({ refresh }: Part): JSX.Element {
   );
 }
 
-const RUNNING = new Set(["started", "loaded"]);
-const ILL = new Set(["failed", "blocked", "degraded"]);
-
-export const pluginAddress = (name: string): string => `${ADMIN.plugins}/${encodeURIComponent(name)}`;
-
 export function PluginsPart({ state, refresh }: Part): JSX.Element | null {
   if (!may(state, MAY.readPlugins)) return null;
   return <Plugins state={state} refresh={refresh} />;
 }
 
 function Plugins({ refresh }: Part): JSX.Element {
-  const { found, problem, again } = usePolled(
-    () => api.get<{ plugins: Plugin[]; needs_restart: string[] }>("/api/core/plugins"),
-    EVERY,
-    refresh,
-  );
+  const { found, problem, again } = usePolled(list, EVERY, refresh);
   const all = found?.plugins ?? [];
-  const ill = all.filter(({ state }) => ILL.has(state));
-  const running = all.filter(({ state }) => RUNNING.has(state)).length;
+  const ill = all.filter(unwell);
+  const running = all.filter((plugin) => runs(plugin) && !unwell(plugin)).length;
   return (
     <section aria-labelledby="plugins">
       <h2 id="plugins">Plugins</h2>
@@ -112,7 +96,7 @@ function Plugins({ refresh }: Part): JSX.Element {
               {ill.map(({ name, state, reason }) => (
                 <li class="item" key={name}>
                   <div>
-                    <a href={pluginAddress(name)}>{name}</a> <span class="mark failed">{state}</span>
+                    <a href={pageOf(name)}>{name}</a> <span class="mark failed">{STATES[state]}</span>
                     {reason && <p>{reason}</p>}
                   </div>
                 </li>
