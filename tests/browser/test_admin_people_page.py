@@ -37,7 +37,7 @@ def server(tmp_path_factory):
         yield server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def root(server):
     with server.client("root") as client:
         yield client
@@ -118,11 +118,12 @@ def test_a_user_from_being_made_to_being_deleted(server, ann, faults) -> None:
     dialog = page.get_by_role("dialog", name="New user")
     expect(dialog.get_by_label("Username")).to_be_focused()
     dialog.get_by_label("Username").fill("no such name!")
-    assert "owner" not in dialog.get_by_label("Role").inner_text(), "nobody gives more than they have"
+    roles = dialog.get_by_label("Role").locator("option")
+    expect(roles, "nobody gives more than they have").to_have_text(["viewer", "operator", "admin", "helper"])
     dialog.get_by_label("Role").select_option("helper")
     dialog.get_by_role("button", name="Make one up").click()
+    expect(dialog.get_by_label("Password")).to_have_value(re.compile(r"^\w{20}$"))
     password = dialog.get_by_label("Password").input_value()
-    assert len(password) == 20
     dialog.get_by_role("button", name="Make the user").click()
     expect(dialog.get_by_role("alert")).to_contain_text("username")
     dialog.get_by_label("Username").fill(name)
@@ -167,7 +168,9 @@ def test_a_user_from_being_made_to_being_deleted(server, ann, faults) -> None:
         page.get_by_role("button", name="Delete…").click()
         dialog = page.get_by_role("dialog", name=f"Delete {name} for good?")
         expect(dialog.get_by_role("button", name=f"Delete {name}")).to_be_disabled()
+        expect(dialog.get_by_label("To confirm")).to_be_focused()
         page.keyboard.type(name)
+        expect(dialog.get_by_role("button", name=f"Delete {name}")).to_be_enabled()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Users", level=1)).to_be_visible()
         expect(row(page, "root")).to_be_visible()
@@ -253,18 +256,17 @@ def test_an_invite_lets_somebody_in_and_ends(server, ann, faults) -> None:
     page = ann("/console/admin/users")
     page.get_by_role("link", name="Invite", exact=True).click()
     dialog = page.get_by_role("dialog", name="New invite")
-    assert dialog.get_by_label("Role of whoever comes").locator("option").all_inner_texts() == [
-        "viewer",
-        "operator",
-        "helper",
-    ]
+    roles = dialog.get_by_label("Role of whoever comes").locator("option")
+    expect(roles).to_have_text(["viewer", "operator", "helper"])
     dialog.get_by_label("Role of whoever comes").select_option("helper")
     dialog.get_by_label("For so many").fill("2")
     dialog.get_by_label("Note for yourself").fill(note)
     dialog.get_by_role("button", name="Make the invite").click()
-    link = page.get_by_label(re.compile("The link of the new invite")).input_value()
+    shown = page.get_by_label(re.compile("The link of the new invite"))
+    link = shown.input_value()
     assert link.startswith(f"{server.url}/invite/")
     page.get_by_role("button", name="Done").click()
+    expect(shown).to_have_count(0)
     token = link.rpartition("/")[2]
     assert token not in page.content()
     made = httpx.post(

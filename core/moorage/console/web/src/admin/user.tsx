@@ -1,6 +1,6 @@
 // One user: who they are, what they may, where they are signed in, their keys, and what plugins say of them.
 import type { ComponentChildren, JSX } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { type PageProps, Trouble } from "../app";
 import { Dialog } from "../dialog";
@@ -275,7 +275,8 @@ function Delete({ user, refresh, onClose }: Omit<FormProps, "done">): JSX.Elemen
   const [typed, setTyped] = useState("");
   const task = useTask(refresh);
   const field = useRef<HTMLInputElement>(null);
-  useEffect(() => field.current?.focus(), []);
+  // At once: the next key is for the field already.
+  useLayoutEffect(() => field.current?.focus(), []);
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
     if (typed !== user.username) return;
