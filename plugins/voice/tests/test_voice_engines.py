@@ -13,8 +13,8 @@ from importlib.machinery import ModuleSpec
 import psutil
 import pytest
 import websockets
-from moorage.api import Manifest, Plugin, TaskSupervisor, WorkerSpec, hookimpl
-from moorage_voice.engines import packages
+from moorage.api import Manifest, Plugin, TaskSupervisor, WorkerBusy, WorkerSpec, hookimpl
+from moorage_voice.engines import listening, packages
 from moorage_voice.engines.base import EngineBusy, EngineFailed, Heard, Recognition, SpeechToText, Word
 from moorage_voice.engines.listening import WorkerRecognition
 from moorage_voice.engines.pool import WorkerPool
@@ -151,8 +151,6 @@ def test_what_an_engine_lacks_is_said_with_its_mend(monkeypatch, tmp_path) -> No
     said = packages.lacking({"json": "json", "no_such.module": "no-such", "no_such": "nor-this"}, "voice,voice-x")
     assert said == 'not installed: no-such, nor-this (pip install "moorage[voice,voice-x]").'
     monkeypatch.setattr(packages, "find_spec", lambda name: ModuleSpec(name, None, origin=str(tmp_path / "x.py")))
-    from moorage_voice.engines import listening
-
     assert listening.moonshine_lacking() == (
         "the moonshine-voice that is installed has no weights: pip install moonshine-voice==0.1.0."
     )
@@ -217,6 +215,24 @@ async def test_a_recognition_that_is_closed_or_unknown_is_no_crash(tasks, pool) 
     other = await WorkerRecognition.begin(tasks, pool, 2)
     await other.feed(silence(0.1))
     await other.close()
+
+
+async def test_a_process_with_too_much_to_do_is_told_later_what_was_given_up(tasks, monkeypatch) -> None:
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.0)
+    answers: list[Exception | None] = [WorkerBusy("256 wait"), WorkerBusy("256 wait"), None]
+    told = asyncio.Event()
+
+    class Session:
+        async def call(self, method: str, **params: object) -> None:
+            assert (method, params) == ("close", {"number": 7})
+            answer = answers.pop(0)
+            if answer is not None:
+                raise answer
+            told.set()
+
+    await WorkerRecognition(tasks, contextlib.AsyncExitStack(), Session(), 7).close()
+    await asyncio.wait_for(told.wait(), WAIT)
+    assert answers == []
 
 
 @pytest.mark.slow

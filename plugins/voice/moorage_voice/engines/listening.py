@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
@@ -17,6 +17,8 @@ from moorage_voice.engines.pool import WorkerPool
 
 CALL_SECONDS = 30.0
 """In which a second of sound must have been worked in. It takes some tenths of one."""
+AGAIN_SECONDS = 0.5
+"""After which a process that has too much to do is told again that a recognition was given up."""
 WEIGHTS = "assets/tiny-en/encoder_model.ort"
 
 
@@ -117,8 +119,15 @@ class WorkerRecognition(Recognition):
 
     async def _give_up(self) -> None:
         async with self._stack:
-            with contextlib.suppress(WorkerError):  # It is gone, and all that it held.
-                await self._session.call("close", number=self._number)
+            while True:
+                try:
+                    await self._session.call("close", number=self._number)
+                except WorkerBusy:
+                    await asyncio.sleep(AGAIN_SECONDS)  # It would keep what it heard for as long as it lives.
+                    continue
+                except WorkerError:  # It is gone, and all that it held.
+                    pass
+                return
 
     async def _call(self, method: str, body: bytes = b"") -> WorkerReply:
         if self._closed:

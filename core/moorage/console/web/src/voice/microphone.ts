@@ -35,12 +35,21 @@ export class Microphone {
         const name = error instanceof DOMException ? error.name : "";
         throw new Unheard(WHY[name] ?? `The microphone cannot be used (${name || String(error)}).`);
       });
-    const context = new AudioContext({ latencyHint: "interactive" });
-    const microphone = new Microphone(stream, context);
+    const microphone = Microphone.of(stream);
     if (!gone.aborted) await microphone.connect(events);
     if (!gone.aborted) return microphone;
     microphone.close();
     return null;
+  }
+
+  /** It is on by now: where the browser gives no more contexts, it must not stay so. */
+  private static of(stream: MediaStream): Microphone {
+    try {
+      return new Microphone(stream, new AudioContext({ latencyHint: "interactive" }));
+    } catch (error) {
+      for (const track of stream.getTracks()) track.stop();
+      throw new Unheard(`The microphone cannot be used (${String(error)}).`);
+    }
   }
 
   private async connect({ onFrame, onLost }: MicrophoneEvents): Promise<void> {
