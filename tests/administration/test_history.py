@@ -54,6 +54,24 @@ def test_quantiles_are_upper_bounds(counts, part, expected) -> None:
     assert quantile((1.0, 2.0), counts, part) == expected
 
 
+def test_how_long_a_stream_was_open_is_no_latency(tmp_path) -> None:
+    with running(tmp_path) as server:
+        server.add_users({"ann": "admin"})
+        with server.client("ann") as ann:
+            started = time.monotonic()
+            with ann.stream("GET", "/api/admin/metrics") as stream:
+                events = (line for line in stream.iter_lines() if line.startswith("data:"))
+                next(events)
+                first = time.monotonic() - started
+                next(events)  # Two seconds later.
+            deadline = time.monotonic() + WAIT
+            total = 'seconds_sum{method="GET",plugin="core",route="/api/admin/metrics",status="200"} '
+            while total not in (text := ann.get("/metrics").text):
+                assert time.monotonic() < deadline, text
+                time.sleep(0.1)
+            assert float(text.partition(total)[2].split()[0]) <= first
+
+
 def test_administrators_read_it(tmp_path) -> None:
     with running(tmp_path) as server:
         server.add_users({"ann": "admin", "vic": "viewer"})

@@ -89,7 +89,7 @@ def test_a_plugin_is_switched_off_under_a_live_terminal_and_on_again(enter, serv
     terminals_link = ann.get_by_role("link", name="Terminals", exact=True)
     expect(terminals_link).to_be_attached()
     expect(ann).to_have_title(re.compile("^Plugin tmux"))
-    expect(ann.get_by_text("1 connections, 1 users")).to_be_visible()
+    expect(ann.get_by_text("1 open connection of 1 user", exact=True)).to_be_visible()
     ann.get_by_role("button", name="Switch off").click()
     dialog = ann.get_by_role("dialog", name="Switch off tmux?")
     expect(dialog).to_contain_text("1 open connection of 1 user will be closed")

@@ -71,7 +71,7 @@ class AccessLog:
         self._lines: deque[Line] = deque(maxlen=BOUND)
         self.seconds = metrics.loop_histogram(
             "http_request_seconds",
-            "Time to answer a request, by route template.",
+            "Time to answer a request, by route template; of an answer in pieces, until the first of them.",
             ("plugin", "route", "method", "status"),
         )
         self._dropped = metrics.counter("access_log_dropped", "Access log lines lost to a full buffer.")
@@ -82,8 +82,12 @@ class AccessLog:
         """How many requests were answered since the start."""
         return self.seconds.count
 
-    def observe(self, info: RequestInfo, entry: Entry | None, status: int, size: int, seconds: float) -> None:
-        """One finished request or socket."""
+    def observe(
+        self, info: RequestInfo, entry: Entry | None, status: int, size: int, seconds: float, first: float
+    ) -> None:
+        """One finished request or socket. first: seconds until the answer's first piece; how long a stream was open
+        says nothing of how fast the server is.
+        """
         method = info.method
         if entry is None:
             child = self.seconds.labels("core", "unmatched", "other", str(status))
@@ -94,7 +98,7 @@ class AccessLog:
                 known = entry.counters[key] = self.seconds.labels(entry.owner, entry.template, method, str(status))
             child = known
         if method != "WEBSOCKET" or status != 101:
-            child.observe(seconds)
+            child.observe(first)
         if self.enabled:
             if len(self._lines) == BOUND:
                 self._dropped.inc()

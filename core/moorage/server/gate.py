@@ -66,8 +66,8 @@ class GateSettings:
     resources: bool = True
 
 
-Observer = Callable[[RequestInfo, Entry | None, int, int, float], None]
-"""Called once per finished request: info, entry, status, bytes, seconds."""
+Observer = Callable[[RequestInfo, Entry | None, int, int, float, float], None]
+"""Called once per finished request: info, entry, status, bytes, seconds in all and until the first of the answer."""
 
 
 class Gate:
@@ -177,7 +177,9 @@ class Gate:
             log.exception("request failed", template=info.template, plugin=info.plugin)
             await self._answer(reply, MoorageError(), dialect, body)
         finally:
-            self._observe(info, entry, reply.status, reply.bytes_sent, perf_counter() - started)
+            took = perf_counter() - started
+            first = reply.first - started if reply.first else took
+            self._observe(info, entry, reply.status, reply.bytes_sent, took, first)
 
     async def _answer(self, reply: Reply, error: MoorageError, dialect: Dialect, body: Body | None) -> None:
         """An error as an answer. Once an answer has begun, the engine's breaking it off tells the client."""
@@ -296,7 +298,8 @@ class Gate:
             log.exception("socket failed", template=info.template, plugin=info.plugin)
             await refuse(MoorageError(), dialect, entry, reply, scope, receive, send)
         finally:
-            self._observe(info, entry, status, 0, perf_counter() - started)
+            took = perf_counter() - started
+            self._observe(info, entry, status, 0, took, took)
 
     async def _run(self, socket: Socket, entry: Entry, route: SocketRoute | ProxyRoute) -> None:
         """Run a handler; whatever it does, the socket ends closed and unregistered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Coroutine, Iterable, MutableMapping
+from time import perf_counter
 from typing import Any
 
 from moorage.context import RequestInfo
@@ -31,10 +32,11 @@ class Reply:
     """Wraps `send` for one request.
 
     extra: headers that the gate learned (limits, cookies to clear, CORS). running: told when the answer begins and
-    when it turns out to be a stream, which is with the first chunk that is not the last.
+    when it turns out to be a stream, which is with the first chunk that is not the last. first: when that was, by
+    `perf_counter()`; 0 for an answer in one piece.
     """
 
-    __slots__ = ("_send", "bytes_sent", "extra", "info", "running", "status", "whole")
+    __slots__ = ("_send", "bytes_sent", "extra", "first", "info", "running", "status", "whole")
 
     def __init__(self, send: Send, info: RequestInfo) -> None:
         self._send, self.info = send, info
@@ -42,6 +44,7 @@ class Reply:
         self.running: Running | None = None
         self.status = 0
         self.bytes_sent = 0
+        self.first = 0.0
         self.whole = False
 
     def send(self, message: Message) -> Coroutine[Any, Any, None]:
@@ -52,6 +55,7 @@ class Reply:
             if not message.get("more_body", False):
                 self.whole = True
             elif self.running is not None:
+                self.first = self.first or perf_counter()
                 self.running.streaming()
         elif kind == "http.response.start":
             self.status = message["status"]

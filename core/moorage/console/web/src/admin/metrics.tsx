@@ -39,7 +39,7 @@ export default function MetricsPage({ refresh }: PageProps): JSX.Element {
           ))}
         </nav>
       </div>
-      <p class="hint">This server in the last 15 minutes, in your own time. For longer, let Prometheus read /metrics.</p>
+      <p class="hint">This server in the last 15 minutes, in your own time. For longer times, let Prometheus read <code>/metrics</code>.</p>
       {problem !== null && <Trouble text={problem} retry={again} />}
       {samples === null && problem === null && <p class="loading">Loading…</p>}
       {samples?.length === 0 && <p class="empty">The server has just started: the first figures come within {every} seconds.</p>}
@@ -69,8 +69,8 @@ function Plots({ samples, every }: { samples: Sample[]; every: number }): JSX.El
       <Plot
         {...shared}
         title="Latency"
-        about="until the answer, at most"
-        series={[of("half of them", ({ p50 }) => p50), of("99 of 100", ({ p99 }) => p99)]}
+        about="until the answer begins, at most"
+        series={[of("median", ({ p50 }) => p50), of("99th percentile", ({ p99 }) => p99)]}
         format={duration}
         least={0.01}
       />
@@ -115,7 +115,7 @@ function Minutes({ samples }: { samples: Sample[] }): JSX.Element {
       duration(one.lag),
     ],
   }));
-  const columns = ["Minute", "Requests", "4xx", "429", "5xx", "Half within", "99 % within", "Processor", "Memory", "Connections", "Users", "Delay"];
+  const columns = ["Minute", "Requests", "4xx", "429", "5xx", "Median", "99th percentile", "Processor", "Memory", "Connections", "Users", "Delay"];
   return (
     <Part title="By the minute">
       <p class="hint">Requests and errors are counted; of the rest, the highest of the minute is shown.</p>

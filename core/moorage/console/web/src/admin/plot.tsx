@@ -82,7 +82,7 @@ export function Plot(props: PlotProps): JSX.Element {
               </g>
             ))}
             {ticks(from, until).map((at) => (
-              <text key={at} x={x(at)} y={HEIGHT - 4} text-anchor="middle">
+              <text key={at} x={Math.min(x(at), width - 26)} y={HEIGHT - 4} text-anchor="middle">
                 {clock(at, false)}
               </text>
             ))}
@@ -133,7 +133,8 @@ function indexAt(times: number[], moment: number | null): number {
 
 function ticks(from: number, until: number): number[] {
   const found: number[] = [];
-  for (let at = Math.ceil(from / TICK) * TICK; at <= until; at += TICK) found.push(at);
+  // One at the very beginning would stand below the scale's numbers.
+  for (let at = Math.ceil((from + TICK / 5) / TICK) * TICK; at <= until; at += TICK) found.push(at);
   return found;
 }
 

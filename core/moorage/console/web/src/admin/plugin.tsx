@@ -7,9 +7,10 @@ import { ADMIN, MAY, may } from "../places";
 import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
 import { useAsked } from "../workspaces/watch";
+import { Name } from "./name";
 import { Part } from "./part";
 import { Mark } from "./plugins";
-import { type Detail, mend, pageOf, type Permission, read, reload, type Report, type Setting, turn, unwell, valueText } from "./pluginstates";
+import { type Detail, held, mend, pageOf, type Permission, read, reload, type Report, type Setting, turn, unwell, valueText } from "./pluginstates";
 import { Reload, Told, TurnOff, TurnOn, useOpen } from "./switch";
 import { Table } from "./table";
 import "../home/home.css";
@@ -94,12 +95,11 @@ const Missing = ({ id }: { id: string }): JSX.Element => (
 
 /** How it is, why, and what to do about it. */
 function Condition({ plugin, children }: { plugin: Detail; children: ComponentChildren }): JSX.Element {
-  const { connections, users } = plugin.in_use;
   const todo = mend(plugin);
   const facts: [string, ComponentChildren][] = [
     ["Version", plugin.version && `${plugin.version}, of the package ${plugin.distribution}`],
     ["Served at", plugin.enabled && <span class="code-like">{plugin.mounts.join(", ")}</span>],
-    ["Open now", plugin.enabled && (connections === 0 ? "nothing" : `${connections} connections, ${users} users`)],
+    ["Open now", plugin.enabled && (plugin.in_use.connections === 0 ? "nothing" : held(plugin.in_use))],
     ["Health", plugin.health && (plugin.health.status === "ok" ? "well" : plugin.health.status)],
     ["Needs", plugin.requires.length > 0 && <Names names={plugin.requires} />],
     ["Needed by", plugin.needed_by.length > 0 && <Names names={plugin.needed_by} />],
@@ -157,7 +157,7 @@ function Settings({ settings, name }: { settings: Setting[]; name: string }): JS
   const rows = shown.map((one) => ({
     key: one.key,
     cells: [
-      <code>{one.key}</code>,
+      <Name text={one.key} />,
       one.secret ? <span title="A secret is not shown">{valueText(one.value)} (secret)</span> : <Value value={one.value} />,
       one.source === "default" ? <span class="hint">default</span> : <span class="code-like">{one.source}</span>,
       one.description,
@@ -194,7 +194,7 @@ function Permissions({ permissions }: { permissions: Permission[] }): JSX.Elemen
   if (permissions.length === 0) return null;
   const rows = permissions.map((one) => ({
     key: one.name,
-    cells: [<code>{one.name}</code>, one.summary, `from ${one.role} on`, one.any_role === null ? "" : `from ${one.any_role} on`],
+    cells: [<Name text={one.name} />, one.summary, `from ${one.role} on`, one.any_role === null ? "" : `from ${one.any_role} on`],
   }));
   return (
     <Part title="Permissions">

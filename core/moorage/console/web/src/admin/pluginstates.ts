@@ -85,6 +85,12 @@ export const STATES: Record<State, string> = {
   failed: "Failed",
 };
 
+const count = (number: number, one: string): string => `${number} ${number === 1 ? one : `${one}s`}`;
+
+/** "2 connections of 1 user". */
+export const held = ({ connections, users }: Detail["in_use"]): string =>
+  `${count(connections, "open connection")} of ${count(users, "user")}`;
+
 /** What an operator does about a plugin's state. */
 export function mend(plugin: Detail): string | null {
   if (plugin.kept) {

@@ -8,9 +8,10 @@ import { usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
 import { MayThey } from "./maythey";
+import { Name } from "./name";
 import { Part } from "./part";
 import type { Permission } from "./pluginstates";
-import { type All, byPlugin, type Detail, list, reach, reachText, read, type Role } from "./roledata";
+import { type All, ANY, byPlugin, type Detail, list, reach, reachText, read, type Role } from "./roledata";
 import { Table } from "./table";
 import "../home/home.css";
 import "../sessions/sessions.css";
@@ -111,13 +112,13 @@ function One({ role, all, query, refresh }: OneProps): JSX.Element {
       </div>
       {held.length === 0 && !everything && <p class="empty">It holds nothing at all.</p>}
       {byPlugin(everything ? all.permissions : held).map(([plugin, permissions]) => (
-        <Group key={plugin} plugin={plugin}>
+        <Group key={plugin} plugin={plugin} wide={why}>
           <Table
             label={`Permissions of ${plugin}`}
             columns={["What", "Permission", "May", ...(why ? ["Why"] : [])]}
             rows={permissions.map((one) => ({
               key: one.name,
-              cells: [one.summary, <code>{one.name}</code>, reachText(reach(role, one), one), ...(why ? [<Why detail={found} permission={one} />] : [])],
+              cells: [one.summary, <Name text={one.name} />, reachText(reach(role, one), one), ...(why ? [<Why detail={found} permission={one} />] : [])],
             }))}
           />
         </Group>
@@ -126,10 +127,11 @@ function One({ role, all, query, refresh }: OneProps): JSX.Element {
   );
 }
 
-const Group = ({ plugin, children }: { plugin: string; children: JSX.Element }): JSX.Element => (
+/** wide: the last column holds sentences. */
+const Group = ({ plugin, wide = false, children }: { plugin: string; wide?: boolean; children: JSX.Element }): JSX.Element => (
   <div class="group">
     <h3>{plugin === "core" ? "The server itself" : plugin}</h3>
-    {children}
+    <div class={wide ? "wide" : undefined}>{children}</div>
   </div>
 );
 
@@ -147,9 +149,12 @@ function Patterns({ role }: { role: Role }): JSX.Element | null {
 
 function Why({ detail, permission }: { detail: Detail | null; permission: Permission }): JSX.Element {
   if (detail === null) return <span class="hint">…</span>;
-  const found = detail.held.filter(({ name }) => name === permission.name || name === `${permission.name}:any`);
-  // The first line names the role and what it includes: that stands above.
-  const lines = found.flatMap(({ reasons }) => (reasons.length > 1 ? reasons.slice(1) : reasons));
+  const of = (name: string): string[] => {
+    const reasons = detail.held.find((one) => one.name === name)?.reasons ?? [];
+    // The first of several names the role and what it includes: that stands above.
+    return reasons.length > 1 ? reasons.slice(1) : reasons;
+  };
+  const lines = [...of(permission.name), ...of(permission.name + ANY).map((line) => `for everybody's things: ${line}`)];
   if (lines.length === 0) return <span class="hint">nothing grants it</span>;
   return (
     <ul class="reasons">
@@ -203,7 +208,7 @@ function Two({ one, other, all, query }: { one: Role; other: Role; all: All; que
               key: permission.name,
               cells: [
                 permission.summary,
-                <code>{permission.name}</code>,
+                <Name text={permission.name} />,
                 reachText(reach(one, permission), permission),
                 reachText(reach(other, permission), permission),
               ],

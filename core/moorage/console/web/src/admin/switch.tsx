@@ -35,8 +35,6 @@ function Ask({ title, yes, busyText, danger = false, task, act, onClose, childre
   );
 }
 
-const count = (number: number, one: string, many: string): string => `${number} ${number === 1 ? one : many}`;
-
 interface TurnProps {
   plugin: Detail;
   task: Task;
@@ -45,14 +43,12 @@ interface TurnProps {
 }
 
 export function TurnOff({ plugin, task, act, onClose }: TurnProps): JSX.Element {
-  const { connections, users } = plugin.in_use;
-  const open = `${count(connections, "open connection", "open connections")} of ${count(users, "user", "users")}`;
   return (
     <Ask title={`Switch off ${plugin.name}?`} yes="Switch off" busyText="Switching off…" danger task={task} act={act} onClose={onClose}>
       <div class="closing">
         <p>It answers nobody any more until somebody switches it on again. What it has stored stays.</p>
         <ul>
-          <li>{connections === 0 ? "Nobody has anything of it open now." : `${open} will be closed at once.`}</li>
+          <li>{plugin.in_use.connections === 0 ? "Nobody has anything of it open now." : `${plugins.held(plugin.in_use)} will be closed at once.`}</li>
           {plugin.needed_by.length > 0 && <li>These plugins need it, and stop as well: {plugin.needed_by.join(", ")}.</li>}
           {plugin.required && <li>The configuration calls it required: without it, the server would not start.</li>}
         </ul>
