@@ -226,7 +226,9 @@ def test_on_a_phone(server: Server, ann: httpx.Client, sign_in) -> None:
     remember(ann, "x" * 500, "Short", store="a-store-with-a-very-long-name-that-goes-on-and-on-and-on-60")
     page = sign_in("ann", "/console/memories", viewport={"width": 360, "height": 640})
     expect(rows(page)).to_have_count(2)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    for width in (320, 375, 420, 360):
+        page.set_viewport_size({"width": width, "height": 640})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
     page.get_by_role("button", name="New memory").click()
     expect(page.get_by_label("What is to be remembered")).to_be_focused()
     assert page.evaluate("document.documentElement.scrollWidth") <= 360

@@ -155,6 +155,9 @@ function useDictated(area: { current: HTMLTextAreaElement | null }, now: { curre
         caret.current = at;
         newest.current.type(text);
       },
+      focus: () => {
+        if (!FINGERS.matches) area.current?.focus();
+      },
       send: () => void newest.current.submit(),
     }),
     [],

@@ -52,6 +52,8 @@ function List({ mount, mayWrite, refresh }: ListProps): JSX.Element {
   // Null: none is open; "new", or the one that is changed.
   const [open, setOpen] = useState<Memory | "new" | null>(null);
   const [said, setSaid] = useState<string | null>(null);
+  // What was done is told until something else is looked for.
+  useEffect(() => setSaid(null), [shown.store, shown.q, shown.mode, shown.offset]);
   const task = useTask(refresh);
   const heading = useRef<HTMLHeadingElement>(null);
   const field = useRef<HTMLInputElement>(null);

@@ -85,9 +85,9 @@ function Speaking({ voice }: { voice: Voice }): JSX.Element {
           {now.voice !== null && !found?.some(({ id }) => id === now.voice) && <option value={now.voice}>{now.voice}</option>}
           {grouped(found ?? []).map(([language, some]) => (
             <optgroup key={language} label={language}>
-              {some.map(({ id, name }) => (
-                <option key={id} value={id}>
-                  {name}
+              {some.map((one) => (
+                <option key={one.id} value={one.id}>
+                  {told(one, some)}
                 </option>
               ))}
             </optgroup>
@@ -128,6 +128,13 @@ function Sample({ voice }: { voice: Voice }): JSX.Element {
       <Problem text={key === null ? problem : null} />
     </div>
   );
+}
+
+/** Its name, and what tells it from others of the same name. */
+function told(one: Speaker, all: Speaker[]): string {
+  if (all.filter(({ name }) => name === one.name).length < 2) return one.name;
+  const more = [one.gender, one.description].filter(Boolean).join(", ");
+  return `${one.name} (${more || one.id})`;
 }
 
 /** By language, in the language of the reader; what has none is last. */

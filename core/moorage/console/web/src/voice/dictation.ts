@@ -9,6 +9,8 @@ export interface Field {
   /** The text, and from where to where it is selected. */
   read: () => { text: string; from: number; to: number };
   write: (text: string, caret: number) => void;
+  /** To the keys: where there are some, Enter sends and Escape gives up. */
+  focus: () => void;
   /** Hands-free, when somebody has finished. */
   send: () => void;
 }

@@ -31,13 +31,19 @@ function usePhase(): keyof typeof SAYS {
 export function Speak({ voice, field, disabled }: { voice: Voice; field: Field; disabled: boolean }): JSX.Element {
   const phase = usePhase();
   const on = phase !== "over";
-  const press = () => {
-    if (phase === "over") dictation.begin(voice, field);
-    else if (phase === "listening") dictation.finish();
+  const press = (event: MouseEvent) => {
+    if (phase === "over") {
+      dictation.begin(voice, field);
+      // Who pressed it by a key may press it again by the same.
+      if (event.detail > 0) field.focus();
+    } else if (phase === "listening") dictation.finish();
     else dictation.end();
   };
+  const escape = (event: KeyboardEvent) => {
+    if (event.key === "Escape" && on) dictation.end();
+  };
   return (
-    <button type="button" class={on ? `speak ${phase}` : "speak quiet"} aria-pressed={on} title={PRESSED[phase]} disabled={disabled && !on} onClick={press}>
+    <button type="button" class={on ? `speak ${phase}` : "speak quiet"} aria-pressed={on} title={PRESSED[phase]} disabled={disabled && !on} onClick={press} onKeyDown={escape}>
       {phase === "listening" && <Volume />}
       {phase === "over" ? MICROPHONE : STOP}
       <span class="unseen">{PRESSED[phase]}</span>

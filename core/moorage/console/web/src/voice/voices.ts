@@ -8,6 +8,10 @@ export interface Speaker {
   name: string;
   /** As "en-gb"; "" where it is not told. */
   language: string;
+  /** "female", "male", "". */
+  gender?: string;
+  /** What else is to say: the engine, mostly. */
+  description?: string;
 }
 
 const LONGEST_WAIT = 30_000;
