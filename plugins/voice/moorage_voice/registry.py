@@ -39,6 +39,14 @@ class Engines:
         """The configured engine, else all that can work, the best first. Unavailable, with the mend, when none can."""
         return self._tts.choose_all()
 
+    def misled(self, *, stt: bool, tts: bool) -> str | None:
+        """Why the engine that the operator names cannot work, of the directions that are asked about; else None."""
+        asked: list[Kind[SpeechToText] | Kind[TextToSpeech]] = [
+            *([self._stt] if stt else []),
+            *([self._tts] if tts else []),
+        ]
+        return "; ".join(filter(None, (kind.misled() for kind in asked))) or None
+
     def stt_all(self) -> list[str]:
         """The engines that hear, also those that lack something."""
         return self._stt.names()
@@ -85,6 +93,15 @@ class Kind(Generic[Engine]):
         """See `Engines.speakers`."""
         first = self.choose(None)
         return [first] if self._wanted is not None else [self._engines()[name] for name in self.usable()]
+
+    def misled(self) -> str | None:
+        """See `Engines.misled`."""
+        try:
+            if self._wanted is not None:
+                self.choose(None)
+        except Unavailable as error:
+            return error.message
+        return None
 
     def names(self) -> list[str]:
         """All names."""

@@ -41,6 +41,9 @@ class Chosen:
     voice: Voice
 
 
+HINT = "; `list_voices` and GET /v1/audio/voices name those that there are"
+
+
 class Voices:
     """The voices of some engines, the best engine first. first: the id of the one that speaks if none is chosen."""
 
@@ -64,7 +67,10 @@ class Voices:
                 hub.log.error("an engine does not tell its voices", engine=engine.name, reason=repr(error))
         if not offered:
             raise failed or EngineFailed("no engine has a voice")
-        return cls(offered, first), failed is None
+        voices = cls(offered, first)
+        if first is not None and failed is None and voices.first != first:
+            hub.log.warning("no engine has the voice of the settings", voice=first, instead=voices.first)
+        return voices, failed is None
 
     def all(self) -> list[Voice]:
         """The voices, the best first."""
@@ -94,17 +100,17 @@ class Voices:
     def _named(self, name: str) -> Chosen:
         """An id, one of kokorox's, or a mix of them: of which no engine is capable, so that its main voice speaks."""
         if len(name) > LONGEST_NAME:
-            raise NoSuchVoice(f"no such voice: {name[:LONGEST_NAME]}")
+            raise NoSuchVoice(f"no such voice: {name[:LONGEST_NAME]}{HINT}")
         heaviest, weight = None, -1
         for part in name.split("+"):
             read = _PART.fullmatch(part.strip())
             if read is None:
-                raise NoSuchVoice(f"no such voice: {name}")
+                raise NoSuchVoice(f"no such voice: {name}{HINT}")
             # Weights are digits after a point: ".4" and ".45" are less than ".5".
             heavy = int((read["weight"] or "9999").ljust(4, "0"))
             found = self._one(read["voice"])
             if found is None:
-                raise NoSuchVoice(f"no such voice: {read['voice']}")
+                raise NoSuchVoice(f"no such voice: {read['voice']}{HINT}")
             if heavy > weight:
                 heaviest, weight = found, heavy
         assert heaviest is not None

@@ -344,7 +344,8 @@ async def test_an_engine_that_is_not_there_is_said_at_the_door(tmp_path) -> None
         assert refused.value.response.status_code == 503
         told = json.loads(refused.value.response.body)["error"]
         assert "There is no engine 'nosuch' for stt; there are: moonshine, pocketsphinx" in told
-        assert httpx.get(f"{found.server.url}/health").status_code == 200
+        health = httpx.get(f"{found.server.url}/health")
+        assert (health.status_code, health.json()["status"]) == (200, "degraded"), "the operator wanted that one"
 
 
 # -- what ends by itself ----------------------------------------------------------------------------------------
