@@ -82,6 +82,8 @@ async def export(hub: Hub, login: str, store: str | None, output: Path | None) -
             return
         try:
             descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            raise click.ClickException(f"{output} is there already: choose another name, or delete it first") from None
         except OSError as error:
             raise click.ClickException(f"{output}: {error.strerror}") from None
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -53,7 +53,7 @@ def test_memories_are_carried_from_one_user_to_another(server, ann, ben, tmp_pat
     shown = server.cli("memories", "export", "--user", ann.name, "--store", "work").stdout
     assert [json.loads(line) for line in shown.splitlines()] == lines[1:]
     again = server.cli("memories", "export", "--user", ann.name, "--output", str(file), check=False)
-    assert (again.returncode, "File exists" in again.stderr) == (1, True)
+    assert (again.returncode, "is there already" in again.stderr) == (1, True)
     done = server.cli("memories", "import", "--user", ben.name, str(file)).stdout
     assert f"{ben.name}: 2 memories brought in, 0 were there already." in done
     done = server.cli("memories", "import", "--user", ben.name, "--store", "else", str(file)).stdout

@@ -6,19 +6,11 @@ Members that are not known are let pass: clients of several generations send wha
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from moorage.api import UnsupportedMediaType, parse_json, validate
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    Field,
-    NaiveDatetime,
-    StrictInt,
-    StrictStr,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, Field, StrictInt, StrictStr, model_validator
 from quart import request
 
 from moorage_memories import bounds
@@ -55,7 +47,6 @@ def _split(value: Any) -> Any:
 Text = Annotated[StrictStr, Field(max_length=bounds.MAX_QUERY)]
 Name = Annotated[str, Field(max_length=256)]
 Kind = Annotated[MemoryType, BeforeValidator(_lower)]
-Time = AwareDatetime | NaiveDatetime
 Tags = Annotated[list[StrictStr], Field(max_length=1000)]
 Wanted = Annotated[int, Field(ge=1, le=2**31)]
 
@@ -73,8 +64,8 @@ class Filters(BaseModel):
     memory_type: Kind | None = None
     tags: Annotated[Tags, BeforeValidator(_split)] | None = None
     min_importance: int | None = None
-    since: Time | None = None
-    until: Time | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
     def filter(self) -> Filter:
         """As the service takes it."""
