@@ -79,13 +79,13 @@ class VoicePlugin(Plugin):
     async def moorage_health(self) -> Health:
         """Which engines can work, or which servers are asked instead, and whether one of these failed.
 
-        That no engine can work is no fault, and is said to who asks for one. That the one that the operator named cannot
-        work is one.
+        That no engine can work is no fault, and is said to who asks for one. That the one which the operator
+        named cannot work is one.
         """
         stt, tts = self.config.stt.url, self.config.tts.url
         data = {"stt": stt or self.engines.stt_names(), "tts": tts or self.engines.tts_names()}
         misled = self.engines.misled(stt=stt is None, tts=tts is None)
-        failure = "; ".join(filter(None, (self.relays.failure(), misled))) or None
+        failure = "; ".join(filter(None, (self.relays.failure(), misled)))
         return Health("degraded" if failure else "ok", failure, data)
 
 
