@@ -134,7 +134,7 @@ function Sample({ voice }: { voice: Voice }): JSX.Element {
 function told(one: Speaker, all: Speaker[]): string {
   if (all.filter(({ name }) => name === one.name).length < 2) return one.name;
   const more = [one.gender, one.description].filter(Boolean).join(", ");
-  return `${one.name} (${more || one.id})`;
+  return `${one.name} – ${more || one.id}`;
 }
 
 /** By language, in the language of the reader; what has none is last. */
