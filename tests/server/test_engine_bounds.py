@@ -55,6 +55,12 @@ class Pier(Plugin):
             await asyncio.sleep(0.3)
             await socket.close(4000, "enough")
 
+        @routes.socket("/long", access=PUBLIC)
+        async def long(socket):
+            await socket.accept()
+            await socket.send(bytes(MB))
+            await socket.close(4000, "enough")
+
         return routes
 
 
@@ -205,7 +211,25 @@ async def test_one_that_answers_no_ping_is_left(moorage_server, monkeypatch):
             assert await other.recv() == "who answers is still here"
 
 
-async def test_a_handler_that_ends_under_a_flood_leaves_nothing(moorage_server):
+async def test_who_reads_slowly_is_told_all_before_the_end(server):
+    """Also when a ping is answered late: a reset would take away what is not read yet, the close code as well."""
+    async with connected(server) as (reader, writer), asyncio.timeout(WAIT):
+        await upgrade(reader, writer, b"/long")
+        # Of what is slow, only this is: by then the server has nothing more to do.
+        await asyncio.sleep(0.3)
+        writer.write(b"\x8a\x80\0\0\0\0")
+        got = bytearray()
+        while not got.endswith(b"\x88\x08\x0f\xa0enough"):
+            piece = await reader.read(65_536)
+            assert piece, f"it ended after {len(got)} bytes"
+            got += piece
+        assert len(got) >= MB
+        writer.write(b"\x88\x82\0\0\0\0\x0f\xa0")
+        assert await reader.read() == b""
+
+
+async def test_a_handler_that_ends_under_a_flood_leaves_nothing(moorage_server, monkeypatch):
+    monkeypatch.setattr(hypercorn_mends, "LINGER", 0.2)
     server = moorage_server(Pier, config={"server": {"engine": "hypercorn"}})
 
     async def flood():

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import websockets.exceptions
+from waits import WAIT
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 
@@ -31,13 +32,24 @@ class SpeechServer:
     """
 
     def __init__(self) -> None:
+        self.open: set[ServerConnection] = set()
+        self.port = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as new."""
         self.handshakes: list[dict[str, str]] = []
         self.paths: list[str] = []
-        self.open: set[ServerConnection] = set()
         self.ended: asyncio.Queue[int | None] = asyncio.Queue()
         self.refuses: int | None = None
         self.talk: Talk = self.speak
-        self.port = 0
+
+    async def renew(self) -> None:
+        """Be as new for another test, once those of the last one have gone."""
+        async with asyncio.timeout(WAIT):
+            while self.open:
+                await asyncio.sleep(0.01)
+        self.forget()
 
     @property
     def url(self) -> str:
@@ -82,8 +94,8 @@ class SpeechServer:
 class EarsServer(SpeechServer):
     """Hears a word in each quarter of a second of sound that is not silent; says `final` after `stop`, and closes."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def forget(self) -> None:
+        super().forget()
         self.heard = bytearray()
 
     async def speak(self, link: ServerConnection) -> None:
@@ -145,12 +157,16 @@ class KokoroxHttp:
     """
 
     def __init__(self) -> None:
+        self.port = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Be as new."""
         self.asked: list[tuple[str, dict[str, str], Any]] = []
         self.fails: int | None = None
         self.pieces, self.halves = 4, 4
         self.cut = False
         self.go_on, self.left = asyncio.Event(), asyncio.Event()
-        self.port = 0
 
     @property
     def url(self) -> str:

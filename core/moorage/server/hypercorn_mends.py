@@ -35,6 +35,8 @@ from moorage.server.frames import frame_of
 RESETS, RESETS_SECONDS = 100, 10.0
 """So many streams may a client break off in so many seconds: each has made us work. Source: CVE-2023-44487."""
 SILENCE = 5.0
+LINGER = 5.0
+"""Seconds in which a client should have answered a close; one that reads slowly has to read what was said before."""
 
 
 class OwnConfig(Config):
@@ -119,6 +121,7 @@ class _WebSocket(ws_stream.WSStream):
     On HTTP/1.1 they are written past the layers below, which hand each of them on as an event of an event.
     And the application is told with which code its client closed: Hypercorn always says 1006.
     And the client must be heard of: Hypercorn sends pings, and does not care what becomes of them.
+    And it must have read all before the connection ends: Hypercorn does not wait for its answer to a close.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -136,6 +139,7 @@ class _WebSocket(ws_stream.WSStream):
         """Take what the application sends; None is its end."""
         if message is None:
             self._nobody_reads()
+            await self._answered()
         elif self.closed and self._said is None and message["type"] == "websocket.send":
             # While the application is behind nothing is read, the end of the connection neither: this tells of it.
             raise ConnectionResetError("the client is gone")
@@ -171,6 +175,21 @@ class _WebSocket(ws_stream.WSStream):
         self.app_put = drop
         while not queue.empty():
             queue.get_nowait()
+
+    async def _answered(self) -> None:
+        """Wait until the client has answered our close, or is gone, or the server ends.
+
+        What it still sends, a pong, to a connection that we have closed is answered by a reset, at which its machine
+        throws away all that it has not read yet. Source: RFC 6455, section 7.1.1.
+        """
+        if self._tcp is None or self.closed or self.state is not ws_stream.ASGIWebsocketState.CLOSED:
+            return
+        waits = [asyncio.ensure_future(one) for one in (self._over.wait(), self.context.terminated.wait())]
+        try:
+            await asyncio.wait(waits, timeout=LINGER, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     async def _send_wsproto_event(self, event: Any) -> None:
         if isinstance(event, CloseConnection) and self.connection.state is ConnectionState.REMOTE_CLOSING:

@@ -166,18 +166,29 @@ def test_an_engine_that_dies_breaks_the_answer_off_and_the_next_is_whole(client,
 
 
 def test_without_an_engine_the_mend_is_told(tmp_path):
-    with voice_site(tmp_path, {"tts": {"engine": "nightingale"}}) as site, site.client() as client:
+    nobody = {"tts": {"engine": "nightingale"}, "stt": {"engine": "owl"}}
+    with voice_site(tmp_path, nobody) as site, site.client() as client:
         refused = [
             client.post("/v1/audio/speech", json={"model": "m", "input": "a"}),
             client.get("/v1/audio/voices"),
             client.get("/v1/audio/voices/detailed"),
         ]
-        with pytest.raises(InvalidStatus) as socket, site.speaker():
+        with pytest.raises(InvalidStatus) as speaks, site.speaker():
             pass
+        with pytest.raises(InvalidStatus) as hears:
+            site.hear(b"")
         assert [answer.status_code for answer in refused] == [503, 503, 503]
-        assert socket.value.response.status_code == 503
-        assert "'nightingale'" in refused[0].json()["error"]["message"]
-        assert "there are: pico, espeak" in refused[0].json()["error"]["message"]
+        assert (
+            "There is no engine 'nightingale' for tts; there are: pico, espeak" in refused[0].json()["error"]["message"]
+        )
+        for socket, told in (
+            (speaks, "'nightingale' for tts"),
+            (hears, "'owl' for stt; there are: moonshine, pocketsphinx"),
+        ):
+            assert socket.value.response.status_code == 503
+            assert told in socket.value.response.body.decode()
+        health = client.get("/health")
+        assert (health.status_code, health.json()["status"]) == (200, "degraded"), "the operator wanted those"
 
 
 def test_strangers_are_not_served(site):

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import math
 import random
 import struct
 from collections.abc import Iterator
 
-import httpx
 import psutil
 import pytest
 import websockets
@@ -334,18 +332,6 @@ async def test_who_is_not_signed_in_is_refused(site: Site) -> None:
         async with websockets.connect(site.ws_url + PATH):
             pass
     assert refused.value.response.status_code == 401
-
-
-async def test_an_engine_that_is_not_there_is_said_at_the_door(tmp_path) -> None:
-    for found in site_of(tmp_path, engine="nosuch"):
-        with pytest.raises(websockets.InvalidStatus) as refused:
-            async with found.ears():
-                pass
-        assert refused.value.response.status_code == 503
-        told = json.loads(refused.value.response.body)["error"]
-        assert "There is no engine 'nosuch' for stt; there are: moonshine, pocketsphinx" in told
-        health = httpx.get(f"{found.server.url}/health")
-        assert (health.status_code, health.json()["status"]) == (200, "degraded"), "the operator wanted that one"
 
 
 # -- what ends by itself ----------------------------------------------------------------------------------------

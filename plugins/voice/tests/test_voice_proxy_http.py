@@ -10,11 +10,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+import pytest_asyncio
 from moorage.testing.client import Client
 from moorage.testing.server import Server
 from speechservers import KokoroxHttp
 from waits import WAIT
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 SPEECH = "/v1/audio/speech"
 ASK = {"model": "kokoro", "input": "Hello there.", "voice": "af_sky", "initial_silence": 100}
 
@@ -34,10 +36,17 @@ async def site_of(folder: Path, path: str = "") -> AsyncIterator[Site]:
             yield Site(server, kokorox, await server.as_user("viewer"))
 
 
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with site_of(tmp_path) as site:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    async with site_of(tmp_path_factory.mktemp("audio")) as site:
         yield site
+
+
+@pytest.fixture
+def site(shared: Site) -> Site:
+    """With a server as new."""
+    shared.kokorox.forget()
+    return shared
 
 
 async def test_speech_and_voices_are_those_of_the_server(site: Site) -> None:
