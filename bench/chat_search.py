@@ -14,9 +14,8 @@ from pathlib import Path
 import httpx
 
 from bench import report
+from bench.databases import fresh_database
 from bench.processes import Moorage, cpu_seconds, first_ready, rss_mb
-
-from realparts.postgres import Postgres, find_bindir  # isort: skip  (found through bench.processes)
 
 CONVERSATIONS, EACH, LONG = 900, 100, 10_000
 WORDS = 20_000
@@ -40,7 +39,7 @@ def run(*, rounds: int, requests: int) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         for database in ("sqlite", "postgres"):
             with contextlib.ExitStack() as stack:
-                found = _database(database, stack)
+                found = fresh_database(database, stack)
                 if found is not None:
                     kept[database] = _measured(Path(folder) / database, *found, stack, rounds * requests)
     for database, rows in kept.items():
@@ -48,21 +47,6 @@ def run(*, rounds: int, requests: int) -> None:
         heads = ("request", "× one", *next(iter(rows.values())))
         report.table(database, heads, [(name, row["p50 ms"] / base, *row.values()) for name, row in rows.items()])
     print(f"  kept in {report.save('chat-search', kept)}")
-
-
-def _database(name: str, stack: contextlib.ExitStack) -> tuple[str, Callable[[], object]] | None:
-    """Its URL, and what is done once it is full."""
-    if name == "sqlite":
-        return "sqlite://moorage.db", lambda: None
-    folder, why = find_bindir(), Postgres.missing()
-    if folder is None or why:
-        print(f"  ({why})")
-        return None
-    postgres = Postgres(folder)
-    stack.callback(postgres.stop)
-    url = postgres.new_database()
-    # It does so by itself within a minute.
-    return url, lambda: postgres.psql("VACUUM (ANALYZE)", url.rpartition("/")[2])
 
 
 def _measured(

@@ -17,10 +17,9 @@ import httpx
 import numpy as np
 
 from bench import memory_facts, report
+from bench.databases import fresh_database
 from bench.memory_facts import WAYS, Query
 from bench.processes import Moorage, cpu_seconds, first_ready, rss_mb
-
-from realparts.postgres import Postgres, find_bindir  # isort: skip  (found through bench.processes)
 
 MODES = ("keyword", "bm25", "fuzzy", "semantic", "hybrid")
 KEPT = Path(__file__).parent / ".vectors" / "facts.f16"
@@ -44,7 +43,7 @@ def run(*, memories: int, seconds: float, asked: int) -> None:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
             for database in ("sqlite", "postgres"):
                 with contextlib.ExitStack() as stack:
-                    found = _database(database, stack)
+                    found = fresh_database(database, stack)
                     if found is not None:
                         kept[database] = _measured(
                             Path(folder) / database, *found, stack, texts, model, vectors, queries
@@ -85,20 +84,6 @@ def _vectors(texts: list[str], seconds: float) -> tuple[str, Vectors, int]:
     mixed = found[pairs[:, 0]].astype(np.float32) + found[pairs[:, 1]]
     mixed /= np.linalg.norm(mixed, axis=1, keepdims=True)
     return model.about(b"")["model"], np.concatenate([found, mixed.astype(np.float16)]), len(found)
-
-
-def _database(name: str, stack: contextlib.ExitStack) -> tuple[str, Callable[[], object]] | None:
-    """Its URL, and what is done once it is full."""
-    if name == "sqlite":
-        return "sqlite://moorage.db", lambda: None
-    folder, why = find_bindir(), Postgres.missing()
-    if folder is None or why:
-        print(f"  ({why})")
-        return None
-    postgres = Postgres(folder)
-    stack.callback(postgres.stop)
-    url = postgres.new_database()
-    return url, lambda: postgres.psql("VACUUM (ANALYZE)", url.rpartition("/")[2])
 
 
 def _measured(

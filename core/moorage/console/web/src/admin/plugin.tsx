@@ -95,7 +95,7 @@ const Missing = ({ id }: { id: string }): JSX.Element => (
 
 /** How it is, why, and what to do about it. */
 function Condition({ plugin, children }: { plugin: Detail; children: ComponentChildren }): JSX.Element {
-  const todo = mend(plugin);
+  const advice = mend(plugin);
   const facts: [string, ComponentChildren][] = [
     ["Version", plugin.version && `${plugin.version}, of the package ${plugin.distribution}`],
     ["Served at", plugin.enabled && <span class="code-like">{plugin.mounts.join(", ")}</span>],
@@ -110,7 +110,7 @@ function Condition({ plugin, children }: { plugin: Detail; children: ComponentCh
       {plugin.summary && <p>{plugin.summary}</p>}
       {!plugin.enabled && <p>It is off, so nobody sees anything of it. What it has stored is kept.</p>}
       {plugin.reason && <p class={unwell(plugin) ? "warning" : "notice"}>{plugin.reason}</p>}
-      {unwell(plugin) && todo !== null && <p>{todo}</p>}
+      {unwell(plugin) && advice !== null && <p>{advice}</p>}
       <dl class="facts">
         {facts.map(([name, value]) => value && [<dt key={name}>{name}</dt>, <dd key={`${name}:`}>{value}</dd>])}
       </dl>
