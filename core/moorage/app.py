@@ -1,57 +1,43 @@
-"""The application: puts the parts together and takes them through start, reload and stop."""
+"""The application: holds the parts of a server and takes them through start, reload and stop."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from moorage.access.service import Access
 from moorage.accounts import Accounts
-from moorage.accounts.service import SWEEP_EVERY
-from moorage.administration.plugins import PluginControls
-from moorage.builtin import Controls, CorePlugin
 from moorage.config import Loaded, diff, load
-from moorage.config.settings import Settings
 from moorage.db import Database
 from moorage.db.migrate import upgrade
 from moorage.db.presence import Presence
 from moorage.db.sources import CORE, Source
-from moorage.dialects import PROBLEM
 from moorage.errors import MoorageError, StartError
 from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic
-from moorage.events.bus import OwnBus
 from moorage.events.redis import RedisBackplane
-from moorage.events.tasks import repeat
-from moorage.hub import Hub
 from moorage.limits import RateLimiter
 from moorage.observe.audit import Audit
-from moorage.observe.figures import Figures, memory_of_process
+from moorage.observe.figures import Figures
 from moorage.observe.health import HealthMonitor
-from moorage.observe.history import History, Now
+from moorage.observe.history import History
 from moorage.observe.loop import LoopLag
-from moorage.observe.metrics import Metrics, ScopedMetrics
-from moorage.plugin import Health, PluginConfig
+from moorage.observe.metrics import Metrics
 from moorage.plugins import Find, Record, State, discover
-from moorage.plugins.manager import HEALTH_TIMEOUT, OfferedHooks, PluginManager
+from moorage.plugins.manager import HEALTH_TIMEOUT, PluginManager
 from moorage.plugins.states import PluginFailed
-from moorage.proxy import Proxy, Upstreams
-from moorage.runtimes import OwnRuntimes, Runtimes
-from moorage.runtimes.docker import DockerRuntime
-from moorage.runtimes.process import ProcessRuntime
+from moorage.proxy import Proxy
 from moorage.server.accesslog import AccessLog
-from moorage.server.gate import Gate, GateSettings
-from moorage.server.head import TrustedProxies
-from moorage.server.origin import OriginPolicy
-from moorage.server.sites import AuditFailed, Mount, Mounted, Sites
+from moorage.server.gate import Gate
+from moorage.server.sites import Sites
 from moorage.server.views import Views
 from moorage.status import write_status
+from moorage.upkeep import Upkeep
+from moorage.wiring import core_record, make_gate, make_hub, make_runtimes, make_sites
 
 log = structlog.get_logger("moorage.app")
 REVALIDATE_SECONDS = 0.75
@@ -75,10 +61,11 @@ class App:
         self.bus = EventBus()
         self.registry = SocketRegistry()
         self.tasks = TaskSupervisor("app")
-        self.runtimes = _runtimes(settings, loaded.path, self.metrics.scoped("runtimes"))
-        self.plugins = PluginManager(self._make_hub, self.changed, self._plugins_changed, self.runtimes, find)
+        self.runtimes = make_runtimes(loaded, self.metrics.scoped("runtimes"))
+        self.plugins = PluginManager(partial(make_hub, self), self.changed, self._plugins_changed, self.runtimes, find)
         self.access = Access(settings.access.roles, veto=self.plugins.veto)
-        self.registry.allowed = self._still_allowed
+        self.upkeep = Upkeep(self)
+        self.registry.allowed = self.upkeep.still_allowed
         self.db = Database(
             settings.database.url.get_secret_value(),
             settings.data_dir,
@@ -102,7 +89,7 @@ class App:
         self.ready = False
         self.needs_restart: list[str] = []
         self.addresses: list[str] = []
-        self._views = Views()
+        self.views = Views()
         self.proxy = Proxy()
         self._reloading = asyncio.Lock()
         self.switching = asyncio.Lock()
@@ -110,7 +97,7 @@ class App:
         self._checked: list[str] = []
         # A little longer than a plugin's own time, so that it is the plugin's state that tells of a time-out.
         self.health = HealthMonitor(timeout=HEALTH_TIMEOUT + 0.5)
-        self.health.add("database", self._database_health, required=True)
+        self.health.add("database", self.upkeep.database_health, required=True)
         self.health.add("runtimes", self.runtimes.component)
         self.metrics.gauge("sockets_open", "WebSockets and streams that are open.").set_function(
             lambda: float(len(self.registry))
@@ -119,9 +106,9 @@ class App:
             self.metrics, enabled=settings.server.access_log, as_json=settings.log.format == "json"
         )
         self.loop_lag = LoopLag(self.metrics)
-        self.history = History(self.access_log.seconds, self._now)
-        self.figures = Figures(self.tasks, self._server_figures, self.runtimes.figures)
-        self._core = Record("core", _always_on(), state=State.STARTED, plugin=CorePlugin(self._controls()))
+        self.history = History(self.access_log.seconds, self.upkeep.now)
+        self.figures = Figures(self.tasks, self.upkeep.figures, self.runtimes.figures)
+        self._core = core_record(self)
 
     # -- start --------------------------------------------------------------------------------------------------
 
@@ -138,16 +125,8 @@ class App:
             self.require(records)
         sites = self.sites(records)
         self.plugins.adopt(records)
-        self.gate = self._make_gate(sites)
-        self.tasks.spawn(repeat("revalidation", REVALIDATE_SECONDS, self._revalidate), "revalidate")
-        self.tasks.spawn(repeat("housekeeping", SWEEP_EVERY, self.accounts.sweep), "sweep")
-        if self.loaded.settings.runtimes.docker.enabled:
-            # It opens without an engine too, and from then on knows how the engine is.
-            self.tasks.spawn(self.runtimes.get("docker"), "docker")
-        self.tasks.spawn(repeat("counting of workloads", COUNT_SECONDS, self.runtimes.measure), "workloads")
-        self.tasks.spawn(self.access_log.run(), "access-log")
-        self.tasks.spawn(self.loop_lag.run(), "loop-lag")
-        self.tasks.spawn(self.history.run(), "history")
+        self.gate = make_gate(self, sites)
+        self.upkeep.begin()
         self.ready = True
 
     def _wanted(self, loaded: Loaded) -> Loaded:
@@ -184,13 +163,10 @@ class App:
         if settings.redis.url is not None:
             self.backplane = RedisBackplane(settings.redis.url.get_secret_value())
             await self.backplane.start()
-            self.health.add("redis", self._redis_health)
+            self.health.add("redis", self.upkeep.redis_health)
             self.bus.bridge(self.backplane, Topic.SHARED)
         await self.limiter.start()
-        self.bus.subscribe(Topic.CREDENTIAL_REVOKED, self._credential_revoked)
-        self.bus.subscribe(Topic.USER_CHANGED, self._user_changed)
-        self.bus.subscribe(Topic.USER_DELETED, self._user_changed)
-        self.bus.subscribe(Topic.AUDIT_WRITTEN, self._audit_written)
+        self.upkeep.listen()
 
     async def add_models(self, records: Sequence[Record]) -> None:
         for record in records:
@@ -207,7 +183,7 @@ class App:
         if core.plugin is not None and core.hub is None:
             core.manifest = core.plugin.manifest
             self.plugins.dispatcher.register("core", core.plugin)
-            core.hub = self._make_hub(core)
+            core.hub = make_hub(self, core)
             core.routes = list(self.plugins.dispatcher.call_one("moorage_routes", core.plugin, hub=core.hub))
         for record in records:
             if record.manifest is not None and record.state is State.LOADED:
@@ -234,151 +210,13 @@ class App:
                     exit_code=3,
                 )
 
-    # -- wiring -------------------------------------------------------------------------------------------------
-
-    def _make_hub(self, record: Record) -> Hub:
-        settings = self.loaded.settings
-        return Hub(
-            name=record.name,
-            config=record.config or PluginConfig(),
-            data_dir=self.started.settings.data_dir / "plugins" / record.name,
-            public_url=settings.server.public_url,
-            log=structlog.get_logger(f"moorage.{record.name}"),
-            access=self.access,
-            accounts=self.accounts,
-            bus=OwnBus(self.bus),
-            sockets=self.registry,
-            tasks=TaskSupervisor(record.name),
-            metrics=self.metrics.scoped(record.name),
-            audit=self.audit,
-            db=self.db,
-            hooks=OfferedHooks(self.plugins),
-            upstreams=Upstreams(),
-            runtimes=OwnRuntimes(self.runtimes, record.name),
-            sealing=self.accounts.sealing(record.name),
-            private=(self.started.settings.data_dir, *([self.loaded.path] if self.loaded.path else [])),
-        )
-
-    def _make_gate(self, sites: Sites) -> Gate:
-        server, accounts = self.loaded.settings.server, self.loaded.settings.accounts
-        return Gate(
-            sites,
-            settings=GateSettings(
-                max_header_bytes=server.max_header_bytes,
-                max_url_bytes=server.max_url_bytes,
-                max_body_bytes=server.max_body_bytes,
-                max_frame_bytes=server.max_frame_bytes,
-                max_json_depth=server.max_json_depth,
-                max_sockets_per_user=server.max_sockets_per_user,
-                request_timeout=server.request_timeout,
-                cookie_name=accounts.cookie_name,
-                jwt_cookie_name=accounts.jwt_cookie_name,
-                public_url=server.public_url,
-                resources=accounts.oauth.enabled,
-            ),
-            accounts=self.accounts,
-            holds=self.access.holds,
-            limiter=self.limiter,
-            registry=self.registry,
-            proxies=TrustedProxies(server.trusted_proxies),
-            origins=OriginPolicy(server.public_url, server.trusted_origins),
-            views=self._views,
-            proxy=self.proxy,
-            observe=self.access_log.observe,
-            activate=self.db.enter,
-        )
-
     def sites(self, records: Sequence[Record]) -> Sites:
-        """The route table. StartError (exit code 2) lists what is wrong with it."""
-        core = self._core
-        owners = [
-            Mounted(
-                name="core",
-                dialect=PROBLEM,
-                mounts=[Mount(None, None, "")],
-                routes=core.routes,
-                everywhere=core.plugin.everywhere(core.hub) if isinstance(core.plugin, CorePlugin) and core.hub else (),
-                apart=core.plugin.apart(core.hub) if isinstance(core.plugin, CorePlugin) and core.hub else (),
-                permissions=frozenset(p.name for p in CorePlugin.manifest.permissions),
-            )
-        ]
-        try:
-            owners += [_mounted(record) for record in records]
-            return Sites(owners)
-        except AuditFailed as error:
-            raise StartError("The routes do not fit together:\n  " + "\n  ".join(error.problems)) from None
+        """The route table of these plugins and the core. StartError (exit code 2) lists what is wrong with it."""
+        return make_sites(self._core, records)
 
     def redis_url(self) -> str | None:
         url = self.started.settings.redis.url
         return url.get_secret_value() if url is not None else None
-
-    def _controls(self) -> Controls:
-        return Controls(
-            health=self.health.report,
-            plugins=PluginControls(
-                records=self.plugin_records,
-                loaded=lambda: self.loaded,
-                needs_restart=lambda: self.needs_restart,
-                reload=self.reload,
-                switch=self.switch,
-                health=self.health.report,
-            ),
-            mounts=lambda: {name: r.mounts for name, r in self.plugins.records.items() if r.running},
-            metrics=self.metrics.render,
-            figures=self.figures.open,
-            history=self.history.samples,
-            ready=lambda: self.ready,
-            sites=lambda: self.gate.sites,
-        )
-
-    # -- what goes on while it runs -----------------------------------------------------------------------------
-
-    def _still_allowed(self, actor: Any, rule: Any) -> bool:
-        return not isinstance(rule, str) or self.access.holds(actor, rule)
-
-    def _credential_revoked(self, data: dict[str, Any]) -> None:
-        entries = self.registry.of_credential(data["method"], data["id"])
-        self.registry.close(entries, 4001, "Signed out")
-
-    async def _user_changed(self, data: dict[str, Any]) -> None:
-        actors = {entry.actor for entry in self.registry.of_user(data["user_id"])}
-        with self.db.activate():
-            self.registry.apply(await self.accounts.revalidate(list(actors)))
-
-    async def _audit_written(self, data: dict[str, Any]) -> None:
-        with self.db.activate():
-            await self.plugins.audit(data["record"])
-
-    async def _revalidate(self) -> None:
-        """Changes that another process made (the CLI, another server) reach open sockets within seconds."""
-        if actors := self.registry.actors():
-            self.registry.apply(await self.accounts.revalidate(actors))
-
-    async def _database_health(self) -> Health:
-        return Health("ok", data={"ping_ms": round(await self.db.ping(), 3)})
-
-    def _now(self) -> Now:
-        return Now(
-            cpu=time.process_time(),
-            rss_bytes=memory_of_process(),
-            connections=len(self.registry),
-            users=len({actor.user.id for actor in self.registry.actors() if actor.user is not None}),
-            lag=self.loop_lag.last,
-        )
-
-    def _server_figures(self) -> dict[str, Any]:
-        return {
-            "requests_total": self.access_log.requests,
-            "sockets_open": len(self.registry),
-            "users_connected": len({actor.user.id for actor in self.registry.actors() if actor.user is not None}),
-            "rss_bytes": memory_of_process(),
-            "event_loop_lag_seconds": round(self.loop_lag.last, 6),
-        }
-
-    async def _redis_health(self) -> Health:
-        """Without Redis requests are still answered; other servers are not heard of."""
-        connected = self.backplane is not None and self.backplane.connected
-        return Health("ok") if connected else Health("degraded", "Redis is away")
 
     def plugin_records(self) -> list[Record]:
         """Every plugin, on or off, by name."""
@@ -493,43 +331,3 @@ class App:
                 log.error("did not end well", part=end.__qualname__, reason=error.message)
             except Exception:
                 log.exception("did not end well", part=end.__qualname__)
-
-
-def _runtimes(settings: Settings, config: Path | None, metrics: ScopedMetrics) -> Runtimes:
-    """The core's own runtimes, as far as they are switched on. config: the file, which no workload is to see."""
-    runtimes, folder = Runtimes(metrics), settings.data_dir / "runtimes"
-    own = (settings.data_dir, config, settings.server.tls_key)
-    hidden = tuple(path for path in own if path is not None)
-    if settings.runtimes.process.enabled:
-        runtimes.add(
-            ProcessRuntime(
-                settings.runtimes.process, folder / "process", on_stop=settings.runtimes.on_stop, hidden=hidden
-            )
-        )
-    if settings.runtimes.docker.enabled:
-        keep = settings.runtimes.on_stop == "keep"
-        runtimes.add(DockerRuntime(settings.runtimes.docker, folder / "docker", keep=keep))
-    return runtimes
-
-
-def _always_on() -> Any:
-    from moorage.config import PluginSection
-
-    return PluginSection(enabled=True, required=True)
-
-
-def _mounted(record: Record) -> Mounted:
-    manifest = record.manifest
-    try:
-        mounts = [Mount.parse(text) for text in record.mounts]
-    except ValueError as error:
-        raise AuditFailed([f"[plugins.{record.name}] mount: {error}"]) from None
-    failed = record.state in (State.FAILED, State.BLOCKED)
-    return Mounted(
-        name=record.name,
-        dialect=(manifest.dialect if manifest else None) or PROBLEM,
-        mounts=mounts,
-        routes=record.routes,
-        failed=f"Plugin {record.name} does not run" if failed else None,
-        permissions=frozenset(p.name for p in manifest.permissions) if manifest else frozenset(),
-    )
