@@ -122,8 +122,14 @@ async def _live(app: App, sockets: list[socket.socket], addresses: list[str], sa
         await _finish(app, serving)
     finally:
         await app.stop()
-        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.remove_signal_handler(name)
+        _hear_no_more(loop)
+
+
+def _hear_no_more(loop: asyncio.AbstractEventLoop) -> None:
+    """Whoever asks once more for what has all but happened must not turn a good end into a death by signal."""
+    for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.remove_signal_handler(name)
+        signal.signal(name, signal.SIG_IGN)
 
 
 async def _either(task: asyncio.Future[Any], event: asyncio.Event) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import select
 import shlex
 import signal
 import socket
@@ -83,6 +84,14 @@ async def test_sigterm_finishes_requests_closes_sockets_and_exits_0(server):
     assert "Traceback" not in log
     server.process.stdout.close()
     server.process = None
+
+
+def test_whoever_asks_again_and_again_for_the_end_gets_a_good_one(server):
+    process = server.start().process
+    while process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        select.select([], [], [], 0.001)
+    assert server.stop() == 0
 
 
 def test_a_second_server_on_the_same_data_refuses_and_names_the_first(server):
