@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
-from moorage.administration import audit, figures, invites, logins, plugins, roles, users
+from moorage.administration import audit, figures, invites, logins, plugins, roles, search, users
 from moorage.administration.plugins import PluginControls
 from moorage.console import overview
 from moorage.console.routes import routes as console_routes
@@ -97,7 +97,7 @@ class CorePlugin(Plugin):
         """Routes at the root of each site; `everywhere` holds the ones at each mount."""
         return [
             *console_routes(hub, self._reachable),
-            *overview.routes(hub, self._reachable),
+            *overview.routes(hub, self._reachable, search.search(hub, self.controls.plugins.records)),
             *system_routes(hub, self.controls),
             *plugins.routes(hub, self.controls.plugins),
             *roles.routes(hub),

@@ -116,10 +116,39 @@ def test_only_ones_own_is_found(server, ben) -> None:
     remembered = ben.get("/api/console/search", params={"q": "harbinger"}).json()["entries"]
     [memory] = [one for one in remembered if one["plugin"] == "memories"]
     assert memory["href"] == "/console/memories?q=harbinger"
+    [kept] = [one for one in ben.get("/api/console/overview").json()["entries"] if one["plugin"] == "memories"]
+    assert kept["title"] == "The secret of the harbour is its harbinger"
+    assert kept["href"] == "/console/memories?q=The+secret+of+the+harbour+is+its+harbinger"
     for name in ("ann", "vic"):
         with server.client(name) as other:
             found = titles(other.get("/api/console/search", params={"q": "secret harb"}))
             assert {plugin for plugin, _ in found} == {"good"}
+            seen = titles(other.get("/api/console/overview"))
+            assert not {"memories", "chat", "mcp"} & {plugin for plugin, _ in seen}
+
+
+def test_what_begins_with_the_text_is_found_first(server, ben, tmux) -> None:
+    for name in ("a-pier", "pier-two"):
+        tmux.new_session(name)
+        assert ben.post("/api/v1/workspaces", json={"name": name}).status_code == 201
+    found = titles(ben.get("/api/console/search", params={"q": "Pier", "limit": 1}))
+    assert ("tmux", "pier-two") in found
+    assert ("mcp", "pier-two") in found
+
+
+def test_users_and_plugins_are_found_by_administrators(server, ben) -> None:
+    with server.client("ann") as ann:
+        found = ann.get("/api/console/search", params={"q": "BEN"}).json()["entries"]
+        [user] = [one for one in found if one["kind"] == "user"]
+        assert (user["plugin"], user["title"], user["detail"]) == ("core", "ben", "operator")
+        assert user["href"].startswith("/console/admin/users/user_")
+        found = ann.get("/api/console/search", params={"q": "tmu"}).json()["entries"]
+        assert [(one["title"], one["href"]) for one in found if one["kind"] == "plugin"] == [
+            ("tmux", "/console/admin/plugins/tmux")
+        ]
+    for query in ("ann", "tmux"):
+        found = ben.get("/api/console/search", params={"q": query}).json()["entries"]
+        assert not [one for one in found if one["plugin"] == "core"]
 
 
 def test_terminals_are_found_by_who_may_see_them(server, ben, tmux) -> None:

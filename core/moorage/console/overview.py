@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,9 +11,11 @@ from pydantic import BaseModel, Field, field_validator
 from quart import Response
 from typing_extensions import TypedDict
 
+from moorage.access import Actor
 from moorage.console.mounts import Mounts
 from moorage.context import current_actor
 from moorage.dialects import PROBLEM
+from moorage.errors import MoorageError
 from moorage.hub import HookFailed, Hub
 from moorage.pages import Entry
 from moorage.routes import AUTHENTICATED, Route, Routes
@@ -24,6 +26,10 @@ SECONDS = 2.0
 LONGEST = 300
 """Characters of a title or a detail that are given."""
 EARLIEST = datetime.min.replace(tzinfo=UTC)
+CORE = "core"
+"""Whose entries are what administrators search for."""
+
+Search = Callable[[Actor, str, int], Awaitable[list[Entry]]]
 
 
 class EntryShape(TypedDict):
@@ -66,8 +72,8 @@ class SearchQuery(BaseModel):
         return text
 
 
-def routes(hub: Hub, mounts: Mounts) -> list[Route]:
-    """`/api/console/overview` and `/api/console/search`."""
+def routes(hub: Hub, mounts: Mounts, administration: Search) -> list[Route]:
+    """`/api/console/overview` and `/api/console/search`. administration: finds what is no plugin's."""
     table = Routes()
 
     @table.get(
@@ -82,10 +88,16 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
 
     @table.get("/api/console/search", access=AUTHENTICATED, dialect=PROBLEM, query=SearchQuery, answer=OverviewAnswer)
     async def search() -> Response:
-        """Search one's own things: each plugin's best, plugin by plugin."""
-        query = read_query(SearchQuery)
-        asked = {"actor": current_actor(), "query": query.q}
-        return _answer(*await _gather(hub, mounts(), "moorage_search", query.limit, **asked))
+        """Search one's own things, each plugin's best; then users and plugins, for who may see them."""
+        query, actor = read_query(SearchQuery), current_actor()
+        asked = {"actor": actor, "query": query.q}
+        (found, missing), known = await asyncio.gather(
+            _gather(hub, mounts(), "moorage_search", query.limit, **asked),
+            _administered(hub, administration(actor, query.q, query.limit)),
+        )
+        if known is None:
+            return _answer(found, [*missing, CORE])
+        return _answer([*found, *((CORE, entry) for entry in known)], missing)
 
     return list(table)
 
@@ -109,6 +121,14 @@ async def _ask(hub: Hub, hook: str, plugin: str, limit: int, arguments: dict[str
         hub.log.warning("a plugin did not say what somebody has", plugin=plugin, hook=hook, reason=str(error))
         return None
     return [entry for entry in entries if isinstance(entry, Entry)][:limit]
+
+
+async def _administered(hub: Hub, found: Awaitable[list[Entry]]) -> list[Entry] | None:
+    try:
+        return await asyncio.wait_for(found, SECONDS)
+    except (MoorageError, TimeoutError) as error:
+        hub.log.warning("users and plugins could not be searched", reason=str(error) or "late")
+        return None
 
 
 def _answer(found: list[tuple[str, Entry]], missing: list[str]) -> Response:

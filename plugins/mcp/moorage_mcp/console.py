@@ -23,10 +23,11 @@ class Console:
         return [self._entry(one) for one in found[:limit]]
 
     def search(self, actor: Actor, query: str, limit: int) -> list[Entry]:
-        """By their names, and their servers' names."""
+        """By their names, those that begin with it first, and their servers' names."""
         wanted = query.casefold()
         found = [one for one in self._own(actor) if any(wanted in name.casefold() for name in _names(one))]
-        return [self._entry(one) for one in sorted(found, key=lambda one: one.name)[:limit]]
+        found.sort(key=lambda one: (not one.name.casefold().startswith(wanted), one.name))
+        return [self._entry(one) for one in found[:limit]]
 
     def _own(self, actor: Actor) -> list[WorkspaceInfo]:
         user = actor.user

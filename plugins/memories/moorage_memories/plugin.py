@@ -92,6 +92,11 @@ class MemoriesPlugin(Plugin):
         return self.lending.sets(actor)
 
     @hookimpl
+    async def moorage_overview(self, actor: Actor, limit: int) -> Iterable[Entry]:
+        """One's newest memories."""
+        return await self.console.overview(actor, limit)
+
+    @hookimpl
     async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
         """Memories by their words."""
         return await self.console.search(actor, query, limit)

@@ -25,10 +25,13 @@ class Console:
         return [_entry(row) for row in await self._own(actor, limit)]
 
     async def search(self, actor: Actor, query: str, limit: int) -> list[Entry]:
-        """By name and by project."""
+        """By name, those that begin with it first, and by project."""
         wanted = query.casefold()
-        rows = await self._own(actor, SEARCHED)
-        return [_entry(row) for row in rows if wanted in f"{row.name}\n{row.workspace_path}".casefold()][:limit]
+        rows = [
+            row for row in await self._own(actor, SEARCHED) if wanted in f"{row.name}\n{row.workspace_path}".casefold()
+        ]
+        rows.sort(key=lambda row: not row.name.casefold().startswith(wanted))
+        return [_entry(row) for row in rows[:limit]]
 
     async def _own(self, actor: Actor, limit: int) -> list[OpenCodeSession]:
         user = actor.user

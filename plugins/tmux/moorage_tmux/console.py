@@ -26,10 +26,11 @@ class Console:
         return [_entry(one) for one in found[:limit]]
 
     async def search(self, actor: Actor, query: str, limit: int) -> list[Entry]:
-        """By name."""
+        """By name, those that begin with it first."""
         wanted = query.casefold()
         found = [one for one in await self._seen(actor) if wanted in one.name.casefold()]
-        return [_entry(one) for one in sorted(found, key=lambda one: one.name)[:limit]]
+        found.sort(key=lambda one: (not one.name.casefold().startswith(wanted), one.name))
+        return [_entry(one) for one in found[:limit]]
 
     async def _seen(self, actor: Actor) -> list[SessionInfo]:
         if not self._hub.access.holds(actor, VIEW.name):
