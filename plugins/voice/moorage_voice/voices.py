@@ -1,4 +1,4 @@
-"""Which voice speaks: of those that the engines have, by its id, by kokorox's ids and mixes, or by a language."""
+"""Which voice speaks: of those that the engines have, by its id, by kokorox's ids and mixes, OpenAI's names, a language."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ _KOKORO_LANGUAGES = {
     "a": "en-us", "b": "en-gb", "e": "es", "f": "fr-fr", "h": "hi", "i": "it", "j": "ja", "p": "pt-br", "z": "cmn",
 }  # fmt: skip
 _GENDERS = {"f": "female", "m": "male"}
+_OPENAI = {
+    "alloy": "", "ash": "male", "ballad": "male", "cedar": "male", "coral": "female", "echo": "male", "fable": "male",
+    "marin": "female", "nova": "female", "onyx": "male", "sage": "female", "shimmer": "female", "verse": "male",
+}  # fmt: skip
+"""OpenAI's voices, which its clients have to name, by the gender that one hears."""
 _PART = re.compile(r"(?P<voice>.+?)(?:\.(?P<weight>\d{1,4}))?")
 """Of a mix, as "af_sky.4+af_nicole.5": a voice and tenths of it."""
 _SAME = {"zh": "cmn", "no": "nb", "iw": "he", "in": "id", "tl": "fil"}
@@ -98,7 +103,7 @@ class Voices:
         return self._speaking(_tag(language), "") is not None
 
     def _named(self, name: str) -> Chosen:
-        """An id, one of kokorox's, or a mix of them: of which no engine is capable, so that its main voice speaks."""
+        """An id, one of kokorox's or OpenAI's, or a mix of them: of which no engine is capable, so that its main voice speaks."""
         if len(name) > LONGEST_NAME:
             raise NoSuchVoice(f"no such voice: {name[:LONGEST_NAME]}{HINT}")
         heaviest, weight = None, -1
@@ -121,6 +126,9 @@ class Voices:
             return self._by_id[id]
         if read := _KOKORO.fullmatch(id):
             return self._speaking(_KOKORO_LANGUAGES[read[1]], _GENDERS[read[2]])
+        if id in _OPENAI:
+            first = self._by_id[self.first]
+            return self._speaking(first.voice.language, _OPENAI[id]) if _OPENAI[id] else first
         return None
 
     def _speaking(self, language: str, gender: str) -> Chosen | None:
