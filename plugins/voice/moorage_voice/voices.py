@@ -1,4 +1,4 @@
-"""Which voice speaks: of those that the engines have, by its id, by kokorox's ids and mixes, OpenAI's names, a language."""
+"""Which voice speaks: of those that the engines have, by its id, by names of kokorox and OpenAI, or by a language."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Voices:
         return self._speaking(_tag(language), "") is not None
 
     def _named(self, name: str) -> Chosen:
-        """An id, one of kokorox's or OpenAI's, or a mix of them: of which no engine is capable, so that its main voice speaks."""
+        """An id, one of others' names, or a mix: of which no engine is capable, so that its main voice speaks."""
         if len(name) > LONGEST_NAME:
             raise NoSuchVoice(f"no such voice: {name[:LONGEST_NAME]}{HINT}")
         heaviest, weight = None, -1
