@@ -20,6 +20,7 @@ from realparts.llm import Llm
 from realparts.mcpservers.parts import HERE, everything
 from realparts.tmux import TmuxServer
 from visitor import provider
+from waits import WAIT
 
 PEOPLE = {"olga": "owner", "ada": "admin", "ann": "operator", "bob": "operator", "vic": "viewer"}
 HELLO = Path(__file__).parents[2] / "examples/moorage-hello/src"
@@ -45,7 +46,8 @@ class House:
     def made(self, who: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """What a POST made."""
         with self.client(who) as client:
-            answer = client.post(path, json=body)
+            # OpenCode starts as an npm program does; several at once take their time.
+            answer = client.post(path, json=body, timeout=4 * WAIT)
         assert answer.is_success, f"{path}: {answer.status_code} {answer.text}\n{self.server.stderr[-2000:]}"
         return dict(answer.json())
 
