@@ -43,6 +43,16 @@ def test_the_wheel_holds_the_code_the_page_and_the_migrations(dist, root) -> Non
         assert f"moorage/console/static/{asset}" in names
 
 
+def test_the_wheel_holds_no_file_of_the_page_that_nothing_names(dist) -> None:
+    with zipfile.ZipFile(dist.wheel) as wheel:
+        files = [name for name in wheel.namelist() if name.startswith("moorage/console/static/")]
+        texts = "".join(wheel.read(name).decode() for name in files if name.endswith((".html", ".js", ".css")))
+        empty = [name for name in files if wheel.getinfo(name).file_size == 0]
+    assets = [Path(name).name for name in files if "/assets/" in name]
+    assert [name for name in assets if name.removesuffix(".br") not in texts] == []
+    assert empty == []
+
+
 def test_the_wheel_holds_nothing_else(dist) -> None:
     for name in zipfile.ZipFile(dist.wheel).namelist():
         known = {"moorage", *(f"moorage_{plugin}" for plugin in PLUGINS)}

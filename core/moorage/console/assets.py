@@ -1,4 +1,4 @@
-"""The built page in memory: its files by name, each with its type, its tag and a compressed copy."""
+"""The built page in memory: its files by name, each with its type, its tag and compressed copies."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _COMPRESSIBLE = frozenset({".css", ".html", ".js", ".json", ".svg", ".txt"})
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file. `packed` is the same as gzip, or None where that saves nothing."""
+    """One file. `packed` is the same by content coding, the smallest first, where that saves something."""
 
     body: bytes
-    packed: bytes | None
+    packed: Mapping[str, bytes]
     content_type: str
     tag: str
 
@@ -43,9 +43,16 @@ def load(folder: Path = STATIC) -> Mapping[str, Asset]:
         if content_type is None or not path.is_file():
             continue
         body = path.read_bytes()
-        packed = gzip.compress(body, 9, mtime=0) if path.suffix in _COMPRESSIBLE else None
-        if packed is not None and len(packed) >= len(body):
-            packed = None
+        packed = _packed(path, body) if path.suffix in _COMPRESSIBLE else {}
         tag = hashlib.sha256(body).hexdigest()[:24]
         found[path.relative_to(folder).as_posix()] = Asset(body, packed, content_type, tag)
     return found
+
+
+def _packed(path: Path, body: bytes) -> Mapping[str, bytes]:
+    """What is smaller than the body: by Brotli where the build left that beside the file, and gzip."""
+    found = {"gzip": gzip.compress(body, 9, mtime=0)}
+    brotli = path.with_name(f"{path.name}.br")
+    if brotli.is_file():
+        found = {"br": brotli.read_bytes(), **found}
+    return {coding: packed for coding, packed in found.items() if len(packed) < len(body)}

@@ -26,7 +26,8 @@ from moorage.web import json_response
 _EMPTY = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
 _POLICY = (
     f"default-src 'none'; script-src 'self'; style-src 'self' {_EMPTY}; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'"
 )
 # Of what a browser asks people for, the page has a use for the microphone.
 _PERMISSIONS = "microphone=(self), camera=(), display-capture=(), geolocation=(), payment=(), usb=()"
@@ -182,14 +183,14 @@ def _page(files: Mapping[str, Asset], *, secret: bool = False) -> Response:
 
 def _answer(asset: Asset, cache_control: str) -> Response:
     """The asset, compressed where the browser takes that, or 304 where it has it already."""
-    packed = asset.packed is not None and request.accept_encodings["gzip"] > 0
-    tag = f"{asset.tag}-gz" if packed else asset.tag
+    coding = next((one for one in asset.packed if request.accept_encodings[one] > 0), None)
+    tag = asset.tag if coding is None else f"{asset.tag}-{coding}"
     headers = {"Cache-Control": cache_control, "ETag": f'"{tag}"', "Vary": "Accept-Encoding"}
     if request.if_none_match.contains_weak(tag):
         return Response(b"", 304, headers=headers, content_type=asset.content_type)
-    if packed:
-        headers["Content-Encoding"] = "gzip"
-    body = asset.packed if packed and asset.packed is not None else asset.body
+    if coding is not None:
+        headers["Content-Encoding"] = coding
+    body = asset.body if coding is None else asset.packed[coding]
     return Response(body, 200, headers=headers, content_type=asset.content_type)
 
 

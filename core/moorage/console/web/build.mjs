@@ -1,7 +1,8 @@
-// Bundles the console into the folder named by the first argument: index.html, assets/ with hashed names, and the
-// licences of the packages whose code is in it.
+// Bundles the console into the folder named by the first argument: index.html, assets/ with hashed names, those that
+// are text compressed by Brotli as well, and the licences of the packages whose code is in it.
 import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { brotliCompressSync } from "node:zlib";
 import { build } from "esbuild";
 
 const here = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathname);
@@ -29,7 +30,16 @@ const worklets = {
   },
 };
 
-const result = await build({
+/** Imports of style sheets say where rules are needed; what they are fetched by is the one sheet of all. */
+const noStyles = {
+  name: "no styles",
+  setup(on) {
+    on.onResolve({ filter: /\.css$/ }, ({ path: name }) => ({ path: name, namespace: "no-style", sideEffects: false }));
+    on.onLoad({ filter: /./, namespace: "no-style" }, () => ({ contents: "" }));
+  },
+};
+
+const shared = {
   absWorkingDir: here,
   entryPoints: { main: "src/main.tsx" },
   outdir: path.join(out, "assets"),
@@ -38,21 +48,34 @@ const result = await build({
   assetNames: "[name]-[hash]",
   publicPath: "/console/assets",
   bundle: true,
-  splitting: true,
   format: "esm",
   target,
-  plugins: [worklets],
   jsx: "automatic",
   jsxImportSource: "preact",
   minify: true,
   metafile: true,
   legalComments: "linked",
   logLevel: "warning",
-});
+};
 
-const names = Object.entries(result.metafile.outputs);
-const entry = names.find(([, output]) => output.entryPoint === "src/main.tsx");
-if (!entry) throw new Error("the bundle has no entry point");
+/** What the entry became: its file, and what is told of it. */
+const entryOf = ({ metafile }) => {
+  const entry = Object.entries(metafile.outputs).find(([, output]) => output.entryPoint === "src/main.tsx");
+  if (!entry) throw new Error("the bundle has no entry point");
+  return entry;
+};
+
+const result = await build({ ...shared, splitting: true, plugins: [noStyles, worklets] });
+const entry = entryOf(result);
+
+// All pages' rules in one file, in the order in which the modules import them: in files by page they would come in the
+// order in which somebody opens the pages. Splitting would put what a page needs into a sheet that nothing loads.
+const whole = await build({ ...shared, write: false, plugins: [worklets] });
+const style = path.basename(entryOf(whole)[1].cssBundle);
+for (const { path: file, contents } of whole.outputFiles) {
+  if (path.basename(file).startsWith(style)) await writeFile(file, contents);
+}
+
 // What the entry imports, and that in turn, is fetched at once instead of one level after the other.
 const needed = new Set();
 const follow = (output) => {
@@ -67,7 +90,7 @@ const url = (file) => `/console/assets/${path.basename(file)}`;
 const page = (await readFile(path.join(here, "index.html"), "utf8"))
   .replace("{{preload}}", [...needed].map((file) => `<link rel="modulepreload" href="${url(file)}">`).join("\n    "))
   .replace("{{script}}", url(entry[0]))
-  .replace("{{style}}", url(entry[1].cssBundle));
+  .replace("{{style}}", url(style));
 await writeFile(path.join(out, "index.html"), page);
 
 const packages = new Set(
@@ -81,3 +104,10 @@ for (const name of [...packages].sort()) {
   licences.push(`${name}\n\n${(await readFile(path.join(folder, file), "utf8")).trim()}\n`);
 }
 await writeFile(path.join(out, "licences.txt"), licences.join("\n\n"));
+
+// Once, as well as it goes: the server keeps what it finds here, and compresses nothing while it is asked.
+for (const file of await readdir(path.join(out, "assets"))) {
+  const source = await readFile(path.join(out, "assets", file));
+  const packed = brotliCompressSync(source);
+  if (packed.length < source.length) await writeFile(path.join(out, "assets", `${file}.br`), packed);
+}
