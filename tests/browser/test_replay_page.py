@@ -96,7 +96,7 @@ def test_a_recording_is_played_from_any_place(server, made, sign_in, faults) -> 
     ]
     made(HEADER, *steps, *later)
     page = sign_in("bob")
-    page.get_by_role("link", name="Recordings").click()
+    page.get_by_role("link", name="Recordings").first.click()
     page.get_by_role("link", name="Replay the recording of main").click()
     expect(page.get_by_role("button", name="Pause")).to_be_visible()
     expect(screen(page)).to_contain_text("step 1")

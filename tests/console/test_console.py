@@ -64,8 +64,25 @@ def test_the_page_is_served_at_each_of_its_addresses_under_a_strict_policy(clien
     assert {"camera", "geolocation"} <= set(allowed)
     assert set(allowed.values()) == {"()"}
     assert "unsafe" not in answer.headers["content-security-policy"]
+    assert policy["base-uri"] == policy["form-action"] == policy["frame-ancestors"] == "'none'"
+    assert policy["require-trusted-types-for"] == "'script'"
+    assert {"object-src", "frame-src", "child-src", "worker-src"}.isdisjoint(policy), "as nothing else: none"
+    assert "://" not in answer.headers["content-security-policy"]
     assert not re.search(r"<script(?![^>]*src=)[^>]*>|<style|\sstyle=|\son[a-z]+=", answer.text)
     assert not re.search(r"(?:src|href)=\"(?!/console/assets/|data:)", answer.text)
+
+
+def test_a_page_that_is_not_the_console_has_rights_to_nothing(client: httpx.Client) -> None:
+    answer = client.get("/oauth/authorize", params={"client_id": "nobody"}, headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    policy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    assert answer.headers["content-security-policy"] == policy
+    # What is not there, or refused, is no page at all.
+    for path in ("/console/assets/none.js", "/nowhere", "/api/users"):
+        answer = client.get(path, headers={"Accept": "text/html"})
+        assert answer.is_client_error
+        assert "html" not in answer.headers["content-type"]
+        assert answer.headers["content-security-policy"] == policy
 
 
 @pytest.mark.parametrize(
@@ -95,16 +112,38 @@ def test_what_the_page_names_is_there_and_may_be_kept_for_ever(client: httpx.Cli
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_files_are_compressed_for_those_who_take_that(client: httpx.Client) -> None:
+@pytest.mark.parametrize(
+    ("accepted", "coding"),
+    [
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("br", "br"),
+        ("br;q=0, gzip", "gzip"),
+        ("deflate", None),
+        ("identity", None),
+        ("br;q=0, gzip;q=0", None),
+    ],
+)
+def test_files_are_compressed_for_those_who_take_that(client: httpx.Client, accepted: str, coding: str | None) -> None:
     [name] = re.findall(r"src=\"(/console/assets/[^\"]+)\"", client.get("/").text)
-    with client.stream("GET", name, headers={"Accept-Encoding": "gzip"}) as answer:
-        packed = b"".join(answer.iter_raw())
-    assert answer.headers["content-encoding"] == "gzip"
     plain = client.get(name, headers={"Accept-Encoding": "identity"})
-    assert "content-encoding" not in plain.headers
-    assert gzip.decompress(packed) == plain.content
-    assert plain.headers["etag"] != answer.headers["etag"]
-    assert "Accept-Encoding" in plain.headers["vary"]
+    with client.stream("GET", name, headers={"Accept-Encoding": accepted}) as answer:
+        packed = b"".join(answer.iter_raw())
+    assert answer.headers.get("content-encoding") == coding
+    assert "Accept-Encoding" in answer.headers["vary"]
+    if coding is None:
+        assert (packed, answer.headers["etag"]) == (plain.content, plain.headers["etag"])
+        return
+    assert len(packed) < len(plain.content)
+    assert answer.headers["etag"] != plain.headers["etag"]
+    if coding == "gzip":
+        assert gzip.decompress(packed) == plain.content
+    head = client.head(name, headers={"Accept-Encoding": accepted})
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(packed))
+    assert head.headers["etag"] == answer.headers["etag"]
+    again = client.get(name, headers={"Accept-Encoding": accepted, "If-None-Match": answer.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def whole_house(
     server = Server(folder, merged(config, more or {}), env=env)
     try:
         server.add_users(PEOPLE)
-        house = House(server.start(), tmux, llm, projects)
+        house = House(server.start(timeout=4 * WAIT), tmux, llm, projects)
         yield house
         with house.client("olga") as client:
             for session in client.get("/api/admin/sessions").json():

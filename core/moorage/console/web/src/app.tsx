@@ -1,5 +1,5 @@
 // The application: who is signed in, and which page is shown.
-import { Component, type ComponentChildren, type JSX } from "preact";
+import type { JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useCallback, useEffect, useState } from "preact/hooks";
 import * as api from "./api";
@@ -12,6 +12,7 @@ import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
 import * as sessions from "./sessions/sessions";
+import { Boundary } from "./shell/boundary";
 import { Frame } from "./shell/frame";
 import { Nothing } from "./shell/nothing";
 import { Trouble } from "./shell/trouble";
@@ -110,31 +111,6 @@ const wait = (page: JSX.Element): JSX.Element => (
     <Suspense fallback={<p class="loading">Loading…</p>}>{page}</Suspense>
   </Boundary>
 );
-
-/** In place of a part of the page that could not be fetched, or that broke: a lost connection must not look like waiting. */
-class Boundary extends Component<{ children: ComponentChildren }, { failed: boolean }> {
-  override state = { failed: false };
-
-  static getDerivedStateFromError(): { failed: boolean } {
-    return { failed: true };
-  }
-
-  private readonly elsewhere = (): void => this.setState({ failed: false });
-
-  override componentDidMount(): void {
-    window.addEventListener("popstate", this.elsewhere);
-  }
-
-  override componentWillUnmount(): void {
-    window.removeEventListener("popstate", this.elsewhere);
-  }
-
-  override render(): ComponentChildren {
-    if (!this.state.failed) return this.props.children;
-    const again = async () => location.reload();
-    return <Trouble text="This part of the page could not be loaded. Check the connection and try again." retry={again} />;
-  }
-}
 
 function page(path: string, props: PageProps): JSX.Element {
   if (path === tmux.LIST) return <TerminalsPage {...props} />;

@@ -1,13 +1,20 @@
 // What went wrong, said at once, and what to do about it.
 import type { JSX } from "preact";
 
-export function Trouble({ text, retry }: { text: string; retry?: () => Promise<void> }): JSX.Element {
+interface Problem {
+  text: string;
+  retry?: () => Promise<void>;
+  /** What the button says. */
+  label?: string;
+}
+
+export function Trouble({ text, retry, label = "Try again" }: Problem): JSX.Element {
   return (
     <div class="trouble" role="alert">
       <p>{text}</p>
       {retry && (
         <button type="button" onClick={() => void retry()}>
-          Try again
+          {label}
         </button>
       )}
     </div>

@@ -36,6 +36,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
   const { sessions, problem, command, again } = useSessions(mount, refresh);
   const [filter, setFilter] = useState("");
   const [dialogs, setDialogs] = useState<Dialogs | null>(null);
+  const [lost, setLost] = useState<unknown>(null);
   const [making, setMaking] = useState(false);
   const [managed, setManaged] = useState<tmux.Session | null>(null);
   const [focused, setFocused] = useState<string | null>(null);
@@ -56,7 +57,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
     return () => clearInterval(timer);
   }, []);
   useEffect(() => {
-    if (mayCreate || mayManage) void import("./dialogs").then(setDialogs);
+    if (mayCreate || mayManage) void import("./dialogs").then(setDialogs, setLost);
   }, [mayCreate, mayManage]);
   useEffect(() => {
     // What had the focus is gone with its old name.
@@ -71,6 +72,8 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
     ...(filters ? { "/": () => search.current?.focus() } : {}),
   });
 
+  // Without them buttons would do nothing: what is around the page says why.
+  if (lost !== null) throw lost;
   const closeManaged = (name?: string | null) => {
     setManaged(null);
     if (name === undefined) return;
