@@ -1,4 +1,5 @@
 // Calls to the server: JSON in and out, the CSRF token on what changes something, and errors in words.
+import { doubt } from "./doubt";
 
 export class ApiError extends Error {
   constructor(
@@ -142,6 +143,7 @@ export async function ask(
   }
   const sent = Date.parse(response.headers.get("Date") ?? "");
   if (!Number.isNaN(sent)) ahead = sent - Date.now();
+  if (response.status === 401 || response.status === 403) doubt();
   if (!response.ok) throw await refused(response);
   return response;
 }
@@ -212,9 +214,14 @@ export const acceptInvite = (token: string): Promise<void> => begin(`/api/invite
 export const changePassword = (current: string, next: string): Promise<void> =>
   begin("/api/core/password", { current_password: current || null, new_password: next });
 
+/** Another is signed in, or nobody: what was known of the session is not true any more. */
+export function forget(): void {
+  csrfToken = null;
+}
+
 export async function logout(): Promise<void> {
   await post("/api/auth/logout");
-  csrfToken = null;
+  forget();
 }
 
 /** A WebSocket's address beside this page. */

@@ -1,11 +1,12 @@
 // The application: who is signed in, and which page is shown.
-import type { JSX } from "preact";
+import { Fragment, type JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
-import { useCallback, useEffect, useState } from "preact/hooks";
-import * as api from "./api";
+import { useState } from "preact/hooks";
+import type * as api from "./api";
 import type { Arrival } from "./arrival";
 import * as chat from "./chat/place";
 import Home from "./home/page";
+import { useKnown } from "./known";
 import * as memories from "./memories/place";
 import { ADMIN, HOME } from "./places";
 import { Login } from "./pages/login";
@@ -48,21 +49,10 @@ export interface PageProps {
 
 export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Element {
   const [refusal, setRefusal] = useState(arrived);
-  const [state, setState] = useState<api.State | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
   const path = usePath();
+  const { state, problem, ended, refresh, signOut } = useKnown(path);
   // Why a login failed is told where the browser came back to, not on the pages after.
   const [cameTo] = useState(path);
-
-  const refresh = useCallback(async () => {
-    try {
-      setState(await api.state());
-      setProblem(null);
-    } catch (error) {
-      setProblem(error instanceof Error ? error.message : String(error));
-    }
-  }, []);
-  useEffect(() => void refresh(), [refresh]);
 
   if (state === null) {
     return (
@@ -75,11 +65,11 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
     setRefusal(null);
     await refresh();
   };
-  const login = <Login state={state} refusal={refusal} done={signedIn} />;
+  const login = <Login state={state} refusal={ended ? ENDED : refusal} done={signedIn} />;
   const invite = after("/invite/", path);
   if (invite !== null) {
     return (
-      <Frame state={state} refresh={refresh}>
+      <Frame state={state} refresh={refresh} signOut={signOut}>
         {wait(<InvitePage key={invite} token={invite} state={state} login={login} refresh={refresh} />)}
       </Frame>
     );
@@ -87,7 +77,7 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   const shared = after(chat.SHARED, path);
   if (shared !== null) {
     return (
-      <Frame state={state} refresh={refresh}>
+      <Frame state={state} refresh={refresh} signOut={signOut}>
         {wait(<SharedPage key={shared} token={shared} />)}
       </Frame>
     );
@@ -98,13 +88,15 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   }
   const props: PageProps = { state: { ...state, user: state.user }, refresh };
   return (
-    <Frame state={state} refresh={refresh}>
+    <Frame state={state} refresh={refresh} signOut={signOut}>
       {refusal !== null && path === cameTo && <Trouble text={refusal} />}
       {problem !== null && <Trouble text={problem} retry={refresh} />}
-      {wait(page(path, props))}
+      <Fragment key={state.user.id}>{wait(page(path, props))}</Fragment>
     </Frame>
   );
 }
+
+const ENDED = "You were signed out: this login was ended, elsewhere or by an administrator. Sign in to go on.";
 
 const wait = (page: JSX.Element): JSX.Element => (
   <Boundary>

@@ -1,4 +1,5 @@
 // A WebSocket that comes back: growing pauses, at once when the network or the tab returns.
+import { doubt } from "./doubt";
 
 export type Phase = "connecting" | "open" | "waiting" | "ended";
 
@@ -19,6 +20,7 @@ export class Live {
   private pause = FIRST_PAUSE;
   private timer = 0;
   private ended = false;
+  private lost = false;
 
   constructor(private readonly options: LiveOptions) {
     window.addEventListener("online", this.hurry);
@@ -42,7 +44,7 @@ export class Live {
     this.options.onPhase("ended", 0);
   }
 
-  private readonly hurry = (): void => {
+  readonly hurry = (): void => {
     if (this.timer === 0 || this.ended || document.visibilityState === "hidden") return;
     clearTimeout(this.timer);
     this.open();
@@ -54,7 +56,12 @@ export class Live {
     const socket = new WebSocket(this.options.url());
     this.socket = socket;
     // No heartbeats: a hidden tab's timers all but stop, and the server's pings are answered by the browser itself.
-    socket.onopen = () => this.options.onPhase("open", 0);
+    socket.onopen = () => {
+      // A plugin that was away is back.
+      if (this.lost) doubt();
+      this.lost = false;
+      this.options.onPhase("open", 0);
+    };
     socket.onmessage = (event: MessageEvent<unknown>) => {
       if (typeof event.data !== "string") return;
       this.pause = FIRST_PAUSE;
@@ -62,6 +69,11 @@ export class Live {
     };
     socket.onclose = (event) => {
       if (this.socket !== socket || this.ended) return;
+      // Not a broken connection: the server ended it, and may have said something new of what one may do.
+      if (event.code === 1001 || event.code >= 4000) {
+        this.lost = true;
+        doubt();
+      }
       if (this.options.onClose(event.code, event.reason)) this.end();
       else this.wait();
     };

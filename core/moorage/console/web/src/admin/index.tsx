@@ -19,6 +19,7 @@ const PAGES: Record<string, AdminPage> = {
   [ADMIN.roles]: lazy(() => import("./roles")),
   [ADMIN.invites]: lazy(() => import("./invites")),
   [ADMIN.sessions]: lazy(() => import("./sessions")),
+  [ADMIN.agents]: lazy(() => import("./agents")),
   [ADMIN.plugins]: lazy(() => import("./plugins")),
   [ADMIN.metrics]: lazy(() => import("./metrics")),
   [ADMIN.audit]: lazy(() => import("./audit")),

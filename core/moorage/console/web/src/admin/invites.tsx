@@ -42,6 +42,9 @@ const SHOWN = [
 ] as const;
 const STATES: Record<string, string> = { valid: "valid", revoked: "revoked", expired: "expired", exhausted: "used up" };
 
+/** How often the list is asked for again, in milliseconds. */
+const ASK_EVERY = 10_000;
+
 /** How one tells an invite from others. */
 const nameOf = (invite: Invite): string => invite.note || invite.code || `${invite.kind} for ${invite.role}`;
 
@@ -49,7 +52,7 @@ export default function InvitesPage({ refresh }: PageProps): JSX.Element {
   useTitle("Invites");
   const filters = useFilters(ADMIN.invites);
   const shown = filters.of("state");
-  const { found, problem, again } = useFetched<Found>(`${LIST}?${queryOf({ state: shown, offset: filters.offset, limit: PAGE })}`, refresh);
+  const { found, problem, again } = useFetched<Found>(`${LIST}?${queryOf({ state: shown, offset: filters.offset, limit: PAGE })}`, refresh, ASK_EVERY);
   const [made, setMade] = useState<Made | null>(null);
   const [said, setSaid] = useState<string | null>(null);
   const heading = useRef<HTMLHeadingElement>(null);

@@ -12,6 +12,9 @@ import { type Page, type RoleChoice, type Row, USERS } from "./people";
 import "../home/home.css";
 import "./people.css";
 
+/** How often the list is asked for again, in milliseconds. */
+const ASK_EVERY = 10_000;
+
 const STATES = [
   ["", "all"],
   ["active", "active"],
@@ -22,7 +25,7 @@ export default function UsersPage({ state, refresh }: PageProps): JSX.Element {
   useTitle("Users");
   const filters = useFilters(ADMIN.users);
   const asked = { search: filters.of("search"), role: filters.of("role"), state: filters.of("state") };
-  const { found, problem, again } = useFetched<Page>(`${USERS}?${queryOf({ ...asked, offset: filters.offset, limit: PAGE })}`, refresh);
+  const { found, problem, again } = useFetched<Page>(`${USERS}?${queryOf({ ...asked, offset: filters.offset, limit: PAGE })}`, refresh, ASK_EVERY);
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState<Row | null>(null);
   // Those of the last answer: the filter does not go while another one is awaited.

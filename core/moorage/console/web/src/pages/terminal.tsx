@@ -9,7 +9,11 @@ import { View } from "../terminal/view";
 import * as tmux from "../tmux";
 
 export default function TerminalPage({ session, state, refresh }: PageProps & { session: string }): JSX.Element {
-  const mount = tmux.mountOf(state);
+  const present = tmux.mountOf(state);
+  // One that is open stays on the screen while its plugin is off, and says so.
+  const last = useRef(present);
+  if (present !== null) last.current = present;
+  const mount = last.current;
   if (mount === null) {
     return (
       <Nothing title="Terminals">
@@ -17,13 +21,13 @@ export default function TerminalPage({ session, state, refresh }: PageProps & { 
       </Nothing>
     );
   }
-  return <Opened session={session} mount={mount} state={state} refresh={refresh} />;
+  return <Opened session={session} mount={mount} runs={present !== null} state={state} refresh={refresh} />;
 }
 
-type Props = PageProps & { session: string; mount: string };
+type Props = PageProps & { session: string; mount: string; runs: boolean };
 
 /** The connection lives as long as one looks at this session; "Connect again" makes a new one. */
-function Opened({ session, mount, state, refresh }: Props): JSX.Element | null {
+function Opened({ session, mount, runs, state, refresh }: Props): JSX.Element | null {
   const [attempt, setAttempt] = useState(0);
   // It may be renamed meanwhile.
   const name = useRef(session);
@@ -45,6 +49,9 @@ function Opened({ session, mount, state, refresh }: Props): JSX.Element | null {
     setKnown({ shared, state: shared.state });
     return () => shared.dispose();
   }, [mount, state.user.id, refresh, attempt]);
+  useEffect(() => {
+    if (runs) known?.shared.hurry();
+  }, [runs]);
   if (known === null) return null;
   return <View key={attempt} mount={mount} refresh={refresh} {...known} user={state.user.id} again={() => setAttempt(attempt + 1)} />;
 }

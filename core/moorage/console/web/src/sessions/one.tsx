@@ -43,9 +43,12 @@ function One({ mount, id, tab, state, refresh }: OneProps & { mount: string }): 
   if (missing) {
     return (
       <main class="narrow">
-        <h1>There is no such session</h1>
-        <p>
-          It was deleted, or it is somebody else's. <a href={sessions.LIST}>Your sessions</a>
+        <h1>{found === null ? "There is no such session" : `${found.session.name} was deleted`}</h1>
+        <p role="alert">
+          {found === null
+            ? "It was deleted, or it is somebody else's."
+            : "An administrator ended it, or you did elsewhere. The project's files are where they were."}{" "}
+          <a href={sessions.LIST}>Your sessions</a>
         </p>
       </main>
     );

@@ -31,6 +31,7 @@ export function useWatched<T>(mount: string, load: () => Promise<T>, refresh: ()
       // A later question's answer may have come first.
       if (gone.current || mine !== asked.current) return;
       setFound(answer);
+      setMissing(false);
       setProblem(null);
     } catch (error) {
       if (gone.current || mine !== asked.current) return;

@@ -2,7 +2,7 @@
 import type { ComponentChildren, JSX } from "preact";
 import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
-import * as api from "../api";
+import type * as api from "../api";
 import { words } from "../forms";
 import { ACCOUNT, adminPlaces, HOME, mainPlaces, type Place, placeAt } from "../places";
 import { usePath } from "../router";
@@ -13,19 +13,19 @@ import "./shell.css";
 interface FrameProps {
   state?: api.State;
   refresh?: () => Promise<void>;
+  signOut?: () => Promise<void>;
   children: ComponentChildren;
 }
 
 const CONTENT = "content";
 
-export function Frame({ state, refresh, children }: FrameProps): JSX.Element {
+export function Frame({ state, refresh, signOut, children }: FrameProps): JSX.Element {
   const [problem, setProblem] = useState<string | null>(null);
   const user = state?.user ?? null;
-  const signOut = async () => {
+  const leave = async () => {
     try {
-      await api.logout();
+      await signOut?.();
       setProblem(null);
-      await refresh?.();
     } catch (error) {
       setProblem(words(error));
     }
@@ -39,7 +39,7 @@ export function Frame({ state, refresh, children }: FrameProps): JSX.Element {
       ) : (
         <>
           <SkipLink />
-          <Top state={state} user={user} refresh={refresh} signOut={() => void signOut()} />
+          <Top state={state} user={user} refresh={refresh} signOut={() => void leave()} />
         </>
       )}
       <div id={CONTENT} class={user === null ? "page" : "page beside"} tabIndex={-1}>

@@ -61,7 +61,7 @@ export interface SharedOptions {
   permissions: string[];
   onState: (state: State) => void;
   onRenamed: (name: string) => void;
-  /** The server says that one is signed out: ask again. */
+  /** The server says that one is signed out, or may do other things: ask again. */
   onDoubt: () => void;
 }
 
@@ -110,6 +110,11 @@ export class Shared {
     this.gone = true;
     this.outgoing.drop();
     this.live.end();
+  }
+
+  /** Try the connection now, where it waits: its plugin is there again. */
+  hurry(): void {
+    this.live.hurry();
   }
 
   // What the page does.
@@ -278,6 +283,7 @@ export class Shared {
     else if (kind === "connected" || kind === "permissions") {
       const names = message["permissions"];
       if (Array.isArray(names)) this.set({ permissions: new Set(names.filter((name) => typeof name === "string")) });
+      if (kind === "permissions") this.options.onDoubt();
     } else if (kind === "sessions") this.listed(message["sessions"]);
     else if (kind === "error" && message["sessionId"] === undefined) this.refused(message);
   }

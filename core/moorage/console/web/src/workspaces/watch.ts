@@ -32,6 +32,7 @@ export function useAsked<T>(load: () => Promise<T>, refresh: () => Promise<void>
       // A later question's answer may have come first.
       if (late()) return;
       setFound(answer);
+      setMissing(false);
       setProblem(null);
     } catch (error) {
       if (late()) return;

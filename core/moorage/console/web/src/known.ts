@@ -1,0 +1,93 @@
+// Who is signed in and what runs here, as the page knows it. It goes on being true: others change roles and plugins, and
+// end logins, while a page is open.
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import * as api from "./api";
+import { DOUBT } from "./doubt";
+import { words } from "./forms";
+
+/** So often it is asked, in milliseconds, while the tab is seen. */
+const EVERY = 10_000;
+/** Doubts that come together are one. */
+const REST = 1_000;
+
+export interface Known {
+  /** Null until the first answer. */
+  state: api.State | null;
+  problem: string | null;
+  /** The login was ended, and not by this page. */
+  ended: boolean;
+  refresh: () => Promise<void>;
+  signOut: () => Promise<void>;
+}
+
+export function useKnown(path: string): Known {
+  const [state, setState] = useState<api.State | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const [ended, setEnded] = useState(false);
+  const before = useRef<api.State | null>(null);
+  const asked = useRef({ number: 0, answered: 0, at: 0 });
+  const leaving = useRef(false);
+
+  const look = useCallback(async () => {
+    const mine = ++asked.current.number;
+    asked.current.at = Date.now();
+    const now = await api.state();
+    // A later question's answer may have come first.
+    if (mine < asked.current.answered) return;
+    asked.current.answered = mine;
+    const old = before.current;
+    before.current = now;
+    setProblem(null);
+    // What is the same stays the same object: nothing is drawn anew.
+    if (JSON.stringify(old) === JSON.stringify(now)) return;
+    if (old !== null && old.user?.id !== now.user?.id) api.forget();
+    if (now.user !== null) leaving.current = false;
+    setEnded(now.user === null && (old?.user ?? null) !== null && !leaving.current);
+    setState(now);
+  }, []);
+  const refresh = useCallback(async () => {
+    try {
+      await look();
+    } catch (error) {
+      setProblem(words(error));
+    }
+  }, [look]);
+  const signOut = useCallback(async () => {
+    leaving.current = true;
+    await api.logout();
+    await refresh();
+  }, [refresh]);
+
+  useEffect(() => {
+    let timer = 0;
+    const seen = () => document.visibilityState !== "hidden" && before.current !== null;
+    const doubt = () => {
+      if (timer !== 0) return;
+      timer = window.setTimeout(() => {
+        timer = 0;
+        // Whether there is a connection at all is told by what the page itself asks for.
+        void look().catch(() => undefined);
+      }, Math.max(0, asked.current.at + REST - Date.now()));
+    };
+    const now = () => {
+      if (seen()) doubt();
+    };
+    const clock = setInterval(now, EVERY);
+    document.addEventListener("visibilitychange", now);
+    window.addEventListener(DOUBT, now);
+    return () => {
+      clearTimeout(timer);
+      clearInterval(clock);
+      document.removeEventListener("visibilitychange", now);
+      window.removeEventListener(DOUBT, now);
+    };
+  }, [look]);
+  const first = useRef(true);
+  useEffect(() => {
+    if (first.current) void refresh();
+    else window.dispatchEvent(new Event(DOUBT));
+    first.current = false;
+  }, [path, refresh]);
+
+  return { state, problem, ended, refresh, signOut };
+}
