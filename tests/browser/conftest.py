@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 from harness import Server, running
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from realparts.identity_provider import IdentityProvider
 from realparts.tmux import TmuxServer
 from waits import PAGE
+from wholehouse import PEOPLE, House, whole_house
 
 PASSWORD = "correct horse battery"
 ARGUMENTS = [
@@ -90,3 +92,36 @@ def sign_in(open_page: Callable[..., Page]) -> Callable[..., Page]:
         return page
 
     return sign_in_as
+
+
+@pytest.fixture(scope="module")
+def house(
+    tmp_path_factory: pytest.TempPathFactory, opencode_binary: Path, identity_provider: IdentityProvider
+) -> Iterator[House]:
+    """The application as a whole; its people are `PEOPLE`, whom no test deletes or gives other roles."""
+    identity_provider.tell()
+    with whole_house(tmp_path_factory.mktemp("house"), opencode_binary, identity_provider) as house:
+        yield house
+
+
+@pytest.fixture(scope="module")
+def tickets(house: House) -> dict[str, list[dict[str, str]]]:
+    """Cookies of everybody who signed in once: hashing a password takes longer than opening a page."""
+    found = {}
+    for name in PEOPLE:
+        with house.server.client(name) as client:
+            found[name] = [
+                {"name": cookie.name, "value": cookie.value or "", "domain": "127.0.0.1", "path": "/"}
+                for cookie in client.cookies.jar
+            ]
+    return found
+
+
+@pytest.fixture
+def come(open_page: Callable[..., Page], tickets: dict[str, list[dict[str, str]]]) -> Callable[..., Page]:
+    """`come(name, path, **context options)`: a browser of one of the house's people, who is signed in."""
+
+    def come_as(name: str, path: str = "/", **options: object) -> Page:
+        return open_page(path, storage_state={"cookies": tickets[name], "origins": []}, **options)
+
+    return come_as
