@@ -170,11 +170,16 @@ def forker() -> Forker:
 
 def _import() -> None:
     from moorage.cli.main import COMMANDS
+    from moorage.plugins.discover import discover
 
     for place, _ in COMMANDS.values():
         importlib.import_module(place.partition(":")[0])
     for name in ("moorage.app", "moorage.lifecycle", "uvloop", "tortoise.backends.sqlite.client"):
         importlib.import_module(name)
+    # A server imports only the plugins that are on; to import them is the longer part of their start.
+    for found in discover().values():
+        if found.distribution == "moorage":
+            found.entry_point.load()
 
 
 def _wait_for_orders(orders: socket.socket) -> tuple[dict[str, Any], list[int]] | None:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 STATIC = Path(__file__).parent / "static"
@@ -22,16 +23,29 @@ _TYPES = {
 _COMPRESSIBLE = frozenset({".css", ".html", ".js", ".json", ".svg", ".txt"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asset:
-    """One file. `packed` is the same by content coding, the smallest first, where that saves something."""
+    """One file. brotli: what the build left beside it; compressible: that gzip may make it smaller."""
 
     body: bytes
-    packed: Mapping[str, bytes]
     content_type: str
     tag: str
+    compressible: bool
+    brotli: bytes | None
+
+    @cached_property
+    def packed(self) -> Mapping[str, bytes]:
+        """The same by content coding, the smallest first, where that saves something. Made when first asked for:
+        to pack every file is a good part of a start.
+        """
+        if not self.compressible:
+            return {}
+        found = {} if self.brotli is None else {"br": self.brotli}
+        found["gzip"] = gzip.compress(self.body, 9, mtime=0)
+        return {coding: packed for coding, packed in found.items() if len(packed) < len(self.body)}
 
 
+@cache
 def load(folder: Path = STATIC) -> Mapping[str, Asset]:
     """Every file of the built page by its name relative to `folder`; empty when it was not built.
 
@@ -43,16 +57,10 @@ def load(folder: Path = STATIC) -> Mapping[str, Asset]:
         if content_type is None or not path.is_file():
             continue
         body = path.read_bytes()
-        packed = _packed(path, body) if path.suffix in _COMPRESSIBLE else {}
         tag = hashlib.sha256(body).hexdigest()[:24]
-        found[path.relative_to(folder).as_posix()] = Asset(body, packed, content_type, tag)
+        compressible = path.suffix in _COMPRESSIBLE
+        brotli = path.with_name(f"{path.name}.br") if compressible else None
+        beside = brotli.read_bytes() if brotli is not None and brotli.is_file() else None
+        name = path.relative_to(folder).as_posix()
+        found[name] = Asset(body, content_type, tag, compressible, beside)
     return found
-
-
-def _packed(path: Path, body: bytes) -> Mapping[str, bytes]:
-    """What is smaller than the body: by Brotli where the build left that beside the file, and gzip."""
-    found = {"gzip": gzip.compress(body, 9, mtime=0)}
-    brotli = path.with_name(f"{path.name}.br")
-    if brotli.is_file():
-        found = {"br": brotli.read_bytes(), **found}
-    return {coding: packed for coding, packed in found.items() if len(packed) < len(body)}

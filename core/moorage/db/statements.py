@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from moorage.db.url import Dialect
 
 _DOLLAR_TAG = re.compile(r"\$(?:[A-Za-z_\x80-\uffff][A-Za-z0-9_\x80-\uffff]*)?\$")
+_PLAIN = re.compile(r"[\w(),.=<>*+]+")
+"""What is code whatever comes before or after it: names, numbers and the like are most of a script."""
+_BLANK = re.compile(r"\s+")
 
 
 def split(sql: str, dialect: Dialect) -> list[str]:
@@ -40,7 +43,13 @@ def _tokens(sql: str, dialect: Dialect) -> Iterator[tuple[int, str]]:
     at = 0
     while at < len(sql):
         char = sql[at]
-        if char == ";":
+        if run := _PLAIN.match(sql, at):
+            at = run.end()
+            yield at, "code"
+        elif run := _BLANK.match(sql, at):
+            at = run.end()
+            yield at, "blank"
+        elif char == ";":
             at += 1
             yield at, "semicolon"
         elif sql.startswith("--", at):
@@ -49,9 +58,6 @@ def _tokens(sql: str, dialect: Dialect) -> Iterator[tuple[int, str]]:
             yield at, "blank"
         elif sql.startswith("/*", at):
             at = _after_comment(sql, at, nested=dialect == "postgres")
-            yield at, "blank"
-        elif char.isspace():
-            at += 1
             yield at, "blank"
         else:
             at = _after_code(sql, at, dialect)

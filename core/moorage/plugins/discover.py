@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from pathlib import Path
 
 GROUP = "moorage.plugins"
 
@@ -25,12 +28,36 @@ Find = Callable[[], dict[str, Discovered]]
 
 def discover() -> dict[str, Discovered]:
     """Every installed plugin by name. Of two distributions with one name, the first by name of distribution wins."""
+    # To read what every distribution says of itself takes longer than the rest of a start; it is asked for repeatedly.
+    return dict(_discover(tuple((folder, _changed(folder)) for folder in sys.path)))
+
+
+def _changed(folder: str) -> int:
+    """When something was last installed there or removed."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+@lru_cache(maxsize=1)
+def _discover(places: tuple[tuple[str, int], ...]) -> dict[str, Discovered]:
+    named: dict[int, tuple[str, str]] = {}  # One distribution brings several, and is parsed each time it is asked.
+    points = [(_of(point.dist, named), point) for point in entry_points(group=GROUP)]
     found: dict[str, Discovered] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.dist.name if p.dist else "")):
-        distribution = point.dist.name if point.dist else "unknown"
-        version = point.dist.version if point.dist else "unknown"
+    for (distribution, version), point in sorted(points, key=lambda one: (one[1].name, one[0][0])):
         found.setdefault(point.name, Discovered(point.name, point, distribution, version))
     return found
+
+
+def _of(distribution: Distribution | None, named: dict[int, tuple[str, str]]) -> tuple[str, str]:
+    """Name and version of a distribution, which lives as long as its entry points."""
+    if distribution is None:
+        return "unknown", "unknown"
+    if id(distribution) not in named:
+        metadata = distribution.metadata
+        named[id(distribution)] = metadata["Name"], metadata["Version"]
+    return named[id(distribution)]
 
 
 def in_order(wanted: Mapping[str, Iterable[str]]) -> tuple[list[str], list[str]]:
