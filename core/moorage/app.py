@@ -12,6 +12,7 @@ import structlog
 
 from moorage.access.service import Access
 from moorage.accounts import Accounts
+from moorage.administration.plugins import Done
 from moorage.config import Loaded, diff, load
 from moorage.db import Database
 from moorage.db.migrate import upgrade
@@ -243,12 +244,13 @@ class App:
 
     # -- reload -------------------------------------------------------------------------------------------------
 
-    async def reload(self) -> dict[str, Any]:
+    async def reload(self, done: Done | None = None) -> dict[str, Any]:
         """Apply a changed configuration. ConfigError or StartError leave everything as it was.
 
-        It goes on when the caller is cancelled: half a reload would be left of one whose client went away.
+        It goes on when the caller is cancelled: half a reload would be left of one whose client went away. done: called
+        with the report, even so.
         """
-        task = self.tasks.spawn(self._reload(), "reload")
+        task = self.tasks.spawn(self._reload(done), "reload")
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
         try:
@@ -261,30 +263,35 @@ class App:
             raise outcome
         return outcome
 
-    async def switch(self, name: str, enabled: bool) -> dict[str, Any]:
+    async def switch(self, name: str, enabled: bool, done: Done) -> dict[str, Any]:
         """Switch a plugin on or off, in the file and here; as `reload`, it goes on when the caller is cancelled."""
         from moorage.switching import switch
 
         async def attempt() -> dict[str, Any] | MoorageError:
             try:
-                return await switch(self, name, enabled=enabled)
+                report = await switch(self, name, enabled=enabled)
             except MoorageError as error:
                 return error
+            await done(report)
+            return report
 
         outcome = await asyncio.shield(self.tasks.spawn(attempt(), "switch"))
         if isinstance(outcome, MoorageError):
             raise outcome
         return outcome
 
-    async def _reload(self) -> dict[str, Any] | StartError:
+    async def _reload(self, done: Done | None) -> dict[str, Any] | StartError:
         from moorage.reload import apply
 
         async with self._reloading:
             try:
                 new = self._wanted(load(self.loaded.path))
-                return await apply(self, new, diff(self.loaded, new))
+                report = await apply(self, new, diff(self.loaded, new))
             except StartError as error:
                 return error
+        if done is not None:
+            await done(report)
+        return report
 
     # -- stop ---------------------------------------------------------------------------------------------------
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
+from moorage.foreign import is_text
+
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
+_PATH = re.compile(r"/(?![/\\])[^\s\\\x00-\x1f]{0,2047}")
+_CLIMBS = re.compile(r"(^|/)(\.|%2e){1,2}(/|$)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +36,26 @@ class Page:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
             raise ValueError(f"the page's name {self.name!r} is not of small letters, digits and hyphens")
-        if not self.module.startswith("/"):
+        _check_text("title", self.title)
+        if not self.title.strip() or len(self.title) > 100:
+            raise ValueError(f"page {self.name}: the title has from 1 to 100 characters")
+        _check_text("module", self.module)
+        if not _PATH.fullmatch(self.module):
             raise ValueError(f"page {self.name}: module {self.module!r} is no path; it begins with a slash")
+        if _CLIMBS.search(self.module):
+            raise ValueError(f"page {self.name}: module {self.module!r} leads out of the plugin's own routes")
+        if self.permission is not None:
+            _check_text("permission", self.permission)
+        if self.section not in ("main", "admin") or not isinstance(self.order, int):
+            raise ValueError(f"page {self.name}: section is main or admin, order a whole number")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """Something of a user's that the console can show and open.
 
-    kind: what it is, in one or two words ("terminal"). href: the page that shows it, `/console/…`. live: it runs now.
+    kind: what it is, in one or two words ("terminal"). href: the page that shows it, `/console/…`: a path on this
+    server. updated_at: in UTC unless it says otherwise. live: it runs now.
     """
 
     kind: str
@@ -49,3 +64,21 @@ class Entry:
     detail: str = ""
     updated_at: datetime | None = None
     live: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("kind", "title", "href", "detail"):
+            if not isinstance(text := getattr(self, name), str):
+                raise TypeError(f"an entry's {name} is text, not {type(text).__name__}")
+        if not _PATH.fullmatch(self.href):
+            raise ValueError(f"the entry's href {self.href[:80]!r} is no path on this server")
+        if not isinstance(self.live, bool):
+            raise TypeError("an entry's live is True or False")
+        if self.updated_at is not None and not isinstance(self.updated_at, datetime):
+            raise TypeError(f"an entry's updated_at is a datetime, not {type(self.updated_at).__name__}")
+        if self.updated_at is not None and self.updated_at.tzinfo is None:
+            object.__setattr__(self, "updated_at", self.updated_at.replace(tzinfo=UTC))
+
+
+def _check_text(name: str, text: object) -> None:
+    if not is_text(text):
+        raise TypeError(f"a page's {name} is text that can be sent, not {text!r}")

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from moorage.access.permissions import Permission
+from moorage.foreign import json_object, sendable
+from moorage.observe.redact import redact_text
 
 if TYPE_CHECKING:
     from moorage.dialects import Dialect
 
 API_VERSION = 1
 """The version of `moorage.api`. A plugin written for another major version is blocked, not run."""
+DETAIL_LONGEST = 2000
+"""Characters of a health report's detail that are kept."""
 
 
 class PluginConfig(BaseModel):
@@ -74,3 +78,10 @@ class Health:
     status: str = "ok"
     detail: str = ""
     data: dict[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in ("ok", "degraded", "failed") or not isinstance(self.detail, str):
+            raise ValueError(f"health is ok, degraded or failed, with a text, and not {self.status!r}, {self.detail!r}")
+        if self.data is not None and json_object(self.data) is None:
+            raise ValueError("a health report's data is an object of JSON")
+        object.__setattr__(self, "detail", redact_text(sendable(self.detail[:DETAIL_LONGEST])))

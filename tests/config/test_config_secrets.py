@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from moorage.config import ConfigPath, Loaded, explain, load, validate_plugin
@@ -301,6 +302,39 @@ def test_options_without_their_model_are_shown_as_written_and_masked_by_name() -
     assert told["plugins.x.url"] == ('"http://u:********@h"', "m.toml:3")
     assert told["plugins.x.size"] == ("3", "m.toml:4")
     assert "hunter2" not in repr(told)
+
+
+def test_what_a_model_does_not_call_secret_is_masked_by_its_looks() -> None:
+    class Place(BaseModel):
+        url: str = "redis://:hunter2@h/0"
+        password: str = "hunter2"
+        token_url: str = "https://h/token"
+
+    class Frank(PluginConfig):
+        urls: list[str] = ["postgres://u:hunter2@h/d"]
+        headers: dict[str, str] = {"Authorization": "Bearer hunter2hunter2", "X-Api-Key": "hunter2", "Accept": "a/b"}
+        env: dict[str, str] = {"SOME_API_KEY": "hunter2", "HOME": "/home/u"}
+        arguments: list[str] = ["--token", "hunter2", "--password=hunter2", "--verbose", "-k", "plain"]
+        more: dict[str, dict[str, Any]] = {"a": {"options": {"apiKey": "hunter2", "deep": [{"secret": "hunter2"}]}}}
+        places: list[Place] = [Place()]
+        secrets: list[SecretStr] = [SecretStr("hunter2")]
+        secret: str = "hunter2"
+        max_tokens: int = 5
+
+    found = explain(loaded("[plugins.x]\nenabled = true\n"), {"x": Frank})
+    assert "hunter2" not in repr(found)
+    told = {one.key.removeprefix("plugins.x."): one for one in found if one.key.startswith("plugins.x.")}
+    assert told["urls"].value == ["postgres://u:********@h/d"]
+    assert told["headers.Authorization"].secret
+    assert told["headers.Accept"].value == "a/b"
+    assert told["env.HOME"].value == "/home/u"
+    assert told["arguments"].value == ["--token", "********", "--password=********", "--verbose", "-k", "plain"]
+    assert told["places"].value[0] == {
+        "url": "redis://:********@h/0",
+        "password": "********",
+        "token_url": "https://h/token",
+    }
+    assert told["max_tokens"].value == 5
 
 
 def test_options_that_the_model_refuses_are_still_explained() -> None:

@@ -20,6 +20,8 @@ from moorage.plugins.states import Record
 from moorage.routes import Route, Routes
 from moorage.web import json_response
 
+Done = Callable[[dict[str, Any]], Awaitable[None]]
+
 
 class PluginsAnswer(TypedDict):
     """GET /api/core/plugins. needs_restart: settings that were changed, and hold from the next start on."""
@@ -43,14 +45,15 @@ class PluginControls:
     """What these routes ask of the application.
 
     records: every plugin, on or off, by name. loaded: the configuration that holds. reload: applies a changed one.
-    switch: `(name, enabled=…)` changes the configuration and applies it. health: the report of all parts.
+    switch: `(name, enabled, done)` changes the configuration and applies it. Both go on when who asked is gone, and
+    call `done` with what they did. health: the report of all parts.
     """
 
     records: Callable[[], list[Record]]
     loaded: Callable[[], Loaded]
     needs_restart: Callable[[], list[str]]
-    reload: Callable[[], Awaitable[dict[str, Any]]]
-    switch: Callable[[str, bool], Awaitable[dict[str, Any]]]
+    reload: Callable[[Done], Awaitable[dict[str, Any]]]
+    switch: Callable[[str, bool, Done], Awaitable[dict[str, Any]]]
     health: Callable[[], Awaitable[HealthReport]]
 
 
@@ -91,20 +94,25 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
         return await _switch(name, enabled=False)
 
     async def _switch(name: str, *, enabled: bool) -> Response:
-        report = await controls.switch(name, enabled)
-        action = "plugin.enabled" if enabled else "plugin.disabled"
-        await hub.audit.write(action, actor=current_actor(), target=f"plugin:{name}", data=report)
-        return json_response(report)
+        action, actor = "plugin.enabled" if enabled else "plugin.disabled", current_actor()
+
+        async def done(report: dict[str, Any]) -> None:
+            await hub.audit.write(action, actor=actor, target=f"plugin:{name}", data=report)
+
+        return json_response(await controls.switch(name, enabled, done))
 
     @table.post("/api/core/reload", access="core:plugin:manage", answer=ReloadAnswer)
     async def reload() -> Response:
         """Apply a changed configuration without a restart."""
+        actor = current_actor()
+
+        async def done(report: dict[str, Any]) -> None:
+            await hub.audit.write("configuration.reloaded", actor=actor, data=report)
+
         try:
-            report = await controls.reload()
+            return json_response(await controls.reload(done))
         except StartError as error:
             raise Conflict(str(error), code="RELOAD_REFUSED") from error
-        await hub.audit.write("configuration.reloaded", actor=current_actor(), data=report)
-        return json_response(report)
 
     return list(table)
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, StrictBool
 from quart import Response
@@ -17,6 +16,7 @@ from moorage.accounts.users import Wanted
 from moorage.context import current_actor
 from moorage.dialects import CHROTE
 from moorage.errors import Forbidden, NotFound
+from moorage.foreign import json_object
 from moorage.hub import Hub
 from moorage.routes import Route, Routes
 from moorage.web import json_response, read_json, read_query
@@ -237,8 +237,7 @@ async def _detail(hub: Hub, known: UserDetails) -> UserDetail:
             }
             for one in await hub.accounts.oauth.identities(user.id)
         ],
-        # Plugins are strangers.
-        "plugins": {name: {**cast("Mapping[str, Any]", said)} for name, said in told if isinstance(said, Mapping)},
+        "plugins": {name: more for name, said in told if (more := json_object(said)) is not None},
         "roles": await _roles(hub),
     }
 

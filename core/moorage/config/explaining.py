@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from moorage.config.plugin_options import read_options
 from moorage.config.schema import Loc, fields, is_secret
 from moorage.config.settings import CORE_PLUGIN_KEYS, PluginSection, Settings
 from moorage.config.sources import DEFAULT, Loaded, Source
-from moorage.config.text import MASK, SECRET_NAME, key_text, mask_named, mask_url, toml_text
+from moorage.config.text import MASK, SECRET_NAME, key_text, mask_field, mask_named, mask_url, toml_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +69,23 @@ def _model_value(
         text = mask_url(value.get_secret_value()) if as_url else MASK
         yield ExplainedValue(key_text(loc), toml_text(text), _source(loc, sources), True, text, loc)
         return
-    yield from _value(value, loc, sources)
+    yield from _value(value, loc, sources, mask_field)
 
 
-def _value(value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[ExplainedValue]:
+def _value(
+    value: Any, loc: Loc, sources: Mapping[Loc, Source], mask: Callable[[str, Any], Any]
+) -> Iterator[ExplainedValue]:
+    """mask: by what the key's name is judged."""
     if isinstance(value, BaseModel):
         for key in fields(type(value)):
             yield from _model_value(type(value), value, key, loc, sources)
     elif isinstance(value, dict) and value:
         for key, one in value.items():
-            yield from _value(one, (*loc, key), sources)
+            yield from _value(one, (*loc, key), sources, mask_named)
     else:
-        yield ExplainedValue(key_text(loc), toml_text(value), _source(loc, sources), False, _plain(value), loc)
+        shown = mask(str(loc[-1]), value)
+        source, secret = _source(loc, sources), isinstance(value, str) and shown == MASK
+        yield ExplainedValue(key_text(loc), toml_text(shown), source, secret, _plain(shown), loc)
 
 
 def _written(name: str, value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[ExplainedValue]:

@@ -16,7 +16,13 @@ from moorage.config.schema import Loc
 
 MASK = "********"
 BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-SECRET_NAME = re.compile(r"passw|secret|token|credential|private|api_?key|_key$|^key$|dsn", re.I)
+SECRET_NAME = re.compile(
+    r"passw|secret|token|credential|private|api[_-]?key|[_-]key$|^key$|dsn|authorization|cookie", re.I
+)
+_SECRET_FIELD = re.compile(r"(^|_)(passw(or)?d|passphrase|secret|token|api_?key|private_key|dsn)$", re.I)
+"""Of a setting that has a model: narrower, since `token_url` and the like are meant to be seen."""
+_FLAG = re.compile(r"-{1,2}[A-Za-z0-9_.-]+")
+_SCHEME = re.compile(r"\b(bearer|basic)\s+\S{4,}", re.I)
 # Up to the last @: a password that was not escaped may hold any of the characters that end it.
 _USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@]*):\S*@", re.I)
 _SECRET_QUERY = re.compile(r"(?P<name>[?&](?:[a-z_]*(?:passw|secret|token|key)[a-z_]*)=)[^&#\s]+", re.I)
@@ -67,17 +73,36 @@ def mask_url(text: str) -> str:
     return _SECRET_QUERY.sub(rf"\g<name>{MASK}", _USERINFO.sub(rf"\g<scheme>\g<user>:{MASK}@", text))
 
 
+def mask_field(name: str, value: Any) -> Any:
+    """A setting of a model that does not call it secret: its author may have forgotten to."""
+    return mask_named(name if _SECRET_FIELD.search(name) else "", value)
+
+
 def mask_named(name: str, value: Any) -> Any:
     """A value of which only the key's name is known: hidden when the name sounds secret."""
+    if isinstance(value, BaseModel):
+        return {key: mask_field(key, getattr(value, key)) for key in type(value).model_fields}
     if isinstance(value, Mapping):
         return {key: mask_named(str(key), one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [mask_named(name, one) for one in value]
+    if isinstance(value, list | tuple):
+        return [_masked_item(name, value[index - 1] if index else None, one) for index, one in enumerate(value)]
     if isinstance(value, int | float) and re.search("passw|secret", name, re.I):
         return MASK
     if isinstance(value, str):
-        return MASK if SECRET_NAME.search(name) and not name.endswith("_file") else mask_url(value)
+        secret = SECRET_NAME.search(name) and not name.endswith("_file")
+        return MASK if secret else _SCHEME.sub(rf"\g<1> {MASK}", mask_url(value))
     return value
+
+
+def _masked_item(name: str, before: Any, one: Any) -> Any:
+    """One of a list, which may be a program's arguments: `--token=x`, and what comes after `--token`."""
+    if not isinstance(one, str):
+        return mask_named(name, one)
+    flag, equals, _ = one.partition("=")
+    if equals and _FLAG.fullmatch(flag) and SECRET_NAME.search(flag):
+        return f"{flag}={MASK}"
+    told = isinstance(before, str) and _FLAG.fullmatch(before) and SECRET_NAME.search(before)
+    return MASK if told and not one.startswith("-") else mask_named(name, one)
 
 
 def shown(value: Any, *, limit: int = 60) -> str | None:

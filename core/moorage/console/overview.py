@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Container
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,8 @@ from moorage.console.mounts import Mounts
 from moorage.context import current_actor
 from moorage.dialects import PROBLEM
 from moorage.errors import MoorageError
-from moorage.hub import HookFailed, Hub
+from moorage.foreign import sendable
+from moorage.hub import Hub
 from moorage.pages import Entry
 from moorage.routes import AUTHENTICATED, Route, Routes
 from moorage.web import json_response, read_query
@@ -25,6 +27,7 @@ SECONDS = 2.0
 """For each plugin."""
 LONGEST = 300
 """Characters of a title or a detail that are given."""
+KIND_LONGEST = 64
 EARLIEST = datetime.min.replace(tzinfo=UTC)
 CORE = "core"
 """Whose entries are what administrators search for."""
@@ -116,11 +119,12 @@ async def _gather(
 async def _ask(hub: Hub, hook: str, plugin: str, limit: int, arguments: dict[str, Any]) -> list[Entry] | None:
     try:
         said = await hub.hooks.await_one(hook, plugin, timeout=SECONDS, limit=limit, **arguments)
-        entries = list(said or ())
-    except (HookFailed, TypeError) as error:
+        # It may give what has no end, or what breaks while it is read.
+        entries = list(itertools.islice(said or (), limit))
+    except Exception as error:
         hub.log.warning("a plugin did not say what somebody has", plugin=plugin, hook=hook, reason=str(error))
         return None
-    return [entry for entry in entries if isinstance(entry, Entry)][:limit]
+    return [entry for entry in entries if isinstance(entry, Entry)]
 
 
 async def _administered(hub: Hub, found: Awaitable[list[Entry]]) -> list[Entry] | None:
@@ -140,10 +144,10 @@ def _shape(plugin: str, entry: Entry) -> EntryShape:
     at = entry.updated_at
     return {
         "plugin": plugin,
-        "kind": entry.kind,
-        "title": entry.title[:LONGEST],
-        "href": entry.href,
-        "detail": entry.detail[:LONGEST],
+        "kind": sendable(entry.kind[:KIND_LONGEST]),
+        "title": sendable(entry.title[:LONGEST]),
+        "href": sendable(entry.href),
+        "detail": sendable(entry.detail[:LONGEST]),
         "updated_at": PROBLEM.timestamp(at) if at is not None else None,
         "live": entry.live,
     }

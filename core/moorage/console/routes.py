@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ _POLICY = (
 _PERMISSIONS = "microphone=(self), camera=(), display-capture=(), geolocation=(), payment=(), usb=()"
 _HTML = "text/html"
 _FOREVER = "public, max-age=31536000, immutable"
+MAX_PAGES = 50
+"""Of one plugin."""
 
 
 class StateUser(TypedDict):
@@ -197,7 +200,9 @@ def _answer(asset: Asset, cache_control: str) -> Response:
 def _pages(hub: Hub, actor: Actor, here: Mapping[str, Sequence[str]]) -> list[StatePage]:
     """The plugins' pages that the actor may see, in their order."""
     given = [] if not here else hub.hooks.call("moorage_pages")
-    pages = [(page.order, plugin, page) for plugin, found in given if plugin in here for page in _valid(found)]
+    pages = [
+        (page.order, plugin, page) for plugin, found in given if plugin in here for page in _valid(hub, plugin, found)
+    ]
     pages.sort(key=lambda one: one[:2])
     return [
         {
@@ -213,8 +218,13 @@ def _pages(hub: Hub, actor: Actor, here: Mapping[str, Sequence[str]]) -> list[St
     ]
 
 
-def _valid(found: Any) -> list[Page]:
-    return [page for page in found or () if isinstance(page, Page)]
+def _valid(hub: Hub, plugin: str, found: Any) -> list[Page]:
+    """What one plugin gives wrong takes nothing from the others: this is what everybody's page asks first."""
+    try:
+        return [page for page in itertools.islice(found or (), MAX_PAGES) if isinstance(page, Page)]
+    except Exception as error:
+        hub.log.warning("a plugin did not say what pages it has", plugin=plugin, reason=str(error))
+        return []
 
 
 def _user(hub: Hub, actor: Actor) -> StateUser | None:

@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from moorage.config import PluginSection
+from moorage.foreign import sendable
+from moorage.observe.redact import redact_text
 from moorage.plugin import Manifest, Plugin, PluginConfig
 from moorage.routes import Route
 
 if TYPE_CHECKING:
     from moorage.hub import Hub
     from moorage.runtimes import Runtime
+
+
+REASON_LONGEST = 4000
+"""Characters of a reason that are kept."""
 
 
 class State(enum.StrEnum):
@@ -29,9 +35,14 @@ class State(enum.StrEnum):
 
 
 class PluginFailed(Exception):
-    """A plugin cannot go on. `phase` is where it broke, `reason` may be shown to operators."""
+    """A plugin cannot go on. `phase` is where it broke, `reason` may be shown to operators.
+
+    An exception's text is often the address that could not be reached, with its password: what looks like a secret is
+    masked here, before anything keeps or shows it.
+    """
 
     def __init__(self, plugin: str, phase: str, reason: str, state: State = State.FAILED) -> None:
+        reason = redact_text(sendable(reason[:REASON_LONGEST]))
         self.plugin, self.phase, self.reason, self.state = plugin, phase, reason, state
         super().__init__(f"plugin {plugin}: {phase}: {reason}")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NotRequired, Self
 
 from pydantic import BaseModel, Field, StrictBool, model_validator
@@ -16,6 +15,7 @@ from moorage.accounts.users import Wanted
 from moorage.context import current_actor
 from moorage.dialects import OCTOPROX
 from moorage.errors import BadRequest, Conflict, Forbidden, NotFound, Unauthorized
+from moorage.foreign import json_object
 from moorage.routes import Route, Routes
 from moorage.surfaces.common import note_admin_read
 from moorage.surfaces.octoprox.shapes import (
@@ -172,9 +172,11 @@ def _reading(hub: Hub) -> Routes:
 async def _with_plugins(hub: Hub, actor: Actor, user: UserInfo, data: dict[str, Any]) -> dict[str, Any]:
     """`data` with what plugins add to it, and without workspaces where none has any."""
     told = await hub.hooks.gather("moorage_user_details", timeout=DETAILS_SECONDS, actor=actor, user=user)
-    for _, more in reversed(told):
-        if isinstance(more, Mapping):  # Plugins are strangers.
+    for name, said in reversed(told):
+        if (more := json_object(said)) is not None:
             data = {**more, **data}
+        else:
+            hub.log.warning("what a plugin says of a user is no JSON, or too much", plugin=name)
     return {"workspaces": [], **data}
 
 
