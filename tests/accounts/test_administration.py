@@ -9,6 +9,7 @@ from moorage.access.ranks import RankRefused
 from moorage.accounts import SYSTEM
 from moorage.accounts.administration import UNSET, Changes
 from moorage.accounts.models import ApiKey, Identity, Invite, RefreshToken, Session, User
+from moorage.accounts.users import Wanted
 from moorage.config.settings import RoleSettings
 from moorage.context import RequestInfo, bind_request
 from moorage.errors import Conflict, NotFound, Unauthorized, ValidationFailed
@@ -151,6 +152,16 @@ async def test_oneself_one_may_change_but_for_the_place(desk, administration, ro
         user = await administration.change(own, changes, by=actor)
         assert (user.name, user.avatar_url, user.role) == ("New", "https://example.org/a.png", role)
         assert await desk.accounts.authenticate((await desk.login("self")).token)
+
+
+@BOTH
+async def test_who_has_a_role_that_cannot_be_stored_is_nobody(desk):
+    with desk.db.activate():
+        await person(desk, "viewer")
+        for wanted in (Wanted(roles=["\x00"]), Wanted(roles=["a\x00", "\ud800"]), Wanted(search="\x00")):
+            assert await desk.accounts.users.page(wanted, offset=0, limit=5) == ([], 0)
+        found, _ = await desk.accounts.users.page(Wanted(roles=["\x00", "viewer"]), offset=0, limit=5)
+        assert found
 
 
 @BOTH

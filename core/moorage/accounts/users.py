@@ -171,7 +171,8 @@ class Users:
 def _chosen(wanted: Wanted) -> QuerySet[User]:
     query = User.all()
     if wanted.roles is not None:
-        query = query.filter(role__in=list(wanted.roles) or [""])
+        # PostgreSQL cannot even be asked for what it cannot store.
+        query = query.filter(role__in=[role for role in wanted.roles if storable(role)] or [""])
     if wanted.active is not None:
         query = query.filter(active=wanted.active)
     if wanted.user_id is not None:
