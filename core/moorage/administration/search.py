@@ -13,6 +13,8 @@ from moorage.pages import Entry
 from moorage.plugins.states import Record
 
 READ_PLUGINS = "core:plugin:read"
+SPEAKING = 3
+"""Letters of a word that say something."""
 Search = Callable[[Actor, str, int], Awaitable[list[Entry]]]
 
 
@@ -31,7 +33,7 @@ def search(hub: Hub, records: Callable[[], list[Record]]) -> Search:
             entries += [_user(row.user) for row in rows]
         if hub.access.can(actor, READ_PLUGINS):
             wanted = query.casefold()
-            plugins = [one for one in records() if wanted in f"{one.name}\n{_summary(one)}".casefold()]
+            plugins = [one for one in records() if wanted in one.name.casefold() or _is_about(one, wanted)]
             plugins.sort(key=lambda one: (wanted not in one.name.casefold(), one.name))
             entries += [_plugin(one) for one in plugins[:limit]]
         return entries
@@ -46,6 +48,11 @@ def _user(one: UserInfo) -> Entry:
 
 def _plugin(one: Record) -> Entry:
     return Entry("plugin", one.name, f"/console/admin/plugins/{quote(one.name, safe='')}", _summary(one))
+
+
+def _is_about(one: Record, wanted: str) -> bool:
+    """Whether a word of what it is for begins so. A few letters begin too many."""
+    return len(wanted) >= SPEAKING and f" {wanted}" in f" {_summary(one).casefold()}"
 
 
 def _summary(one: Record) -> str:

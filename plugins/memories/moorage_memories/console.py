@@ -11,6 +11,8 @@ from moorage_memories.rights import VIEW
 from moorage_memories.service import Memories
 
 KIND = "memory"
+DEFAULT = "default"
+"""The category that says nothing."""
 WORDS, LONGEST = 8, 100
 """Of a memory, with which the page is asked for it."""
 
@@ -42,4 +44,5 @@ class Console:
 
 def _entry(one: Memory, query: str) -> Entry:
     address = f"/console/memories?{urlencode({'q': query})}"
-    return Entry(KIND, one.content, address, one.category, one.updated_at)
+    category = "" if one.category == DEFAULT else one.category
+    return Entry(KIND, one.content, address, category, one.updated_at)

@@ -76,6 +76,9 @@ for (const { path: file, contents } of whole.outputFiles) {
   if (path.basename(file).startsWith(style)) await writeFile(file, contents);
 }
 
+// What runs before the page is drawn: a script of its own, since modules wait for the whole document.
+const early = await build({ ...shared, entryPoints: { early: "src/early.ts" }, format: "iife" });
+
 // What the entry imports, and that in turn, is fetched at once instead of one level after the other.
 const needed = new Set();
 const follow = (output) => {
@@ -89,6 +92,7 @@ follow(entry[1]);
 const url = (file) => `/console/assets/${path.basename(file)}`;
 const page = (await readFile(path.join(here, "index.html"), "utf8"))
   .replace("{{preload}}", [...needed].map((file) => `<link rel="modulepreload" href="${url(file)}">`).join("\n    "))
+  .replace("{{early}}", url(Object.keys(early.metafile.outputs)[0]))
   .replace("{{script}}", url(entry[0]))
   .replace("{{style}}", url(style));
 await writeFile(path.join(out, "index.html"), page);

@@ -25,6 +25,8 @@ const KINDS: Record<string, string> = {
   workspace: "Workspaces",
   conversation: "Conversations",
   memory: "Memories",
+  user: "Users",
+  plugin: "Plugins",
 };
 
 /** Things of a kind, as a heading names them. */

@@ -4,11 +4,13 @@ import "./style.css";
 import "./forms.css";
 import { App } from "./app";
 import { arrive } from "./arrival";
+import { followLook } from "./look";
 import { followLinks } from "./router";
 
 const root = document.getElementById("app");
 if (root) {
   root.replaceChildren();
+  followLook();
   document.addEventListener("click", followLinks);
   render(<App {...arrive()} />, root);
 }

@@ -1,5 +1,6 @@
 // Where one can go: the places that this person may see, for the navigation, the first page and the search.
 import * as api from "./api";
+import { BEGIN } from "./begin";
 import * as chat from "./chat/place";
 import * as memories from "./memories/place";
 import * as sessions from "./sessions/sessions";
@@ -13,8 +14,15 @@ export interface Place {
   about: string;
   /** The plugin whose things are there. */
   plugin?: string;
+  /** What one begins there, where one may. */
+  begin?: Begin;
   /** Other addresses whose pages belong to this place. */
   also?: string[];
+}
+
+export interface Begin {
+  title: string;
+  address: string;
 }
 
 export const HOME = "/";
@@ -58,27 +66,43 @@ export const pageOf = (page: api.Page): string => `/console/plugin/${page.plugin
 export function mainPlaces(state: api.State): Place[] {
   if (state.user === null) return [];
   const here = (plugin: string, permission: string) => api.mountOf(state, plugin) !== null && may(state, permission);
+  const begin = (title: string, address: string, ...needed: string[]): Pick<Place, "begin"> =>
+    needed.every((permission) => may(state, permission)) ? { begin: { title, address } } : {};
   const found: Place[] = [{ address: HOME, title: "Home", about: "What you have going, and where you can go.", also: ["/console"] }];
   if (here("tmux", tmux.MAY.view)) {
     const about = "Shared terminals of this server: watch, and type where nobody else does.";
-    found.push({ address: tmux.LIST, title: "Terminals", about, plugin: "tmux", also: ["/console/terminal"] });
+    const create = begin("New terminal", tmux.LIST + BEGIN, tmux.MAY.create);
+    found.push({ address: tmux.LIST, title: "Terminals", about, plugin: "tmux", also: ["/console/terminal"], ...create });
     if (may(state, tmux.MAY.replay)) found.push({ address: RECORDINGS, title: "Recordings", about: "Terminals of the past, to be played again." });
   }
   if (here("opencode", sessions.MAY.view)) {
-    found.push({ address: sessions.LIST, title: "Sessions", about: "Coding agents, each at work on a project.", plugin: "opencode" });
+    const create = begin("New session", sessions.LIST + BEGIN, sessions.MAY.create);
+    found.push({ address: sessions.LIST, title: "Sessions", about: "Coding agents, each at work on a project.", plugin: "opencode", ...create });
   }
   if (here("mcp", workspaces.MAY.view)) {
     const about = "Tools for programs that speak MCP, gathered behind one address each.";
-    found.push({ address: workspaces.LIST, title: "Workspaces", about, plugin: "mcp" });
+    const create = begin("New workspace", workspaces.LIST + BEGIN, workspaces.MAY.create);
+    found.push({ address: workspaces.LIST, title: "Workspaces", about, plugin: "mcp", ...create });
   }
   if (here("chat", chat.MAY.view)) {
-    found.push({ address: chat.LIST, title: "Chat", about: "Conversations with language models.", plugin: "chat" });
+    const create = begin("New chat", chat.NEW, chat.MAY.write, chat.MAY.generate);
+    found.push({ address: chat.LIST, title: "Chat", about: `Conversations with language models.${spoken(state)}`, plugin: "chat", ...create });
   }
   if (here("memories", memories.MAY.view)) {
-    found.push({ address: memories.LIST, title: "Memories", about: "What agents and you want to be remembered.", plugin: "memories" });
+    const create = begin("New memory", memories.LIST + BEGIN, memories.MAY.write);
+    found.push({ address: memories.LIST, title: "Memories", about: "What agents and you want to be remembered.", plugin: "memories", ...create });
   }
   const own = state.pages.filter(({ admin }) => !admin).map(placeOf);
   return [...found, ...own];
+}
+
+/** What voice adds to chat: it has no page of its own. */
+function spoken(state: api.State): string {
+  if (api.mountOf(state, "voice") === null) return "";
+  const [hears, speaks] = [may(state, "voice:stt:use"), may(state, "voice:tts:use")];
+  if (hears && speaks) return " You can speak to them, and listen.";
+  if (hears) return " You can speak to them.";
+  return speaks ? " You can listen to them." : "";
 }
 
 /** Administration: what of it this person may see. Empty for most people. */

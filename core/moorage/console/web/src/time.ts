@@ -1,6 +1,6 @@
-// Times in the reader's own zone and words.
+// Times in the reader's own zone; dates as they write them, spans in the words of the page.
 
-const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto" });
 const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["day", 86_400],
   ["hour", 3_600],

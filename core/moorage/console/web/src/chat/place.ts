@@ -11,6 +11,7 @@ export const MAY = {
 } as const;
 
 export const LIST = "/console/chat";
+export const NEW = `${LIST}/new`;
 export const USAGE = `${LIST}/usage`;
 export const SHARED = "/console/shared/";
 

@@ -4,6 +4,7 @@ import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
 import { type PageProps, Trouble } from "../app";
+import { useBegin } from "../begin";
 import { Problem, Said, useTask, useTitle, words } from "../forms";
 import { useListKeys } from "../listkeys";
 import { go, useQuery } from "../router";
@@ -59,6 +60,7 @@ function List({ mount, mayWrite, refresh }: ListProps): JSX.Element {
   const field = useRef<HTMLInputElement>(null);
   const list = useRef<HTMLUListElement>(null);
   const write = { n: () => flushSync(() => setOpen("new")) };
+  useBegin(mayWrite, () => setOpen("new"));
   useListKeys(list, { "/": () => field.current?.focus(), ...(mayWrite ? write : {}) });
 
   const save = async (draft: Draft, store: string) => {

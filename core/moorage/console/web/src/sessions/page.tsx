@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { flushSync } from "preact/compat";
 import { useRef, useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
+import { useBegin } from "../begin";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
 import { go } from "../router";
@@ -53,6 +54,7 @@ function List({ mount, state, refresh }: PageProps & { mount: string }): JSX.Ele
   const heading = useRef<HTMLHeadingElement>(null);
   const { permissions } = state.user;
   const mayCreate = permissions.includes(sessions.MAY.create);
+  useBegin(mayCreate, () => setMaking(true));
   useListKeys(list, mayCreate ? { n: () => flushSync(() => setMaking(true)) } : {});
 
   const done: Done = async (text, gone) => {

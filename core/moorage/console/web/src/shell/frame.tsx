@@ -4,8 +4,12 @@ import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type * as api from "../api";
 import { words } from "../forms";
+import { folded, onLook, setLook, type Theme, THEMES, theme } from "../look";
 import { ACCOUNT, adminPlaces, HOME, mainPlaces, type Place, placeAt } from "../places";
 import { usePath } from "../router";
+import { actions } from "./actions";
+import { Lens, Lines, SideBar } from "./icons";
+import { useSearchKeys } from "./keys";
 import { Search } from "./search";
 import { Trouble } from "./trouble";
 import "./shell.css";
@@ -116,12 +120,14 @@ function Top({ state, user, refresh, signOut }: TopProps): JSX.Element {
     <>
       <header class="top side" ref={header} onKeyDown={fold} onClick={chosen}>
         <Brand />
+        <FoldButton />
         <button
           ref={button}
           type="button"
           class="quiet unfold"
           aria-expanded={unfolded}
           aria-controls="folded"
+          title="Menu"
           onClick={() => setUnfolded(!unfolded)}
         >
           <Lines />
@@ -133,6 +139,7 @@ function Top({ state, user, refresh, signOut }: TopProps): JSX.Element {
           class="quiet seek"
           aria-haspopup="dialog"
           aria-keyshortcuts="Control+K"
+          title="Search"
           onClick={() => setSearching(true)}
         >
           <Lens />
@@ -152,14 +159,66 @@ function Top({ state, user, refresh, signOut }: TopProps): JSX.Element {
             <a href={ACCOUNT} title="Your account" aria-current={here === account ? "page" : undefined}>
               {user.name || user.username} <small>{user.role}</small>
             </a>
+            <Colours />
             <button type="button" class="quiet" onClick={signOut}>
               Sign out
             </button>
           </div>
         </div>
       </header>
-      {searching && <Search places={[...main, ...admin, account]} refresh={refresh} onClose={() => setSearching(false)} />}
+      {searching && (
+        <Search
+          places={[...main, ...admin, account]}
+          actions={actions(main, signOut)}
+          refresh={refresh}
+          onClose={() => setSearching(false)}
+        />
+      )}
     </>
+  );
+}
+
+/** Draw again whenever the look changes. */
+function useLook(): void {
+  const [, setTick] = useState(0);
+  useEffect(() => onLook(() => setTick((tick) => tick + 1)), []);
+}
+
+/** Where the bar is beside the page: the page takes its room, for terminals above all. */
+function FoldButton(): JSX.Element {
+  useLook();
+  return (
+    <button
+      type="button"
+      class="quiet fold"
+      aria-label="Side bar"
+      aria-expanded={!folded()}
+      aria-controls="folded"
+      title={folded() ? "Unfold the side bar" : "Fold the side bar"}
+      onClick={() => setLook({ folded: !folded() })}
+    >
+      <SideBar />
+    </button>
+  );
+}
+
+const COLOURS: Record<Theme, string> = { system: "System", light: "Light", dark: "Dark" };
+
+function Colours(): JSX.Element {
+  useLook();
+  return (
+    <select
+      aria-label="Colours"
+      title="Colours of this page"
+      value={theme()}
+      onChange={(event) => setLook({ theme: event.currentTarget.value as Theme })}
+    >
+      {THEMES.map((one) => (
+        <option key={one} value={one}>
+          {COLOURS[one]}
+        </option>
+      ))}
+    </select>
   );
 }
 
@@ -176,34 +235,3 @@ function Links({ places, here, labelledby }: { places: Place[]; here: Place | nu
     </ul>
   );
 }
-
-/** Ctrl+K anywhere but in a terminal, which has a use for it; "/" where nothing is typed and the page has no own use. */
-function useSearchKeys(open: () => void): void {
-  useEffect(() => {
-    const pressed = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.altKey || document.querySelector("dialog[open]") !== null) return;
-      const on = event.target instanceof Element ? event.target : null;
-      if (on?.closest(".xterm") != null) return;
-      const command = (event.ctrlKey || event.metaKey) && !event.shiftKey && event.key.toLowerCase() === "k";
-      const slash = event.key === "/" && !event.ctrlKey && !event.metaKey && on?.closest("input, textarea, select, [contenteditable]") == null;
-      if (!command && !(slash && document.querySelector('[aria-keyshortcuts="/"], main.terminal, main.replay') === null)) return;
-      event.preventDefault();
-      open();
-    };
-    window.addEventListener("keydown", pressed);
-    return () => window.removeEventListener("keydown", pressed);
-  });
-}
-
-const Lines = (): JSX.Element => (
-  <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true">
-    <path d="M1 3.500h14M1 8h14M1 12.500h14" stroke="currentColor" stroke-width="1.6" stroke-linecap="round" />
-  </svg>
-);
-
-const Lens = (): JSX.Element => (
-  <svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" fill="none" stroke="currentColor" stroke-width="1.6">
-    <circle cx="6.5" cy="6.5" r="4.7" />
-    <path d="m10 10 4.5 4.5" stroke-linecap="round" />
-  </svg>
-);

@@ -3,38 +3,38 @@ import type { JSX } from "preact";
 import { useEffect, useId, useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, CANCELLED } from "../api";
 import { Dialog } from "../dialog";
-import { byKind, type Entries, kindTitle, missingText, open, search } from "../entries";
+import { type Entries, missingText, overview, search } from "../entries";
 import { words } from "../forms";
 import type { Place } from "../places";
+import type { Action } from "./actions";
+import { grouped, type Hit, offered, pieces } from "./hits";
 
 /** Milliseconds without a key, before the server is asked. */
 const PAUSE = 200;
 const LONGEST = 200;
 
-interface Hit {
-  key: string;
-  href: string;
-  title: string;
-  detail: string;
-}
-type Group = [title: string, hits: Hit[]];
-
 interface SearchProps {
   places: Place[];
+  actions: Action[];
   refresh: (() => Promise<void>) | undefined;
   onClose: () => void;
 }
 
-export function Search({ places, refresh, onClose }: SearchProps): JSX.Element {
+export function Search({ places, actions, refresh, onClose }: SearchProps): JSX.Element {
   const [text, setText] = useState("");
   const [picked, setPicked] = useState(0);
   const { found, problem, busy } = useFound(text.trim(), refresh);
   const list = useRef<HTMLDivElement>(null);
   const id = useId();
-  const groups = useMemo(() => grouped(text.trim(), places, found), [text, places, found]);
+  const last = useLast();
+  const looked = text.trim();
+  const groups = useMemo(
+    () => (looked === "" ? offered(places, actions, last) : grouped(looked, places, actions, found)),
+    [looked, places, actions, found, last],
+  );
   const hits = groups.flatMap(([, some]) => some);
   const at = Math.min(picked, hits.length - 1);
-  const missing = missingText(found?.missing ?? [], (plugin) => places.find((place) => place.plugin === plugin)?.title ?? plugin);
+  const missing = missingText(found?.missing ?? [], (plugin) => titleOf(plugin, places));
   const optionId = (index: number) => `${id}-${index}`;
 
   useEffect(() => {
@@ -43,7 +43,7 @@ export function Search({ places, refresh, onClose }: SearchProps): JSX.Element {
   const choose = (hit: Hit | undefined) => {
     if (hit === undefined) return;
     onClose();
-    open(hit.href);
+    hit.run();
   };
   const pressed = (event: KeyboardEvent) => {
     // Where a word is composed, the keys are of that.
@@ -63,7 +63,7 @@ export function Search({ places, refresh, onClose }: SearchProps): JSX.Element {
         role="combobox"
         list={undefined}
         aria-label="Search everything of yours, or name a place"
-        placeholder="A word, or the name of a place"
+        placeholder="A word, a place, or what to do"
         aria-expanded={hits.length > 0}
         aria-controls={`${id}-list`}
         aria-autocomplete="list"
@@ -98,8 +98,14 @@ export function Search({ places, refresh, onClose }: SearchProps): JSX.Element {
                   onMouseMove={() => setPicked(index)}
                   onClick={() => choose(hit)}
                 >
-                  <strong>{hit.title}</strong>
-                  {hit.detail !== "" && <span>{hit.detail}</span>}
+                  <strong>
+                    <Marked text={hit.title} looked={looked} />
+                  </strong>
+                  {hit.detail !== "" && (
+                    <span>
+                      <Marked text={hit.detail} looked={looked} />
+                    </span>
+                  )}
                 </div>
               );
             })}
@@ -107,7 +113,7 @@ export function Search({ places, refresh, onClose }: SearchProps): JSX.Element {
         ))}
       </div>
       <p class="hint" role="status">
-        {status(text.trim(), hits.length, busy, problem !== null)}
+        {status(looked, hits.length, busy, problem !== null)}
       </p>
       {problem !== null && <p class="problem">{problem}</p>}
       {missing !== null && <p class="warning">{missing}</p>}
@@ -123,21 +129,28 @@ function status(text: string, count: number, busy: boolean, failed: boolean): st
   return count === 1 ? "1 found" : `${count} found`;
 }
 
-/** Places by their names first: those are what one knows by heart. */
-function grouped(text: string, places: Place[], found: Entries | null): Group[] {
-  const wanted = text.toLowerCase();
-  const there = places.filter(({ title }) => title.toLowerCase().split(/\s+/).some((word) => word.startsWith(wanted)));
-  const groups: Group[] = [["Places", there.map(({ address, title, about }) => ({ key: address, href: address, title, detail: about }))]];
-  for (const [kind, entries] of byKind(found?.entries ?? [])) {
-    const hits = entries.map(({ plugin, href, title, detail, live }, index) => ({
-      key: `${plugin} ${index} ${href}`,
-      href,
-      title,
-      detail: live ? [detail, "runs now"].filter(Boolean).join(", ") : detail,
-    }));
-    groups.push([kindTitle(kind), hits]);
-  }
-  return groups.filter(([, hits]) => hits.length > 0);
+/** What is missing may be what administrators search, which is no plugin's. */
+const titleOf = (plugin: string, places: Place[]): string =>
+  plugin === "core" ? "Administration" : (places.find((place) => place.plugin === plugin)?.title ?? plugin);
+
+function Marked({ text, looked }: { text: string; looked: string }): JSX.Element {
+  return <>{pieces(text, looked).map(([piece, marked], index) => (marked ? <mark key={index}>{piece}</mark> : piece))}</>;
+}
+
+/** What was used last; nothing where that cannot be known: the places are there all the same. */
+function useLast(): Entries | null {
+  const [last, setLast] = useState<Entries | null>(null);
+  useEffect(() => {
+    let gone = false;
+    overview().then(
+      (found) => !gone && setLast(found),
+      () => undefined,
+    );
+    return () => {
+      gone = true;
+    };
+  }, []);
+  return last;
 }
 
 interface Found {

@@ -2,6 +2,7 @@
 import { type ITheme, Terminal } from "@xterm/xterm";
 import "@xterm/xterm/css/xterm.css";
 import { WebLinksAddon } from "@xterm/addon-web-links";
+import { dark, onLook } from "../look";
 import { adoptStyles } from "./csp";
 import { FONT, LETTERS, SMALLEST, lettersFor } from "./letters";
 import { MouseModes } from "./mouse";
@@ -32,9 +33,9 @@ export interface ScreenOptions {
 export class Screen {
   private readonly terminal: Terminal;
   private readonly watch: ResizeObserver | null;
-  private readonly dark = matchMedia("(prefers-color-scheme: dark)");
   private readonly mouse: MouseModes;
   private readonly still: () => void;
+  private readonly unlook: () => void;
   private search: SearchAddon | null = null;
   /** Rows that a finger went and that were not scrolled yet: less than one. */
   private turned = 0;
@@ -86,7 +87,7 @@ export class Screen {
     box.addEventListener("paste", this.paste, true);
     box.addEventListener("focusin", this.focused);
     this.still = followFinger(box, (distance, at) => this.turn(distance, at));
-    this.dark.addEventListener("change", this.recolour);
+    this.unlook = onLook(this.recolour);
     this.watch = options.fits === false ? null : new ResizeObserver(() => this.fit());
     this.watch?.observe(box);
   }
@@ -193,7 +194,7 @@ export class Screen {
     this.still();
     this.box.removeEventListener("paste", this.paste, true);
     this.box.removeEventListener("focusin", this.focused);
-    this.dark.removeEventListener("change", this.recolour);
+    this.unlook();
     this.terminal.dispose();
   }
 
@@ -249,7 +250,7 @@ export class Screen {
     const style = getComputedStyle(document.documentElement);
     const colour = (name: string): string => style.getPropertyValue(name).trim();
     const own = { background: colour("--screen"), foreground: colour("--screen-text"), cursor: colour("--accent") };
-    return this.dark.matches ? own : { ...LIGHT, ...own };
+    return dark() ? own : { ...LIGHT, ...own };
   }
 }
 

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type PageProps, Trouble } from "../app";
+import { useBegin } from "../begin";
 import { useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
 import { go } from "../router";
@@ -66,6 +67,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
     link.focus();
     setFocused(null);
   }, [focused, sessions]);
+  useBegin(mayCreate, () => setMaking(true));
   useListKeys(list, {
     // Drawn before the next key comes: a key that opens a dialog is followed by typing into it.
     ...(mayCreate ? { n: () => flushSync(() => setMaking(true)) } : {}),

@@ -152,7 +152,7 @@ const OTHERS = "Others";
 function languageName(tag: string): string {
   if (tag === "") return OTHERS;
   try {
-    return new Intl.DisplayNames(undefined, { type: "language" }).of(tag) ?? tag;
+    return new Intl.DisplayNames("en", { type: "language" }).of(tag) ?? tag;
   } catch {
     return tag;
   }

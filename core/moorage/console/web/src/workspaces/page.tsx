@@ -4,6 +4,7 @@ import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
 import { type PageProps, Trouble } from "../app";
+import { useBegin } from "../begin";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
 import { go, useQuery } from "../router";
@@ -57,6 +58,7 @@ function List({ mount, state, refresh }: PageProps & { mount: string }): JSX.Ele
   const gone = Number(useQuery().get("deleted"));
   const may = (permission: string) => state.user.permissions.includes(permission);
   const mayCreate = may(workspaces.MAY.create);
+  useBegin(mayCreate, () => setMaking(true));
   useListKeys(list, mayCreate ? { n: () => flushSync(() => setMaking(true)) } : {});
 
   const restored = async (name: string) => {
