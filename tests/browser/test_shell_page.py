@@ -173,8 +173,8 @@ def test_a_phone_folds_the_places_behind_the_name_of_the_present_one(server, ter
 def test_the_first_page_shows_what_goes_on_and_where_to_begin(server, terminals, sign_in, faults) -> None:
     page = sign_in("bob")
     main = page.get_by_role("main")
-    expect(main.get_by_role("heading", name="Nothing of yours is going on. Begin here")).to_be_visible()
-    expect(main.get_by_role("link", name="Chat")).to_contain_text("Conversations with language models")
+    expect(main.get_by_text("Nothing of yours is going on yet. Begin here")).to_be_visible()
+    expect(main.get_by_role("region", name="Chat")).to_contain_text("Conversations with language models")
     # Who does not answer is named, by the title of its place where it has one.
     expect(page.get_by_role("alert")).to_have_text(re.compile("^bad did not answer"))
     assert "secret" not in main.inner_text()
@@ -201,7 +201,7 @@ def test_a_first_page_without_an_answer_says_what_to_do(server, terminals, sign_
     page.unroute("**/api/console/overview*")
     page.get_by_role("button", name="Try again").click()
     expect(page.get_by_role("alert").filter(has_text="connection")).to_have_count(0)
-    expect(page.get_by_role("heading", name="Begin here")).to_be_visible()
+    expect(page.get_by_text("Begin here")).to_be_visible()
 
 
 # -- the search -----------------------------------------------------------------------------------------------------
