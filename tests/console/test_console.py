@@ -125,7 +125,7 @@ def test_what_the_page_names_is_there_and_may_be_kept_for_ever(client: httpx.Cli
     ],
 )
 def test_files_are_compressed_for_those_who_take_that(client: httpx.Client, accepted: str, coding: str | None) -> None:
-    [name] = re.findall(r"src=\"(/console/assets/[^\"]+)\"", client.get("/").text)
+    [name] = re.findall(r"type=\"module\" src=\"(/console/assets/[^\"]+)\"", client.get("/").text)
     plain = client.get(name, headers={"Accept-Encoding": "identity"})
     with client.stream("GET", name, headers={"Accept-Encoding": accepted}) as answer:
         packed = b"".join(answer.iter_raw())
