@@ -29,7 +29,8 @@ export class Boundary extends Component<{ children: ComponentChildren }, State> 
     window.removeEventListener("popstate", this.elsewhere);
   }
 
-  override componentDidCatch(): void {
+  override componentDidCatch(error: unknown): void {
+    console.warn(error);
     void this.explain();
   }
 

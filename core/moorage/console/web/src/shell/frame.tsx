@@ -46,7 +46,8 @@ export function Frame({ state, refresh, signOut, children }: FrameProps): JSX.El
           <Top state={state} user={user} refresh={refresh} signOut={() => void leave()} />
         </>
       )}
-      <div id={CONTENT} class={user === null ? "page" : "page beside"} tabIndex={-1}>
+      {/* Another element beside the places: the same one, moved, is a jump to who looks. */}
+      <div key={state === undefined ? "above" : "beside"} id={CONTENT} class={user === null ? "page" : "page beside"} tabIndex={-1}>
         {problem !== null && <Trouble text={problem} />}
         {children}
       </div>
