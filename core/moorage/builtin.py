@@ -14,7 +14,7 @@ from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
 from moorage.administration import audit, figures, invites, logins, plugins, roles, search, users
 from moorage.administration.plugins import PluginControls
-from moorage.console import overview
+from moorage.console import account, overview
 from moorage.console.routes import routes as console_routes
 from moorage.context import current_actor, current_request
 from moorage.dialects import PROBLEM
@@ -98,6 +98,7 @@ class CorePlugin(Plugin):
         return [
             *console_routes(hub, self._reachable),
             *overview.routes(hub, self._reachable, search.search(hub, self.controls.plugins.records)),
+            *account.routes(hub),
             *system_routes(hub, self.controls),
             *plugins.routes(hub, self.controls.plugins),
             *roles.routes(hub),

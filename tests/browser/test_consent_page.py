@@ -111,7 +111,7 @@ def test_a_person_signs_in_reads_and_allows(people, server, program, listener, o
     page.goto(f"{server.url}/console/account")
     row = page.get_by_role("listitem").filter(has_text="Writer <b>bold</b>")
     expect(row).to_contain_text("program")
-    expect(row).to_contain_text(f"may only desk:paper:read at {program.resource}")
+    expect(row).to_contain_text(f"for {program.resource} only. It may only: Read papers")
     row.get_by_role("button", name="End").click()
     row.get_by_role("button", name="End it").click()
     expect(page.get_by_text("Ended: Writer")).to_be_visible()

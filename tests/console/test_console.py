@@ -19,7 +19,7 @@ from waits import WAIT
 
 def nobody(*, setup: bool) -> dict[str, Any]:
     """What a stranger is told first."""
-    return {"user": None, "setup": setup, "plugins": [], "pages": [], "providers": []}
+    return {"user": None, "setup": setup, "password_min": 8, "plugins": [], "pages": [], "providers": []}
 
 
 @pytest.fixture(scope="module")

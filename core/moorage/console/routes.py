@@ -79,10 +79,11 @@ class StateProvider(TypedDict):
 
 
 class StateAnswer(TypedDict):
-    """GET /api/console/state. `setup`: there is no user yet."""
+    """GET /api/console/state. `setup`: there is no user yet. password_min: the fewest characters of a new password."""
 
     user: StateUser | None
     setup: bool
+    password_min: int
     plugins: list[StatePlugin]
     pages: list[StatePage]
     providers: list[StateProvider]
@@ -162,6 +163,7 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
         answer: StateAnswer = {
             "user": _user(hub, actor),
             "setup": setup_open,
+            "password_min": hub.accounts.settings.password_min_length,
             "plugins": plugins,
             "pages": _pages(hub, actor, found),
             "providers": providers,

@@ -1,5 +1,5 @@
 // Calls to the server: JSON in and out, the CSRF token on what changes something, and errors in words.
-import { doubt } from "./doubt";
+import { doubt, DOUBT } from "./doubt";
 
 export class ApiError extends Error {
   constructor(
@@ -48,6 +48,8 @@ export interface Page {
 export interface State {
   user: User | null;
   setup: boolean;
+  /** Characters that a new password has at least. */
+  password_min: number;
   providers: Provider[];
   plugins: Plugin[];
   pages: Page[];
@@ -59,6 +61,22 @@ export const mountOf = (state: State, plugin: string): string | null =>
 
 let csrfToken: string | null = null;
 let ahead = 0;
+let shortest = 1;
+
+/** Characters that a new password has at least; known once the first state came. */
+export const passwordMin = (): number => shortest;
+
+/** Somebody signed out by their own will, here or in another tab. */
+export const LEFT = "moorage-left";
+/** Another tab changed who is signed in, and the server did not say yet who that is: nothing is sent as somebody else. */
+let doubtful = false;
+const tabs = new BroadcastChannel("moorage-login");
+tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
+  csrfToken = null;
+  doubtful = true;
+  window.dispatchEvent(new Event(data === "left" ? LEFT : DOUBT));
+};
+
 
 /** The server's clock, in milliseconds; this machine's may go wrong. */
 export const now = (): number => Date.now() + ahead;
@@ -103,8 +121,8 @@ function words(status: number, body: Record<string, unknown>, retryAfter: string
 export async function refused(response: Response): Promise<ApiError> {
   const data: unknown = await response.json().catch(() => ({}));
   const object = isObject(data) ? data : {};
-  if (response.status === 403 && (object["code"] === "CSRF_INVALID" || object["error"] === "CSRF_INVALID")) csrfToken = null;
   const code = [object["code"], object["error"]].find((value) => typeof value === "string") as string | undefined;
+  if (response.status === 403 && code === "CSRF_INVALID") csrfToken = null;
   return new ApiError(response.status, code ?? "", words(response.status, object, response.headers.get("Retry-After")), object);
 }
 
@@ -171,6 +189,7 @@ const LOGINS = new Set(["/api/auth/login", "/api/auth/setup", "/api/auth/registe
 /** The token that what changes something is sent with, as `X-CSRF-Token`. */
 export async function csrf(path: string): Promise<string> {
   if (csrfToken !== null || LOGINS.has(path)) return csrfToken ?? "";
+  if (doubtful) throw new ApiError(0, "DOUBT", "Somebody signed in or out in another tab. Reload this page.", {});
   const answer = await call<{ csrf_token: string | null }>("GET", "/api/auth/csrf").catch(() => ({ csrf_token: null }));
   csrfToken = answer.csrf_token;
   return csrfToken ?? "";
@@ -183,13 +202,19 @@ export const put = <T>(path: string, body?: unknown): Promise<T> => call<T>("PUT
 export const patch = <T>(path: string, body?: unknown): Promise<T> => call<T>("PATCH", path, body);
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);
 
-export const state = (): Promise<State> => get<State>("/api/console/state");
+export async function state(): Promise<State> {
+  const found = await get<State>("/api/console/state");
+  shortest = found.password_min;
+  doubtful = false;
+  return found;
+}
 
 /** Post what a fresh session answers; its CSRF token is used from then on. */
 async function begin(path: string, body: unknown): Promise<void> {
   const { csrf_token: token } = await post<{ csrf_token?: string }>(path, body);
   // An answer without one left the session as it was.
   if (token !== undefined) csrfToken = token;
+  tabs.postMessage("came");
 }
 
 export async function login(name: string, password: string): Promise<void> {
@@ -222,6 +247,8 @@ export function forget(): void {
 export async function logout(): Promise<void> {
   await post("/api/auth/logout");
   forget();
+  tabs.postMessage("left");
+  window.dispatchEvent(new Event(LEFT));
 }
 
 /** A WebSocket's address beside this page. */

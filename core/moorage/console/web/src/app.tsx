@@ -9,6 +9,7 @@ import Home from "./home/page";
 import { useKnown } from "./known";
 import * as memories from "./memories/place";
 import { ADMIN, HOME } from "./places";
+import { LoginAgain } from "./pages/again";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
@@ -50,7 +51,7 @@ export interface PageProps {
 export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Element {
   const [refusal, setRefusal] = useState(arrived);
   const path = usePath();
-  const { state, problem, ended, refresh, signOut } = useKnown(path);
+  const { state, problem, ended, kept, latest, refresh, signOut } = useKnown(path);
   // Why a login failed is told where the browser came back to, not on the pages after.
   const [cameTo] = useState(path);
 
@@ -64,6 +65,7 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   const signedIn = async () => {
     setRefusal(null);
     await refresh();
+    if (latest()?.user === null) throw new Error(NOT_KEPT);
   };
   const login = <Login state={state} refusal={ended ? ENDED : refusal} done={signedIn} />;
   const invite = after("/invite/", path);
@@ -82,21 +84,26 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
       </Frame>
     );
   }
-  if (state.user === null) {
+  const seen = kept ?? state;
+  if (seen.user === null) {
     const first = state.setup && setupToken !== null;
     return <Frame>{first ? <Setup token={setupToken} done={refresh} /> : login}</Frame>;
   }
-  const props: PageProps = { state: { ...state, user: state.user }, refresh };
+  const name = seen.user.username;
+  const props: PageProps = { state: { ...seen, user: seen.user }, refresh };
   return (
-    <Frame state={state} refresh={refresh} signOut={signOut}>
+    <Frame state={seen} refresh={refresh} signOut={signOut}>
+      {kept !== null && <LoginAgain state={state} name={name} done={signedIn} />}
       {refusal !== null && path === cameTo && <Trouble text={refusal} />}
       {problem !== null && <Trouble text={problem} retry={refresh} />}
-      <Fragment key={state.user.id}>{wait(page(path, props))}</Fragment>
+      <Fragment key={seen.user.id}>{wait(page(path, props))}</Fragment>
     </Frame>
   );
 }
 
 const ENDED = "You were signed out: this login was ended, elsewhere or by an administrator. Sign in to go on.";
+const NOT_KEPT =
+  "You are signed in, but your browser did not keep it. Allow cookies for this address, and open it by https if it has that.";
 
 const wait = (page: JSX.Element): JSX.Element => (
   <Boundary>

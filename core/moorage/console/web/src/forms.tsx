@@ -1,7 +1,7 @@
 // What forms share: a task that is under way or failed, new passwords, ways in at providers, questions before harm.
 import type { ComponentChildren, JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
-import { ApiError, type Provider } from "./api";
+import { ApiError, passwordMin, type Provider } from "./api";
 
 export const words = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -26,8 +26,10 @@ export function useTask(signedOut?: () => Promise<void>, explain: (error: unknow
       await work();
       return true;
     } catch (error) {
-      setProblem(explain(error));
-      if (error instanceof ApiError && error.status === 401) await signedOut?.();
+      if (error instanceof ApiError && error.status === 401 && signedOut !== undefined) {
+        setProblem("You were signed out before this was done. Do it again.");
+        await signedOut();
+      } else setProblem(explain(error));
       return false;
     } finally {
       under.current = false;
@@ -60,9 +62,31 @@ export function newPassword(form: FormData): string | null {
   return password === form.get("again") ? password : null;
 }
 
+/** Says when Caps Lock is on, which the dots of a password hide. `look` is for the keys of the fields around it. */
+export function useCaps(): { look: (event: KeyboardEvent) => void; hint: JSX.Element } {
+  const [on, setOn] = useState(false);
+  const look = (event: KeyboardEvent) => setOn(event.getModifierState?.("CapsLock") ?? false);
+  const hint = (
+    <p class="caps" role="status">
+      {on && "Caps Lock is on."}
+    </p>
+  );
+  return { look, hint };
+}
+
 export function NewPassword({ label = "Password" }: { label?: string }): JSX.Element {
   const [shown, setShown] = useState(false);
-  const hints = { autocomplete: "new-password", autocapitalize: "none", spellcheck: false, required: true } as const;
+  const caps = useCaps();
+  const rule = useId();
+  const hints = {
+    autocomplete: "new-password",
+    autocapitalize: "none",
+    spellcheck: false,
+    required: true,
+    "aria-describedby": rule,
+    onKeyDown: caps.look,
+    onKeyUp: caps.look,
+  } as const;
   const field = (name: string) =>
     shown ? <input key={name} type="text" name={name} {...hints} /> : <input key={name} type="password" name={name} {...hints} />;
   return (
@@ -75,6 +99,10 @@ export function NewPassword({ label = "Password" }: { label?: string }): JSX.Ele
         {label}, once more
         {field("again")}
       </label>
+      <p id={rule} class="hint rule">
+        At least {passwordMin()} characters: the longer, the better. Not one of the most common ones, nor your own name.
+      </p>
+      {caps.hint}
       <label class="tick">
         <input type="checkbox" checked={shown} onChange={(event) => setShown(event.currentTarget.checked)} />
         Show what I type

@@ -16,6 +16,9 @@ export interface Known {
   problem: string | null;
   /** The login was ended, and not by this page. */
   ended: boolean;
+  /** What was known when the login ended, where something is typed that would be lost with the page. */
+  kept: api.State | null;
+  latest: () => api.State | null;
   refresh: () => Promise<void>;
   signOut: () => Promise<void>;
 }
@@ -24,7 +27,9 @@ export function useKnown(path: string): Known {
   const [state, setState] = useState<api.State | null>(null);
   const [problem, setProblem] = useState<string | null>(null);
   const [ended, setEnded] = useState(false);
+  const [kept, setKept] = useState<api.State | null>(null);
   const before = useRef<api.State | null>(null);
+  const latest = useCallback(() => before.current, []);
   const asked = useRef({ number: 0, answered: 0, at: 0 });
   const leaving = useRef(false);
 
@@ -42,7 +47,9 @@ export function useKnown(path: string): Known {
     if (JSON.stringify(old) === JSON.stringify(now)) return;
     if (old !== null && old.user?.id !== now.user?.id) api.forget();
     if (now.user !== null) leaving.current = false;
-    setEnded(now.user === null && (old?.user ?? null) !== null && !leaving.current);
+    const lost = now.user === null && (old?.user ?? null) !== null && !leaving.current;
+    setEnded(lost);
+    setKept(lost && typed() ? old : null);
     setState(now);
   }, []);
   const refresh = useCallback(async () => {
@@ -72,14 +79,22 @@ export function useKnown(path: string): Known {
     const now = () => {
       if (seen()) doubt();
     };
+    // In another tab.
+    const left = () => {
+      leaving.current = true;
+      setKept(null);
+      now();
+    };
     const clock = setInterval(now, EVERY);
     document.addEventListener("visibilitychange", now);
     window.addEventListener(DOUBT, now);
+    window.addEventListener(api.LEFT, left);
     return () => {
       clearTimeout(timer);
       clearInterval(clock);
       document.removeEventListener("visibilitychange", now);
       window.removeEventListener(DOUBT, now);
+      window.removeEventListener(api.LEFT, left);
     };
   }, [look]);
   const first = useRef(true);
@@ -89,5 +104,14 @@ export function useKnown(path: string): Known {
     first.current = false;
   }, [path, refresh]);
 
-  return { state, problem, ended, refresh, signOut };
+  return { state, problem, ended, kept, latest, refresh, signOut };
+}
+
+/** Whether something was typed into the page that is not sent yet. */
+function typed(): boolean {
+  const fields = document.querySelectorAll<HTMLInputElement | HTMLTextAreaElement>("main input, main textarea, dialog.dialog input, dialog.dialog textarea");
+  return [...fields].some((field) => {
+    if (field.readOnly || field.closest(".xterm, dialog.again") !== null || ["checkbox", "radio", "search", "hidden"].includes(field.type)) return false;
+    return field.value !== "" && field.value !== field.defaultValue;
+  });
 }

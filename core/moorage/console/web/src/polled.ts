@@ -35,7 +35,7 @@ export function usePolled<T>(load: () => Promise<T>, every: number, refresh: () 
       if (mine < answered.current) return;
       answered.current = mine;
       if (error instanceof ApiError && error.status === 401) void refresh();
-      setProblem(words(error));
+      else setProblem(words(error));
     }
   }, [refresh]);
 

@@ -1,6 +1,6 @@
 // The plugin's page in the console: one's greetings, and a form for a new one. Plain JavaScript, so nothing is built.
 
-export default function mount(element, { api, user }) {
+export default async function mount(element, { api, user }) {
   const list = document.createElement("ul");
   const form = document.createElement("form");
   const label = document.createElement("label");
@@ -46,5 +46,5 @@ export default function mount(element, { api, user }) {
       })
       .catch(tell);
   });
-  show().catch(tell);
+  await show(); // What it throws is told by the console, with a way to try again.
 }

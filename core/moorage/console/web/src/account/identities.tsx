@@ -23,7 +23,7 @@ export function Identities({ providers, refresh }: PartProps & { providers: api.
   const [said, setSaid] = useState<string | null>(null);
   const { list, load } = useList(task, fetchIdentities);
   // Where nothing can be linked, and nothing is, there is nothing to tell.
-  if (providers.length === 0 && (list === null || list.length === 0)) return null;
+  if (providers.length === 0 && (list === null ? task.problem === null : list.length === 0)) return null;
 
   const link = (provider: api.Provider) =>
     task.run(async () => {

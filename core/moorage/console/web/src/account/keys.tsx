@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { Confirm, useTask } from "../forms";
 import { ago, full } from "../time";
+import { type About, inWords, type Right } from "./about";
+import { chosen, MOST, Scopes } from "./scopes";
 import { type PartProps, Section, useList, Waiting } from "./section";
 
 interface Key {
@@ -24,7 +26,13 @@ const TERMS: [string, string][] = [
   ["", "until revoked"],
 ];
 
-export function Keys({ user, refresh }: PartProps & { user: api.User }): JSX.Element {
+/** From so many on, one looks for a key by its name. */
+const MANY = 10;
+
+export function Keys({ user, about, refresh }: PartProps & { user: api.User; about: About | null }): JSX.Element {
+  const [sought, setSought] = useState("");
+  const [made, setMade] = useState(0);
+  const rights = about?.rights ?? [];
   const task = useTask(refresh);
   const heading = useRef<HTMLHeadingElement>(null);
   const [said, setSaid] = useState<string | null>(null);
@@ -41,11 +49,20 @@ export function Keys({ user, refresh }: PartProps & { user: api.User }): JSX.Ele
     const fields = new FormData(form);
     const days = Number(fields.get("days"));
     const name = String(fields.get("name"));
+    const scopes = chosen(fields);
     setSaid(null);
+    if (scopes !== null && (scopes.length === 0 || scopes.length > MOST)) {
+      task.setProblem(scopes.length === 0 ? "Choose what the key may do." : `Choose at most ${MOST} things, or all.`);
+      return;
+    }
     void task.run(async () => {
       const expires = days > 0 ? { expires_at: new Date(Date.now() + days * DAY).toISOString() } : {};
-      const made = await api.post<{ data: { api_key: string } }>("/api/v1/api-keys", { name, ...expires });
-      form.reset();
+      const made = await api.post<{ data: { api_key: string } }>("/api/v1/api-keys", {
+        name,
+        ...expires,
+        ...(scopes === null ? {} : { scopes }),
+      });
+      setMade((count) => count + 1);
       setFresh({ name, secret: made.data.api_key });
       await load();
     });
@@ -62,38 +79,48 @@ export function Keys({ user, refresh }: PartProps & { user: api.User }): JSX.Ele
     heading.current?.focus();
   };
 
+  const shown = list?.filter((key) => `${key.name} ${key.prefix}`.toLowerCase().includes(sought.toLowerCase())) ?? [];
   return (
     <Section
       title="Keys for programs"
       task={task}
       said={said}
       heading={heading}
-      hint="A program that has one of these may do what you may. It sends the key as a Bearer token."
+      hint="A program that has one of these acts as you. It sends the key as a Bearer token."
     >
       {fresh !== null && <Secret key={fresh.secret} {...fresh} hide={hide} />}
       {list === null ? (
         <Waiting task={task} load={load} />
       ) : (
-        <ul class="rows">
-          {list.map((key) => (
-            <li class="item" key={key.id}>
-              <div>
-                <strong>{key.name}</strong> <code>{key.prefix}…</code>
-                <Facts of={key} />
-              </div>
-              <Confirm
-                label="Revoke"
-                about={key.name}
-                question="Programs that use it are refused at once."
-                yes="Revoke it"
-                busy={task.busy}
-                act={() => void revoke(key)}
-              />
-            </li>
-          ))}
-        </ul>
+        <>
+          {list.length > MANY && (
+            <label>
+              Find one of your {list.length} keys
+              <input type="search" value={sought} autocomplete="off" onInput={(event) => setSought(event.currentTarget.value)} />
+            </label>
+          )}
+          {shown.length === 0 && <p class="hint">{list.length === 0 ? "You have none." : "No key is called so."}</p>}
+          <ul class="rows">
+            {shown.map((key) => (
+              <li class="item" key={key.id}>
+                <div>
+                  <strong>{key.name}</strong> <code>{key.prefix}…</code>
+                  <Facts of={key} rights={rights} />
+                </div>
+                <Confirm
+                  label="Revoke"
+                  about={key.name}
+                  question="Programs that use it are refused at once."
+                  yes="Revoke it"
+                  busy={task.busy}
+                  act={() => void revoke(key)}
+                />
+              </li>
+            ))}
+          </ul>
+        </>
       )}
-      <form class="row" onSubmit={create}>
+      <form class="row" key={made} onSubmit={create}>
         <label>
           Name of a new key
           <input name="name" maxLength={128} autocomplete="off" required />
@@ -108,15 +135,16 @@ export function Keys({ user, refresh }: PartProps & { user: api.User }): JSX.Ele
             ))}
           </select>
         </label>
+        <Scopes rights={rights} />
         <button type="submit" disabled={task.busy}>
-          Make a key
+          {task.busy ? "Just a moment…" : "Make a key"}
         </button>
       </form>
     </Section>
   );
 }
 
-function Facts({ of: key }: { of: Key }): JSX.Element {
+function Facts({ of: key, rights }: { of: Key; rights: Right[] }): JSX.Element {
   const over = key.expires_at !== null && Date.parse(key.expires_at) <= Date.now();
   return (
     <p>
@@ -129,7 +157,7 @@ function Facts({ of: key }: { of: Key }): JSX.Element {
           {over ? "expired" : "expires"} {ago(key.expires_at)}
         </time>
       )}
-      {key.scopes !== null && `; may only ${key.scopes.join(", ")}`}
+      {key.scopes !== null && `. It may only: ${key.scopes.map((scope) => inWords(scope, rights)).join("; ")}`}
     </p>
   );
 }

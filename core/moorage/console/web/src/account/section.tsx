@@ -1,6 +1,6 @@
 // A part of the account page: a heading that takes the focus when what had it is gone, and what was said last.
 import type { ComponentChildren, JSX, RefObject } from "preact";
-import { useEffect, useId, useState } from "preact/hooks";
+import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { Problem, Said, type Task } from "../forms";
 
 export interface PartProps {
@@ -32,11 +32,31 @@ export function Section({ title, hint, task, said, heading, children }: SectionP
   );
 }
 
-/** A list that the server holds: null until it came. `load` fetches it again and throws what goes wrong. */
-export function useList<T>(task: Task, fetch: () => Promise<T>): { list: T | null; load: () => Promise<void> } {
+/**
+ * A list that the server holds: null until it came. `load` fetches it again and throws what goes wrong. Every so many
+ * milliseconds, and when somebody comes back to the tab, it is looked at again; what goes wrong then is told next time.
+ */
+export function useList<T>(task: Task, fetch: () => Promise<T>, every = 60_000): { list: T | null; load: () => Promise<void> } {
   const [list, setList] = useState<T | null>(null);
-  const load = async () => setList(await fetch());
-  useEffect(() => void task.run(load), []);
+  const came = useRef(false);
+  const load = async () => {
+    setList(await fetch());
+    // Why it did not come is over; what else went wrong stays to be read.
+    if (!came.current) task.setProblem(null);
+    came.current = true;
+  };
+  useEffect(() => {
+    void task.run(load);
+    const look = () => {
+      if (document.visibilityState !== "hidden") load().catch(() => {});
+    };
+    const timer = setInterval(look, every);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      clearInterval(timer);
+      document.removeEventListener("visibilitychange", look);
+    };
+  }, []);
   return { list, load };
 }
 

@@ -5,6 +5,7 @@ import * as api from "../api";
 import { Confirm, useTask } from "../forms";
 import { ago, full } from "../time";
 import { program, rights } from "../words";
+import { type About, inWords } from "./about";
 import { CHANGED } from "./changes";
 import { type PartProps, Section, useList, Waiting } from "./section";
 
@@ -23,13 +24,15 @@ interface Session {
   current: boolean;
 }
 
+const EVERY = 15_000;
+
 const fetchSessions = async () => (await api.get<{ sessions: Session[] }>("/api/core/sessions")).sessions;
 
-export function Sessions({ refresh }: PartProps): JSX.Element {
+export function Sessions({ about, refresh }: PartProps & { about: About | null }): JSX.Element {
   const task = useTask(refresh);
   const heading = useRef<HTMLHeadingElement>(null);
   const [said, setSaid] = useState<string | null>(null);
-  const { list, load } = useList(task, fetchSessions);
+  const { list, load } = useList(task, fetchSessions, EVERY);
   useEffect(() => {
     const changed = () => void task.run(load);
     window.addEventListener(CHANGED, changed);
@@ -58,7 +61,7 @@ export function Sessions({ refresh }: PartProps): JSX.Element {
       ) : (
         <ul class="rows">
           {list.map((session) => (
-            <Row key={session.id} session={session} busy={task.busy} end={() => void end(session)} />
+            <Row key={session.id} session={session} about={about} busy={task.busy} end={() => void end(session)} />
           ))}
         </ul>
       )}
@@ -77,7 +80,14 @@ export function Sessions({ refresh }: PartProps): JSX.Element {
 
 const nameOf = (session: Session): string => session.client_name ?? session.client_id ?? program(session.user_agent);
 
-function Row({ session, busy, end }: { session: Session; busy: boolean; end: () => void }): JSX.Element {
+interface RowProps {
+  session: Session;
+  about: About | null;
+  busy: boolean;
+  end: () => void;
+}
+
+function Row({ session, about, busy, end }: RowProps): JSX.Element {
   const granted = rights(session.scope ?? "");
   return (
     <li class="item">
@@ -88,8 +98,8 @@ function Row({ session, busy, end }: { session: Session; busy: boolean; end: () 
         <p>
           {session.address}, last seen <time title={full(session.last_seen_at)}>{ago(session.last_seen_at)}</time>, signed in{" "}
           <time title={full(session.created_at)}>{ago(session.created_at)}</time>
-          {granted !== null && `; may only ${granted.join(", ")}`}
-          {session.resource !== null && ` at ${session.resource}`}
+          {session.resource !== null && `, for ${session.resource} only`}
+          {granted !== null && `. It may only: ${granted.map((right) => inWords(right, about?.rights ?? [])).join("; ")}`}
         </p>
       </div>
       {!session.current && (

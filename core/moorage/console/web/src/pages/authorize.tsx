@@ -52,13 +52,13 @@ export default function AuthorizePage({ state, refresh }: PageProps): JSX.Elemen
   const task = useTask(refresh, reason);
   useTitle("Let a program in");
 
-  useEffect(() => {
-    void task.run(async () => {
+  const look = () =>
+    task.run(async () => {
       const found = await api.get<Asked | Refused>(WHERE + query);
       if ("redirect_to" in found) setRefused(found);
       else setAsked(found);
     });
-  }, []);
+  useEffect(() => void look(), []);
 
   const decide = (approve: boolean) =>
     task.run(async () => {
@@ -81,6 +81,9 @@ export default function AuthorizePage({ state, refresh }: PageProps): JSX.Elemen
           <>
             <Problem text={task.problem} />
             <p class="hint">Nothing was given to the program.</p>
+            <button type="button" class="quiet" onClick={() => void look()}>
+              Try again
+            </button>
           </>
         )
       ) : (

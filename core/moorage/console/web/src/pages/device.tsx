@@ -5,6 +5,7 @@ import * as api from "../api";
 import type { PageProps } from "../app";
 import { Problem, useTask, useTitle, words } from "../forms";
 import { ago, full } from "../time";
+import { about as fetchAbout, inWords, lacks, type Right } from "../account/about";
 import { program, rights } from "../words";
 
 const LETTERS = 8;
@@ -33,6 +34,7 @@ function keepCode(code: string | null): void {
 
 export default function DevicePage({ refresh }: PageProps): JSX.Element {
   const [request, setRequest] = useState<Request | null>(null);
+  const [known, setKnown] = useState<Right[]>([]);
   const [outcome, setOutcome] = useState<string | null>(null);
   const task = useTask(refresh, reason);
   useTitle("Sign in a device");
@@ -45,6 +47,8 @@ export default function DevicePage({ refresh }: PageProps): JSX.Element {
       if (found.client_id === undefined) {
         throw new Error("Somebody else is deciding about this device, or your account may not let devices in.");
       }
+      // Names of rights will do where the words for them do not come.
+      if (rights(found.scope ?? "") !== null) setKnown(await fetchAbout().then((told) => told.rights, () => []));
       setRequest(found);
     });
   useEffect(() => {
@@ -74,7 +78,7 @@ export default function DevicePage({ refresh }: PageProps): JSX.Element {
       ) : request === null ? (
         <AskCode busy={task.busy} problem={task.problem} look={(code) => void look(code)} />
       ) : (
-        <Decide request={request} busy={task.busy} problem={task.problem} decide={(approve) => void decide(approve)} another={another} />
+        <Decide request={request} known={known} busy={task.busy} problem={task.problem} decide={(approve) => void decide(approve)} another={another} />
       )}
     </main>
   );
@@ -110,7 +114,7 @@ function AskCode({ busy, problem, look }: { busy: boolean; problem: string | nul
           ref={input}
           class="code"
           placeholder="XXXX-XXXX"
-          autocomplete="off"
+          autocomplete="one-time-code"
           autocapitalize="characters"
           spellcheck={false}
           onInput={tidy}
@@ -127,17 +131,20 @@ function AskCode({ busy, problem, look }: { busy: boolean; problem: string | nul
 
 interface DecideProps {
   request: Request;
+  known: Right[];
   busy: boolean;
   problem: string | null;
   decide: (approve: boolean) => void;
   another: () => void;
 }
 
-function Decide({ request, busy, problem, decide, another }: DecideProps): JSX.Element {
+function Decide({ request, known, busy, problem, decide, another }: DecideProps): JSX.Element {
   const left = useLeft(request.expires_at ?? "");
   const top = useRef<HTMLHeadingElement>(null);
   useEffect(() => top.current?.focus(), []);
-  const granted = rights(request.scope ?? "");
+  const asked = rights(request.scope ?? "");
+  const granted = asked?.filter((right) => !lacks(right, known)) ?? null;
+  const lacking = asked?.filter((right) => lacks(right, known)) ?? [];
   return (
     <>
       <h2 ref={top} tabIndex={-1}>
@@ -154,15 +161,19 @@ function Decide({ request, busy, problem, decide, another }: DecideProps): JSX.E
         <dd>
           {granted === null ? (
             "everything that you may do here"
+          ) : granted.length === 0 ? (
+            "nothing: you have none of the rights that it asks for"
           ) : (
             <ul>
               {granted.map((right) => (
                 <li key={right}>
+                  {inWords(right, known) !== right && `${inWords(right, known)} `}
                   <code>{right}</code>
                 </li>
               ))}
             </ul>
           )}
+          {lacking.length > 0 && <p class="hint">It also asks for {lacking.join(", ")}, which you may not do yourself.</p>}
         </dd>
         <dt>Asked from</dt>
         <dd>{request.address}</dd>

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { DIFFERENT, newPassword, NewPassword, Problem, ProviderLinks, useTask, useTitle, words } from "../forms";
 import { go } from "../router";
+import { Trouble } from "../shell/trouble";
 
 interface InviteProps {
   token: string;
@@ -31,12 +32,15 @@ export default function InvitePage({ token, state, login, refresh }: InviteProps
   const [problem, setProblem] = useState<string | null>(null);
   const [known, setKnown] = useState(false);
   useTitle("Invite");
-  useEffect(() => {
-    api
-      .get<Validity>(`/api/invites/${encodeURIComponent(token)}/validate`)
-      .then(setInvite)
-      .catch((error: unknown) => setProblem(words(error)));
-  }, [token]);
+  const look = async () => {
+    setProblem(null);
+    try {
+      setInvite(await api.get<Validity>(`/api/invites/${encodeURIComponent(token)}/validate`));
+    } catch (error) {
+      setProblem(words(error));
+    }
+  };
+  useEffect(() => void look(), [token]);
 
   // The token opens the door again: it must not stay in the address bar.
   const done = async () => {
@@ -46,7 +50,7 @@ export default function InvitePage({ token, state, login, refresh }: InviteProps
 
   if (known && state.user === null) return login;
   if (invite === null) {
-    return <main class="narrow">{problem === null ? <p class="loading">Loading…</p> : <Problem text={problem} />}</main>;
+    return <main class="narrow">{problem === null ? <p class="loading">Loading…</p> : <Trouble text={problem} retry={look} />}</main>;
   }
   if (!invite.valid) {
     return (
