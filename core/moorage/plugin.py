@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,9 +22,19 @@ DETAIL_LONGEST = 2000
 
 
 class PluginConfig(BaseModel):
-    """The base of a plugin's settings: unknown keys are refused, values are frozen."""
+    """The base of a plugin's settings: unknown keys are refused, values are frozen.
+
+    Written out, as into a log, it does not show what its keys call secret.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """What `repr` and `str` show."""
+        from moorage.config.text import field_sounds_secret, masked
+
+        for name, value in super().__repr_args__():
+            yield name, masked(value, name is not None and field_sounds_secret(name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, SecretBytes, SecretStr
+from pydantic import BaseModel
 
+from moorage.config.hiding import hide
 from moorage.config.plugin_options import read_options
 from moorage.config.schema import Loc, fields, is_secret
 from moorage.config.settings import CORE_PLUGIN_KEYS, PluginSection, Settings
 from moorage.config.sources import DEFAULT, Loaded, Source
-from moorage.config.text import MASK, SECRET_NAME, key_text, mask_field, mask_named, mask_url, toml_text
+from moorage.config.text import (
+    MASK,
+    field_sounds_secret,
+    key_text,
+    mask_named,
+    mask_url,
+    masked,
+    sounds_secret,
+    toml_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,7 @@ def explain(loaded: Loaded, plugin_models: Mapping[str, type[BaseModel]]) -> lis
     """All values of the core, and of each plugin that has a section or a model, in the order of the file.
 
     plugin_models: name -> `Manifest.config`. Without its model, or with options that the model refuses, a plugin's
-    options are shown as they were written, masked by the names of the keys.
+    options are shown as they were written, masked by what is known of the keys.
     """
     values: list[ExplainedValue] = []
     sources = loaded.provenance.given
@@ -54,7 +64,8 @@ def _plugin(loaded: Loaded, name: str, model: type[BaseModel] | None) -> Iterato
             yield from _model_value(model, reading.options, key, at, reading.provenance.given)
         return
     for key, value in section.options.items():
-        yield from _written(key, value, (*at, key), loaded.provenance.given)
+        shown = mask_named(key, value) if model is None else hide(model, value, (key,))
+        yield from _value(shown, (*at, key), loaded.provenance.given, False)
 
 
 def _model_value(
@@ -69,34 +80,34 @@ def _model_value(
         text = mask_url(value.get_secret_value()) if as_url else MASK
         yield ExplainedValue(key_text(loc), toml_text(text), _source(loc, sources), True, text, loc)
         return
-    yield from _value(value, loc, sources, mask_field)
+    yield from _value(value, loc, sources, field_sounds_secret(key))
 
 
-def _value(
-    value: Any, loc: Loc, sources: Mapping[Loc, Source], mask: Callable[[str, Any], Any]
-) -> Iterator[ExplainedValue]:
-    """mask: by what the key's name is judged."""
+def _value(value: Any, loc: Loc, sources: Mapping[Loc, Source], secret: bool) -> Iterator[ExplainedValue]:
+    """One value, or those within it. secret: what texts there are must not be seen, by the name of the key."""
     if isinstance(value, BaseModel):
         for key in fields(type(value)):
             yield from _model_value(type(value), value, key, loc, sources)
     elif isinstance(value, dict) and value:
         for key, one in value.items():
-            yield from _value(one, (*loc, key), sources, mask_named)
+            yield from _entry(str(key), one, (*loc, str(key)), sources, secret)
     else:
-        shown = mask(str(loc[-1]), value)
-        source, secret = _source(loc, sources), isinstance(value, str) and shown == MASK
-        yield ExplainedValue(key_text(loc), toml_text(shown), source, secret, _plain(shown), loc)
+        shown = masked(value, secret)
+        yield _explained(shown, loc, sources)
 
 
-def _written(name: str, value: Any, loc: Loc, sources: Mapping[Loc, Source]) -> Iterator[ExplainedValue]:
-    """An option of which nothing but its name and text is known."""
-    if isinstance(value, dict) and value:
-        for key, one in value.items():
-            yield from _written(str(key), one, (*loc, str(key)), sources)
-    else:
-        masked = mask_named(name, value)
-        secret = bool(SECRET_NAME.search(name)) and masked == MASK
-        yield ExplainedValue(key_text(loc), toml_text(masked), _source(loc, sources), secret, _plain(masked), loc)
+def _entry(key: str, value: Any, loc: Loc, sources: Mapping[Loc, Source], around: bool) -> Iterator[ExplainedValue]:
+    """What a table has under a key that no model declares."""
+    if isinstance(value, BaseModel) or (isinstance(value, dict) and value):
+        yield from _value(value, loc, sources, sounds_secret(key, around))
+        return
+    [(_, shown)] = masked({key: value}, around).items()
+    yield _explained(shown, loc, sources)
+
+
+def _explained(shown: Any, loc: Loc, sources: Mapping[Loc, Source]) -> ExplainedValue:
+    text = toml_text(shown)
+    return ExplainedValue(key_text(loc), text, _source(loc, sources), MASK in text, _plain(shown), loc)
 
 
 def _source(loc: Loc, sources: Mapping[Loc, Source]) -> str:
@@ -108,16 +119,12 @@ def _source(loc: Loc, sources: Mapping[Loc, Source]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """The value for JSON."""
+    """A masked value for JSON."""
     match value:
         case None | bool() | int() | float() | str():
             return value
-        case SecretStr() | SecretBytes():
-            return MASK
-        case BaseModel():
-            return {key: _plain(getattr(value, key)) for key in type(value).model_fields}
         case dict():
             return {str(key): _plain(one) for key, one in value.items()}
-        case list() | tuple() | set() | frozenset():
+        case list():
             return [_plain(one) for one in value]
     return str(value)

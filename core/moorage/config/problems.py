@@ -8,7 +8,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from moorage.config.schema import Loc, field_at, fields, is_list, is_secret, known_keys, model_at, submodel
+from moorage.config.hiding import is_hidden
+from moorage.config.schema import (
+    Loc,
+    field_at,
+    fields,
+    is_list,
+    known_keys,
+    model_at,
+    submodel,
+)
 from moorage.config.sources import Provenance, Source, short_path
 from moorage.config.text import MASK, key_text, last_name, nearest, shown
 
@@ -64,7 +73,11 @@ def from_validation(
         info = field_at(model, loc)
         if text.startswith("[") and text.endswith("]") and info is not None and is_list(info):
             reason = _TOML_HINT
-        value = None if one["type"] == "missing" else _shown(model, loc, one["input"])
+        given = one["input"]
+        if is_hidden(model, loc) and isinstance(given, str) and given:
+            # A plugin's own check may repeat what it refuses.
+            reason = reason.replace(given, MASK)
+        value = None if one["type"] == "missing" else _shown(model, loc, given)
         problems.append(Problem((*at, *loc), reason, value))
     return problems
 
@@ -90,7 +103,7 @@ def _holds(here: Any, step: str | int) -> bool:
 
 def _shown(model: type[BaseModel], loc: Loc, value: Any) -> str | None:
     info = field_at(model, loc)
-    if info is not None and is_secret(info):
+    if is_hidden(model, loc):
         return f'"{MASK}"' if isinstance(value, str) else None
     if info is not None and submodel(info.annotation) is not None and model_at(model, loc) is not None:
         return None

@@ -33,6 +33,14 @@ def is_secret(field: FieldInfo) -> bool:
     return any(one in (SecretStr, SecretBytes) for one in bare_types(field.annotation))
 
 
+def holds_secret(annotation: Any) -> bool:
+    """True when a value, or one in a list or a table of such, must not be shown."""
+    return any(
+        one in (SecretStr, SecretBytes) or any(holds_secret(inner) for inner in get_args(one))
+        for one in bare_types(annotation)
+    )
+
+
 def is_text(field: FieldInfo) -> bool:
     """True when the value is text and nothing else."""
     kinds = list(bare_types(field.annotation))
@@ -83,10 +91,16 @@ def known_keys(model: type[BaseModel]) -> list[str]:
 
 def field_at(model: type[BaseModel], loc: Loc) -> FieldInfo | None:
     """The field at `loc`, or the innermost one above it; None when there is none."""
+    return field_and_rest(model, loc)[0]
+
+
+def field_and_rest(model: type[BaseModel], loc: Loc) -> tuple[FieldInfo | None, Loc]:
+    """As `field_at`, with the part of `loc` that begins at the field."""
     found: FieldInfo | None = None
+    rest: Loc = ()
     current: type[BaseModel] | None = model
     inside = False
-    for step in loc:
+    for place, step in enumerate(loc):
         if current is None:
             break
         if inside:
@@ -94,11 +108,12 @@ def field_at(model: type[BaseModel], loc: Loc) -> FieldInfo | None:
             continue
         found = fields(current).get(str(step))
         if found is None:
-            return None
+            return None, ()
+        rest = loc[place:]
         current = submodel(found.annotation)
         if current is None and (current := item_model(found.annotation)) is not None:
             inside = True
-    return found
+    return found, rest
 
 
 def model_at(model: type[BaseModel], loc: Loc) -> type[BaseModel] | None:
