@@ -21,6 +21,8 @@ from moorage.routes import Route, Routes
 from moorage.web import json_response
 
 Done = Callable[[dict[str, Any]], Awaitable[None]]
+SECONDS = 300.0
+"""For a change: old plugins have time to stop, new ones to be imported and to start."""
 
 
 class PluginsAnswer(TypedDict):
@@ -83,12 +85,12 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
         health = _health(report, name) if record.running else None
         return json_response(await asyncio.to_thread(detail, record, controls.loaded(), needed, use, health))
 
-    @table.post("/api/core/plugins/{name}/enable", access="core:plugin:manage", answer=ReloadAnswer)
+    @table.post("/api/core/plugins/{name}/enable", access="core:plugin:manage", timeout=SECONDS, answer=ReloadAnswer)
     async def enable(name: str) -> Response:
         """Switch a plugin on, in the configuration file and in the running server."""
         return await _switch(name, enabled=True)
 
-    @table.post("/api/core/plugins/{name}/disable", access="core:plugin:manage", answer=ReloadAnswer)
+    @table.post("/api/core/plugins/{name}/disable", access="core:plugin:manage", timeout=SECONDS, answer=ReloadAnswer)
     async def disable(name: str) -> Response:
         """Switch a plugin off, in the configuration file and in the running server. Its connections are closed."""
         return await _switch(name, enabled=False)
@@ -101,7 +103,7 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
 
         return json_response(await controls.switch(name, enabled, done))
 
-    @table.post("/api/core/reload", access="core:plugin:manage", answer=ReloadAnswer)
+    @table.post("/api/core/reload", access="core:plugin:manage", timeout=SECONDS, answer=ReloadAnswer)
     async def reload() -> Response:
         """Apply a changed configuration without a restart."""
         actor = current_actor()

@@ -198,6 +198,11 @@ export async function csrf(path: string): Promise<string> {
 export const get = <T>(path: string): Promise<T> => call<T>("GET", path);
 export const post = <T>(path: string, body?: unknown, headers?: Record<string, string>): Promise<T> =>
   call<T>("POST", path, body, headers);
+/** A change that may take so many milliseconds. */
+export async function postLong<T>(path: string, wait: number, body: unknown = {}): Promise<T> {
+  const answer = await ask("POST", path, { body: JSON.stringify(body), headers: { "Content-Type": "application/json" }, wait });
+  return (await answer.json().catch(() => ({}))) as T;
+}
 export const put = <T>(path: string, body?: unknown): Promise<T> => call<T>("PUT", path, body);
 export const patch = <T>(path: string, body?: unknown): Promise<T> => call<T>("PATCH", path, body);
 export const remove = <T>(path: string): Promise<T> => call<T>("DELETE", path);

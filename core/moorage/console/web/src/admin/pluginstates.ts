@@ -65,9 +65,11 @@ const LIST = "/api/core/plugins";
 
 export const list = (): Promise<All> => api.get(LIST);
 export const read = (name: string): Promise<Detail> => api.get(`${LIST}/${encodeURIComponent(name)}`);
-export const reload = (): Promise<Report> => api.post("/api/core/reload");
+/** Milliseconds: a plugin may take its time to start and to stop; the server bounds it. */
+const CHANGE = 310_000;
+export const reload = (): Promise<Report> => api.postLong("/api/core/reload", CHANGE);
 export const turn = (name: string, on: boolean): Promise<Report> =>
-  api.post(`${LIST}/${encodeURIComponent(name)}/${on ? "enable" : "disable"}`);
+  api.postLong(`${LIST}/${encodeURIComponent(name)}/${on ? "enable" : "disable"}`, CHANGE);
 
 export const pageOf = (name: string): string => `${ADMIN.plugins}/${encodeURIComponent(name)}`;
 
