@@ -27,7 +27,7 @@ from moorage.errors import (
 from moorage.events import EventBus, SocketRegistry, TaskSupervisor, Topic, repeat
 from moorage.hooks import hookimpl, hookspec
 from moorage.hub import HookFailed, Hub
-from moorage.pages import Entry, Page
+from moorage.pages import Entry, Page, Running
 from moorage.plugin import API_VERSION, Health, Manifest, Plugin, PluginConfig
 from moorage.project import Project
 from moorage.proxy.client import AddressInfo, HttpAnswer, HttpClient
@@ -134,6 +134,7 @@ __all__ = [
     "RequestInfo",
     "Route",
     "Routes",
+    "Running",
     "Runtime",
     "RuntimeView",
     "SecretSource",

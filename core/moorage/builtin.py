@@ -12,7 +12,7 @@ from typing_extensions import TypedDict
 import moorage
 from moorage.access.core import CORE_PERMISSIONS
 from moorage.accounts.authorization import Resource
-from moorage.administration import audit, figures, invites, logins, plugins, roles, search, users
+from moorage.administration import audit, figures, invites, logins, plugins, roles, running, search, users
 from moorage.administration.plugins import PluginControls
 from moorage.console import account, overview
 from moorage.console.routes import routes as console_routes
@@ -105,6 +105,7 @@ class CorePlugin(Plugin):
             *users.routes(hub),
             *invites.routes(hub),
             *logins.routes(hub),
+            *running.routes(hub),
             *audit.routes(hub),
             *figures.routes(self.controls.history),
             *resource_routes(hub, self.controls),

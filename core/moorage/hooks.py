@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from moorage.access import Actor, UserInfo
     from moorage.hub import Hub
     from moorage.observe.audit import AuditRecord
-    from moorage.pages import Entry, Page
+    from moorage.pages import Entry, Page, Running
     from moorage.plugin import Health
     from moorage.routes import Route
     from moorage.runtimes import Runtime
@@ -181,6 +181,34 @@ class Specs:
         :param query: what they typed, trimmed, of 1 to 200 characters.
         :param limit: how many are shown; the best ones.
         :returns: objects of `Entry`, the best first.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_running(self, actor: Actor, limit: int) -> Iterable[Running]:  # type: ignore[empty-body]
+        """What runs of everybody's, for administration (async, limit 2 s).
+
+        Called side by side in all plugins. One that fails or is late is named as missing.
+
+        :param actor: who asks: give only what they may see of others.
+        :param limit: how many are shown at most.
+        :returns: objects of `Running`; one with `ending` can be ended by `moorage_end`.
+
+        .. versionadded:: 0.1
+        """
+
+    @hookspec
+    async def moorage_end(self, actor: Actor, kind: str, id: str) -> None:
+        """End one of what `moorage_running` has given (async, limit 60 s).
+
+        Return when it has ended. What is left when the time is over is told as not ended yet, and may go on ending.
+        The core writes who ended it, or tried to, into the audit log.
+
+        :param actor: who asks: check that they may.
+        :param kind: of what was given.
+        :param id: of what was given; NotFound for one that is not there any more. Other errors of the small tree are
+            told as they are.
 
         .. versionadded:: 0.1
         """

@@ -1,4 +1,4 @@
-"""What plugins put into the console: pages of their own, what somebody has going, what is found."""
+"""What plugins put into the console: pages of their own, what somebody has going, what is found, what runs."""
 
 from __future__ import annotations
 
@@ -77,6 +77,40 @@ class Entry:
             raise TypeError(f"an entry's updated_at is a datetime, not {type(self.updated_at).__name__}")
         if self.updated_at is not None and self.updated_at.tzinfo is None:
             object.__setattr__(self, "updated_at", self.updated_at.replace(tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Something that runs, for whoever watches over the server.
+
+    kind: what it is, in one or two words ("coding session"). id: by which the plugin ends it. user_id: whose it is,
+    None for what people share. href: the page that shows it, "" for none. since: None where nobody knows. state:
+    "running" unless it is not that yet or any more. ending: what ending it does, in a sentence; "" when whoever asks
+    may not.
+    """
+
+    kind: str
+    id: str
+    title: str
+    user_id: int | None
+    detail: str = ""
+    href: str = ""
+    since: datetime | None = None
+    state: str = "running"
+    ending: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("kind", "id", "title", "detail", "href", "state", "ending"):
+            if not is_text(text := getattr(self, name)):
+                raise TypeError(f"the {name} of what runs is text that can be sent, not {text!r:.80}")
+        if not self.kind or not self.id or len(self.kind) > 64 or len(self.id) > 512:
+            raise ValueError("what runs has a kind of 1 to 64 characters and an id of 1 to 512")
+        if self.href and not _PATH.fullmatch(self.href):
+            raise ValueError(f"the href {self.href[:80]!r} is no path on this server")
+        if self.user_id is not None and not isinstance(self.user_id, int):
+            raise TypeError("user_id is a number or None")
+        if self.since is not None and self.since.tzinfo is None:
+            object.__setattr__(self, "since", self.since.replace(tzinfo=UTC))
 
 
 def _check_text(name: str, text: object) -> None:

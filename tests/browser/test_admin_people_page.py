@@ -111,7 +111,8 @@ def test_users_are_found_by_an_address_that_says_the_same_to_others(server, ann,
     assert faults == []
 
 
-def test_a_user_from_being_made_to_being_deleted(server, ann, faults) -> None:
+def test_a_user_from_being_made_to_being_deleted(server, ann, add_user, faults) -> None:
+    add_user("taken", email="taken@example.org")
     name = f"zoe{next(NUMBERS)}"
     page = ann("/console/admin/users", permissions=["clipboard-read", "clipboard-write"])
     page.get_by_role("button", name="New user").click()
@@ -141,6 +142,19 @@ def test_a_user_from_being_made_to_being_deleted(server, ann, faults) -> None:
         expect(page.get_by_text(f"Changed: {name} is viewer now.")).to_be_visible()
         expect(page.get_by_role("heading", name=name, level=1)).to_be_focused()
         assert zoe.get("/auth/me").json()["role"] == "viewer"
+
+        page.get_by_role("button", name="Edit name and e-mail…").click()
+        dialog = page.get_by_role("dialog", name=f"Name and e-mail of {name}")
+        expect(dialog.get_by_label("Name that others see")).to_have_value(name)
+        dialog.get_by_label("Name that others see").fill(NAME)
+        dialog.get_by_label("E-mail").fill("taken@example.org")
+        dialog.get_by_role("button", name="Save").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("taken")
+        dialog.get_by_label("E-mail").fill(f"{name}@example.org")
+        dialog.get_by_role("button", name="Save").click()
+        expect(page.get_by_text("Changed. They see it")).to_be_visible()
+        assert (zoe.get("/auth/me").json()["email"], page.locator("main img").count()) == (f"{name}@example.org", 0)
+        expect(page.get_by_text(NAME)).to_be_visible()
 
         page.reload()
         keys = page.get_by_role("region", name="Keys for programs")

@@ -91,7 +91,7 @@ def test_everybody_sees_the_places_that_they_may_use(server, terminals, sign_in,
     expect(vic.get_by_text("Your role, viewer, may not see this page")).to_be_visible()
     ada = sign_in("ada")
     expect(ada.get_by_role("list", name="Administration").get_by_role("link")).to_have_text(
-        ["Overview", "Users", "Roles", "Invites", "Logins", "Plugins", "Metrics", "Audit"]
+        ["Overview", "Users", "Roles", "Invites", "Logins", "Running", "Plugins", "Metrics", "Audit"]
     )
     assert faults == []
 

@@ -136,6 +136,17 @@ class Users:
             found |= {int(id): str(name) for id, name in await query.values_list("id", "username")}
         return found
 
+    async def labels(self, ids: Collection[int]) -> dict[int, tuple[str, str]]:
+        """(pid, username) by id; those that are gone are not in it."""
+        found: dict[int, tuple[str, str]] = {}
+        wanted = sorted(ids)
+        for start in range(0, len(wanted), BATCH):
+            query = User.filter(id__in=wanted[start : start + BATCH])
+            found |= {
+                int(id): (str(pid), str(name)) for id, pid, name in await query.values_list("id", "pid", "username")
+            }
+        return found
+
     async def by_role(self, *, active: bool | None = None) -> dict[str, int]:
         """How many users there are of each role (of the active or disabled ones)."""
         query = User.all() if active is None else User.filter(active=active)

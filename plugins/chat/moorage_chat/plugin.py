@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from moorage.api import CHAT, Actor, Entry, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import CHAT, Actor, Entry, Health, Hub, Manifest, Plugin, Route, Running, hookimpl
 
 from moorage_chat import views
 from moorage_chat.accounting import Accounting
@@ -99,7 +99,7 @@ class ChatPlugin(Plugin):
             providers=self.providers,
             engine=self.engine,
         )
-        self.console = Console(hub, self.conversations, self.services.search)
+        self.console = Console(hub, self.conversations, self.services.search, self.engine)
         return [*views.routes(self.services), *openai_api.routes(self.services)]
 
     @hookimpl
@@ -143,3 +143,13 @@ class ChatPlugin(Plugin):
     async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
         """Conversations by their titles and by what was said."""
         return await self.console.search(actor, query, limit)
+
+    @hookimpl
+    async def moorage_running(self, actor: Actor, limit: int) -> Iterable[Running]:
+        """Answers that models are giving to anybody."""
+        return self.console.running(actor, limit)
+
+    @hookimpl
+    async def moorage_end(self, actor: Actor, kind: str, id: str) -> None:
+        """Stop an answer."""
+        await self.console.end(actor, kind, id)

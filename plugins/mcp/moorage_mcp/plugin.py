@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from moorage.api import OCTOPROX, Actor, Entry, Health, Hub, Manifest, Plugin, Route, ToolSet, UserInfo, hookimpl
+from moorage.api import (
+    OCTOPROX,
+    Actor,
+    Entry,
+    Health,
+    Hub,
+    Manifest,
+    Plugin,
+    Route,
+    Running,
+    ToolSet,
+    UserInfo,
+    hookimpl,
+)
 
 from moorage_mcp import views
 from moorage_mcp.calls import Calls
@@ -70,7 +83,7 @@ class McpPlugin(Plugin):
         tools = Tools(self.gateway)
         self.services = Services(hub, self.workspaces, self.upstreams, self.calls, tools=tools, pool=self.pool)
         self.lending = Lending(hub, self.workspaces, tools)
-        self.console = Console(hub, self.workspaces)
+        self.console = Console(hub, self.workspaces, self.pool)
         return [*views.routes(self.services), *front.routes(self.endpoint, config)]
 
     @hookimpl
@@ -121,3 +134,13 @@ class McpPlugin(Plugin):
     async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
         """Workspaces by their names and their servers' names."""
         return self.console.search(actor, query, limit)
+
+    @hookimpl
+    async def moorage_running(self, actor: Actor, limit: int) -> Iterable[Running]:
+        """Everybody's workspaces whose servers run."""
+        return self.console.running(actor, limit)
+
+    @hookimpl
+    async def moorage_end(self, actor: Actor, kind: str, id: str) -> None:
+        """End the servers of a workspace."""
+        await self.console.end(actor, kind, id)

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from moorage.api import OCTO, Actor, Entry, Health, Hub, Manifest, MoorageError, Plugin, Project, Route, hookimpl
+from moorage.api import (
+    OCTO,
+    Actor,
+    Entry,
+    Health,
+    Hub,
+    Manifest,
+    MoorageError,
+    Plugin,
+    Project,
+    Route,
+    Running,
+    hookimpl,
+)
 
 from moorage_opencode import files as session_files
 from moorage_opencode import memories, views
@@ -114,6 +127,16 @@ class OpenCodePlugin(Plugin):
     async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
         """Sessions by name and project."""
         return await self.console.search(actor, query, limit)
+
+    @hookimpl
+    async def moorage_running(self, actor: Actor, limit: int) -> Iterable[Running]:
+        """Everybody's sessions that run."""
+        return await self.console.running(actor, limit)
+
+    @hookimpl
+    async def moorage_end(self, actor: Actor, kind: str, id: str) -> None:
+        """Stop a session."""
+        await self.console.end(actor, kind, id)
 
     def _program(self) -> tuple[str | None, str]:
         """Where OpenCode is on this machine, and what is still to be done before sessions can run ("": nothing)."""

@@ -196,6 +196,10 @@ class Sessions:
         """A user's sessions (None: everybody's), newest first, and how many there are."""
         return await store.page(self._server, user_id, offset=offset, limit=limit)
 
+    async def active(self, limit: int) -> list[OpenCodeSession]:
+        """Everybody's that run, are about to or are just ending, newest first."""
+        return await store.active(self._server, limit)
+
     async def create(self, actor: Actor, wish: Wish, *, wait: bool = True) -> OpenCodeSession:
         """Make a session and start it; returns when it runs, or with wait=False when it is written down.
 

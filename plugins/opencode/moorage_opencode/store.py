@@ -9,7 +9,7 @@ from typing import Any
 from moorage.api import NotFound
 
 from moorage_opencode.models import OpenCodeSession
-from moorage_opencode.states import ACTIVE
+from moorage_opencode.states import ACTIVE, Status
 
 NEWEST = ("-created_at", "-id")
 
@@ -39,6 +39,12 @@ async def active_of(server: str, user_id: int) -> list[OpenCodeSession]:
     """A user's sessions that run or are about to, newest first."""
     wanted = [status.value for status in ACTIVE]
     return await OpenCodeSession.filter(server=server, user_id=user_id, status__in=wanted).order_by(*NEWEST)
+
+
+async def active(server: str, limit: int) -> list[OpenCodeSession]:
+    """Everybody's sessions that run, are about to or are just ending, newest first."""
+    wanted = [status.value for status in (*ACTIVE, Status.STOPPING)]
+    return await OpenCodeSession.filter(server=server, status__in=wanted).order_by(*NEWEST).limit(limit)
 
 
 async def in_project(server: str, user_id: int, path: str) -> list[OpenCodeSession]:

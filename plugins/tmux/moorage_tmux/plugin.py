@@ -7,7 +7,7 @@ import contextlib
 import re
 from collections.abc import Iterable
 
-from moorage.api import CHROTE, Actor, Entry, Health, Hub, Manifest, Plugin, Route, hookimpl
+from moorage.api import CHROTE, Actor, Entry, Health, Hub, Manifest, Plugin, Route, Running, hookimpl
 
 from moorage_tmux import hooks, sockets, views
 from moorage_tmux.config import TmuxConfig
@@ -89,6 +89,16 @@ class TmuxPlugin(Plugin):
     async def moorage_search(self, actor: Actor, query: str, limit: int) -> Iterable[Entry]:
         """Terminals by name."""
         return await self.console.search(actor, query, limit)
+
+    @hookimpl
+    async def moorage_running(self, actor: Actor, limit: int) -> Iterable[Running]:
+        """All terminals."""
+        return await self.console.running(actor, limit)
+
+    @hookimpl
+    async def moorage_end(self, actor: Actor, kind: str, id: str) -> None:
+        """End a terminal."""
+        await self.console.end(actor, kind, id)
 
 
 async def tmux_version(tmux: Tmux) -> str:

@@ -20,6 +20,7 @@ const PAGES: Record<string, AdminPage> = {
   [ADMIN.invites]: lazy(() => import("./invites")),
   [ADMIN.sessions]: lazy(() => import("./sessions")),
   [ADMIN.agents]: lazy(() => import("./agents")),
+  [ADMIN.running]: lazy(() => import("./running")),
   [ADMIN.plugins]: lazy(() => import("./plugins")),
   [ADMIN.metrics]: lazy(() => import("./metrics")),
   [ADMIN.audit]: lazy(() => import("./audit")),

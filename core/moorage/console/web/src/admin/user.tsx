@@ -12,6 +12,7 @@ import { Keys } from "./keys";
 import { At, useFetched } from "./lists";
 import { PasswordForOther } from "./newpassword";
 import { type Details, userPath } from "./people";
+import { RunsFor } from "./running";
 import { type Logins, LOGINS, LoginsTable } from "./sessions";
 import { Told } from "./told";
 import "../home/home.css";
@@ -50,6 +51,7 @@ export default function UserPage({ id, state, refresh }: PageProps & { id: strin
           {may(state, MAY.readSessions) && (
             <SignedIn key={changes} user={user} mayEnd={may(state, MAY.endSessions)} refresh={refresh} />
           )}
+          {may(state, MAY.readSessions) && <RunsFor user={user.username} refresh={refresh} />}
           {may(state, MAY.readKeys) && <Keys user={user} mayRevoke={may(state, MAY.revokeKeys)} refresh={refresh} />}
           <Told plugins={user.plugins} />
         </>
@@ -112,7 +114,7 @@ interface ChangingProps {
   done: (text: string) => Promise<void>;
 }
 
-type Open = "role" | "password" | "deactivate" | "sign-out" | "delete" | null;
+type Open = "profile" | "role" | "password" | "deactivate" | "sign-out" | "delete" | null;
 
 /** What can be done to somebody; or why nothing. */
 function Changing({ user, own, endSessions, refresh, done }: ChangingProps): JSX.Element {
@@ -145,6 +147,7 @@ function Changing({ user, own, endSessions, refresh, done }: ChangingProps): JSX
       <div class="choice">
         {user.refusal === null && (
           <>
+            {button("profile", "Edit name and e-mail…")}
             {button("role", "Change the role…")}
             {button("password", "Set a password…")}
             {user.active ? (
@@ -168,6 +171,7 @@ function Changing({ user, own, endSessions, refresh, done }: ChangingProps): JSX
         {user.refusal === null && button("delete", "Delete…", "danger")}
       </div>
       <Problem text={task.problem} />
+      {open === "profile" && <Profile user={user} {...shared} done={finished} />}
       {open === "role" && <Role user={user} {...shared} done={finished} />}
       {open === "password" && <Password user={user} {...shared} done={finished} />}
       {open === "deactivate" && (
@@ -223,6 +227,30 @@ function Form(props: FormProps & { title: string; yes: string; work: (form: Form
         </div>
       </form>
     </Dialog>
+  );
+}
+
+function Profile(props: FormProps): JSX.Element {
+  const { user, done } = props;
+  const work = async (form: FormData) => {
+    const [name, email] = ["name", "email"].map((field) => String(form.get(field)).trim());
+    const changes = { ...(name !== user.name && { name }), ...(email !== (user.email ?? "") && { email }) };
+    const nothing = Object.keys(changes).length === 0;
+    if (!nothing) await api.patch(userPath(user.id), changes);
+    await done(nothing ? "Nothing was changed." : "Changed. They see it when they load a page the next time.");
+  };
+  return (
+    <Form {...props} title={`Name and e-mail of ${user.username}`} yes="Save" work={work}>
+      <label>
+        Name that others see
+        <input name="name" required maxLength={128} autocomplete="off" defaultValue={user.name} autofocus />
+      </label>
+      <label>
+        E-mail
+        <input name="email" type="email" maxLength={254} autocomplete="off" defaultValue={user.email ?? ""} placeholder="none" />
+      </label>
+      <p class="hint">They can sign in with the address instead of their username, so give one that is theirs. The username stays.</p>
+    </Form>
   );
 }
 
