@@ -101,8 +101,8 @@ class Running:
 
     def __post_init__(self) -> None:
         for name in ("kind", "id", "title", "detail", "href", "state", "ending"):
-            if not is_text(text := getattr(self, name)):
-                raise TypeError(f"the {name} of what runs is text that can be sent, not {text!r:.80}")
+            if not isinstance(text := getattr(self, name), str):
+                raise TypeError(f"the {name} of what runs is text, not {type(text).__name__}")
         if not self.kind or not self.id or len(self.kind) > 64 or len(self.id) > 512:
             raise ValueError("what runs has a kind of 1 to 64 characters and an id of 1 to 512")
         if self.href and not _PATH.fullmatch(self.href):

@@ -15,6 +15,7 @@ from moorage.access.permissions import ANY
 from moorage.context import current_actor
 from moorage.dialects import CHROTE
 from moorage.errors import Forbidden, MoorageError, NotFound, Unavailable
+from moorage.foreign import sendable
 from moorage.hub import HookFailed, Hub
 from moorage.pages import Running
 from moorage.routes import Route, Routes
@@ -162,16 +163,16 @@ async def _rows(hub: Hub, found: list[tuple[str, Running]]) -> list[RunningRow]:
         rows.append(
             {
                 "plugin": plugin,
-                "kind": one.kind,
-                "id": one.id,
-                "title": one.title[:LONGEST],
-                "detail": one.detail[:LONGEST],
+                "kind": sendable(one.kind),
+                "id": sendable(one.id),
+                "title": sendable(one.title[:LONGEST]),
+                "detail": sendable(one.detail[:LONGEST]),
                 "user": name,
                 "user_id": pid,
-                "href": one.href,
+                "href": sendable(one.href),
                 "since": CHROTE.timestamp(one.since) if one.since is not None else None,
-                "state": one.state[:LONGEST],
-                "ending": one.ending[:LONGEST],
+                "state": sendable(one.state[:LONGEST]),
+                "ending": sendable(one.ending[:LONGEST]),
             }
         )
     return rows
