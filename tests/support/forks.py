@@ -170,6 +170,7 @@ def forker() -> Forker:
 
 def _import() -> None:
     from moorage.cli.main import COMMANDS
+    from moorage.console import assets
     from moorage.plugins.discover import discover
 
     for place, _ in COMMANDS.values():
@@ -180,6 +181,7 @@ def _import() -> None:
     for found in discover().values():
         if found.distribution == "moorage":
             found.entry_point.load()
+    assets.load()
 
 
 def _wait_for_orders(orders: socket.socket) -> tuple[dict[str, Any], list[int]] | None:

@@ -119,6 +119,7 @@ def test_run_attached_with_a_wrong_password_is_refused(
     assert done.returncode != 0
 
 
+@pytest.mark.slow  # The same program attaches in test_run_attached; to draw its terminal computes for half a minute.
 def test_the_tui(place: Coding, session: str, opencode_binary: Path, tmp_path: Path) -> None:
     if reason := TmuxServer.missing():
         pytest.skip(reason)
