@@ -91,11 +91,16 @@ def test_a_plugin_goes_under_a_live_terminal_and_comes_again(house: House, come:
     expect(screen(ann)).to_contain_text("set-5")
     ann.evaluate("window.same = true")
 
-    press(ada, "Switch off")
+    ada.get_by_role("button", name="Switch off").click()
+    dialog = ada.get_by_role("dialog", name="Switch off tmux?")
+    box, room = dialog.bounding_box(), ada.viewport_size
+    assert box["x"] + box["width"] / 2 == pytest.approx(room["width"] / 2, abs=2), "in the middle of the page"
+    dialog.get_by_role("button", name="Switch off").click()
     expect(ada.get_by_role("status").filter(has_text="Switched off: tmux.")).to_be_visible()
     try:
         expect(ann.get_by_text("operator switched terminals off")).to_be_visible()
         expect(status(ann)).to_contain_text("Read-only")
+        expect(ann.get_by_role("button", name="Release")).to_have_count(0)
         # Their places go with the plugin, on every page that is open; what was shown stays to be read.
         for page in (ann, bob, ada):
             expect(places(page).filter(has_text="Terminals")).to_have_count(0)

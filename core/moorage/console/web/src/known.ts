@@ -36,7 +36,9 @@ export function useKnown(path: string): Known {
   const look = useCallback(async () => {
     const mine = ++asked.current.number;
     asked.current.at = Date.now();
-    const now = await api.state();
+    let now = await api.state();
+    // A question that was under way while one's own session got another cookie (by a new password) is answered for nobody.
+    if (now.user === null && (before.current?.user ?? null) !== null && !leaving.current) now = await api.state();
     // A later question's answer may have come first.
     if (mine < asked.current.answered) return;
     asked.current.answered = mine;
@@ -45,7 +47,7 @@ export function useKnown(path: string): Known {
     setProblem(null);
     // What is the same stays the same object: nothing is drawn anew.
     if (JSON.stringify(old) === JSON.stringify(now)) return;
-    if (old !== null && old.user?.id !== now.user?.id) api.forget();
+    if ((old?.user ?? null) !== null && old?.user?.id !== now.user?.id) api.forget();
     if (now.user !== null) leaving.current = false;
     const lost = now.user === null && (old?.user ?? null) !== null && !leaving.current;
     setEnded(lost);

@@ -80,10 +80,10 @@ export default function AgentsPage({ state, refresh }: PageProps): JSX.Element {
       title: "What can be done",
       kind: "actions",
       cell: (session) => (
-        <>
-          {may(state, `${sessions.MAY.control}:any`) && (session.status === "running" || session.status === "starting") && button(session, true)}{" "}
+        <div class="choice">
+          {may(state, `${sessions.MAY.control}:any`) && (session.status === "running" || session.status === "starting") && button(session, true)}
           {may(state, `${sessions.MAY.delete}:any`) && button(session, false)}
-        </>
+        </div>
       ),
     },
   ];

@@ -32,7 +32,7 @@ export function Bar({ state, user, mine, typing, may, actions, commands, menu, o
       {state.recording && <Recorded recording={state.recording} onStop={may.record ? () => actions.record(false) : null} />}
       <div class="tools">
         <People people={state.people} me={user} holder={state.claim?.userId ?? null} mayHand={mine} onHand={actions.handOver} />
-        {state.ended === null && <Buttons mine={mine} may={may} actions={actions} />}
+        {state.ended === null && !state.off && <Buttons mine={mine} may={may} actions={actions} />}
         <span class="letters" role="group" aria-label="Size of the letters">
           <button type="button" class="quiet small" title="Smaller letters" onClick={() => actions.letters(-1)}>
             A−
