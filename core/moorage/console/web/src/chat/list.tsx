@@ -25,11 +25,13 @@ export function List(props: ChatProps & { open: number | null }): JSX.Element {
   const path = usePath();
   const may = (permission: string) => state.user.permissions.includes(permission);
   useKeys(field, may(MAY.write));
+  // On a phone the list is the page.
+  const Heading = path === LIST ? "h1" : "h2";
   const q = query.trim();
   return (
     <nav class="conversations" aria-label="Conversations" ref={list} onKeyDown={(event) => walk(event, list.current)}>
       <div class="heading">
-        <h2>Conversations</h2>
+        <Heading>Conversations</Heading>
         {may(MAY.write) && (
           <a class="button" href={`${LIST}/new`} aria-keyshortcuts="n" aria-current={path === `${LIST}/new` ? "page" : undefined}>
             New

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useTitle } from "../forms";
-import { go } from "../router";
+import { go, usePath } from "../router";
 import { useVoice } from "../voice/offered";
 import * as chats from "./chats";
 import { lastChoice, useNobody } from "./choice";
@@ -22,6 +22,8 @@ export function Beginning(props: ChatProps): JSX.Element {
   const voice = useVoice(state);
   useEffect(() => () => made.current?.end(), []);
   const may = (permission: string) => state.user.permissions.includes(permission);
+  // Beside the list, whose page it is.
+  const Heading = usePath() === LIST ? "h2" : "h1";
   const begin = async (content: string) => {
     made.current ??= new Talk(mount, (await chats.create(mount)).id, refresh);
     if (tools.length > 0) await chats.chooseTools(mount, made.current.id, tools);
@@ -37,7 +39,7 @@ export function Beginning(props: ChatProps): JSX.Element {
         <a class="back" href={LIST} aria-label="Conversations">
           ‹
         </a>
-        <h1>New conversation</h1>
+        <Heading>New conversation</Heading>
       </div>
       <div class="beginning">
         {nobody ? (

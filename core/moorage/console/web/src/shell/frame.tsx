@@ -21,7 +21,7 @@ interface FrameProps {
   children: ComponentChildren;
 }
 
-const CONTENT = "content";
+export const CONTENT = "content";
 
 export function Frame({ state, refresh, signOut, children }: FrameProps): JSX.Element {
   const [problem, setProblem] = useState<string | null>(null);
