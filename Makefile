@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all fuzz lint bench build page config docs clean
+.PHONY: help serve test test-all fuzz lint bench build page config docs screenshots clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -21,6 +21,7 @@ help:
 	@echo "make fuzz      schemathesis against every OpenAPI document, longer than make test does it"
 	@echo "make lint      ruff, mypy, import rules, types of the page"
 	@echo "make bench     benchmarks against peers, see bench/README.md"
+	@echo "make screenshots  the pictures of the docs, see docs/console.md"
 	@echo "make build     wheel and source distribution, in dist/"
 
 serve: $(VENV)/.serve $(PAGE) moorage.toml
@@ -63,6 +64,11 @@ config: $(VENV)/.serve
 
 docs: $(VENV)/.dev
 	@$(BIN)/python docs/generate.py
+
+# Only those pages that differ are worth a commit.
+screenshots: $(VENV)/.dev $(PAGE)
+	@mkdir -p docs/screenshots
+	@exec env MOORAGE_REQUIRE_PARTS=1 MOORAGE_SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -q tests/browser/test_accessibility.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) dist build core/moorage/console/static $(WEB)/node_modules
