@@ -93,6 +93,46 @@ def test_everybody_can_use_it(
     assert faults == []
 
 
+STOP = """() => {
+  const on = document.activeElement;
+  if (on === null || on === document.body) return null;
+  const style = getComputedStyle(on);
+  const ringed = (one) => one.outlineStyle !== "none" && parseFloat(one.outlineWidth) > 0;
+  const seen = on.checkVisibility() && on.getBoundingClientRect().width > 0;
+  // A field of its own, and a box that stands for one that is not shown, show the focus by what is around them.
+  const around = on.parentElement && getComputedStyle(on.parentElement);
+  on.dataset.stop ??= String(document.querySelectorAll("[data-stop]").length);
+  return [on.dataset.stop, on.outerHTML.slice(0, 120), seen && (ringed(style) || ringed(around))];
+}"""
+REACHABLE = """() => [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")]
+  .filter((one) => one.checkVisibility() && !one.matches(".skip") && !one.disabled && one.tabIndex >= 0
+    && one.dataset.stop === undefined && !(one.type === "radio" && !one.checked))
+  .map((one) => one.outerHTML.slice(0, 120))"""
+WALKED = ("home", "account", "users", "workspace", "memories")
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view.name in WALKED], ids=lambda view: view.name)
+def test_all_of_a_page_is_reached_by_tab(
+    view: View, house: House, names: dict[str, str], profile_of: Callable[[str], BrowserContext]
+) -> None:
+    page = profile_of(view.who).new_page()
+    looks.arrive(page, house.url, view, names)
+    page.evaluate("document.activeElement?.blur()")
+    order: list[str] = []
+    for _ in range(150):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(STOP)
+        if stop is None or stop[0] in order:
+            break
+        assert stop[2], f"the focus is not seen on {stop[1]}"
+        order.append(stop[0])
+    assert page.evaluate(REACHABLE) == []
+    assert order == page.evaluate("[...document.querySelectorAll('[data-stop]')].map((one) => one.dataset.stop)"), (
+        "the order of Tab is another than that of reading"
+    )
+    page.close()
+
+
 def test_the_focus_goes_where_the_page_goes(house: House, profile_of: Callable[[str], BrowserContext]) -> None:
     page = profile_of("olga").new_page()
     page.goto(house.url)
@@ -105,7 +145,7 @@ def test_the_focus_goes_where_the_page_goes(house: House, profile_of: Callable[[
     # From within the page, by a link that is gone then.
     page.get_by_role("link", name="vic", exact=True).press("Enter")
     expect(page.get_by_role("heading", name="vic", level=1)).to_be_focused()
-    page.go_back()
+    page.get_by_role("link", name="All users").press("Enter")
     expect(page.get_by_role("heading", name="Users", level=1)).to_be_focused()
     # A dialog that closes gives it back.
     opener = page.get_by_role("button", name="New user")

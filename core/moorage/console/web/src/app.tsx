@@ -15,7 +15,8 @@ import { Setup } from "./pages/setup";
 import { after, usePath } from "./router";
 import * as sessions from "./sessions/sessions";
 import { Boundary } from "./shell/boundary";
-import { Frame } from "./shell/frame";
+import { useArrival } from "./shell/arrival";
+import { CONTENT, Frame } from "./shell/frame";
 import { Nothing } from "./shell/nothing";
 import { Trouble } from "./shell/trouble";
 import * as tmux from "./tmux";
@@ -52,6 +53,7 @@ export function App({ setup: setupToken, refusal: arrived }: Arrival): JSX.Eleme
   const [refusal, setRefusal] = useState(arrived);
   const path = usePath();
   const { state, problem, ended, kept, latest, refresh, signOut } = useKnown(path);
+  useArrival(path, CONTENT);
   // Why a login failed is told where the browser came back to, not on the pages after.
   const [cameTo] = useState(path);
 
