@@ -41,8 +41,6 @@ const PluginPage = lazy(() => import("./plugin/page"));
 const Administration = lazy(() => import("./admin"));
 const InvitePage = lazy(() => import("./pages/invite"));
 
-export { Trouble };
-
 export interface PageProps {
   state: api.State & { user: api.User };
   /** Ask the server again who is signed in; a page calls it when it was told 401. */

@@ -1,8 +1,9 @@
 // One's own account: name, password, where one is signed in, other ways in, keys for programs.
 import type { JSX } from "preact";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { useTitle } from "../forms";
 import { usePolled } from "../polled";
+import { Trouble } from "../shell/trouble";
 import { about as fetchAbout } from "./about";
 import { Identities } from "./identities";
 import { Keys } from "./keys";

@@ -2,11 +2,12 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Said, useTitle } from "../forms";
 import { ADMIN, MAY, may } from "../places";
 import { usePolled } from "../polled";
 import * as sessions from "../sessions/sessions";
+import { Trouble } from "../shell/trouble";
 import { Ask } from "./ask";
 import { At, type Column, queryOf, Table } from "./lists";
 import { type Page, USERS } from "./people";

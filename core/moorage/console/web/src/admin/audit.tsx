@@ -1,9 +1,10 @@
 // The audit log: what was done, by whom, to what, from where.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { useTitle } from "../forms";
 import { ADMIN } from "../places";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import { program } from "../words";
 import { type Column, type Filters, PAGE, Pages, queryOf, Table, Typed, useFetched, useFilters } from "./lists";

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { Trouble } from "../app";
+import { Trouble } from "../shell/trouble";
 import { Ask } from "./ask";
 import { At, type Column, Table, useFetched } from "./lists";
 import type { Row } from "./people";

@@ -2,9 +2,10 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Said, useTitle } from "../forms";
 import { ADMIN } from "../places";
+import { Trouble } from "../shell/trouble";
 import { Ask } from "./ask";
 import { At, Chosen, type Column, PAGE, Pages, queryOf, Table, Typed, useFetched, useFilters } from "./lists";
 

@@ -2,9 +2,10 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Said, useTitle } from "../forms";
 import { ADMIN, MAY, may } from "../places";
+import { Trouble } from "../shell/trouble";
 import { program } from "../words";
 import { Ask } from "./ask";
 import { At, type Column, PAGE, Pages, queryOf, Table, Typed, useFetched, useFilters } from "./lists";

@@ -2,11 +2,12 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Dialog } from "../dialog";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { ACCOUNT, ADMIN, MAY, may } from "../places";
 import { go } from "../router";
+import { Trouble } from "../shell/trouble";
 import { Ask } from "./ask";
 import { Keys } from "./keys";
 import { At, useFetched } from "./lists";

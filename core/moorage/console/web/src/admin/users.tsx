@@ -2,10 +2,11 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Dialog } from "../dialog";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { ADMIN, MAY, may } from "../places";
+import { Trouble } from "../shell/trouble";
 import { At, Chosen, type Column, PAGE, Pages, queryOf, Table, Typed, useFetched, useFilters } from "./lists";
 import { PasswordForOther } from "./newpassword";
 import { type Page, type RoleChoice, type Row, USERS } from "./people";

@@ -1,9 +1,9 @@
 // One conversation: what was said on the branch that is shown, the answer that is being made, and where one types.
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
-import { Trouble } from "../app";
 import { Problem, useTask, useTitle } from "../forms";
 import { go, useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 import { Reading, useAloud } from "../voice/aloud";
 import { useVoice, type Voice } from "../voice/offered";
 import { About } from "./about";

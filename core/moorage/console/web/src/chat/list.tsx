@@ -2,9 +2,9 @@
 import { Fragment, type JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
-import { Trouble } from "../app";
 import { Problem, useTask, words } from "../forms";
 import { go, usePath } from "../router";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import * as chats from "./chats";
 import type { ChatProps } from "./page";

@@ -2,9 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { ApiError } from "../api";
-import { Trouble } from "../app";
 import { useTitle, words } from "../forms";
 import { useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 import { full } from "../time";
 import * as chats from "./chats";
 import { Message } from "./message";

@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api";
-import { Trouble } from "../app";
 import { useTitle, words } from "../forms";
+import { Trouble } from "../shell/trouble";
 import { full } from "../time";
 import { utc } from "./chats";
 import type { ChatProps } from "./page";

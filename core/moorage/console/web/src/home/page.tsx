@@ -2,12 +2,13 @@
 import type { JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useRef } from "preact/hooks";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { type Entry, inside, kindTitle, missingText, overview } from "../entries";
 import { useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
 import { HOME, mainPlaces, MAY, may, type Place } from "../places";
 import { usePolled } from "../polled";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import "../list.css";
 import "./home.css";

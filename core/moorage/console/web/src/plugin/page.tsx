@@ -2,8 +2,9 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { Trouble, type PageProps } from "../app";
+import type { PageProps } from "../app";
 import { go, useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 
 /** What a module's default export is called with besides the element. `api` is `fetch` for the plugin's own routes. */
 export interface Context {

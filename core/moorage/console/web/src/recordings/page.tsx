@@ -2,10 +2,11 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, socketUrl } from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Confirm, Problem, Said, useTask, useTitle, words } from "../forms";
 import { Live } from "../live";
 import { go, useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import * as tmux from "../tmux";
 import * as recordings from "./recordings";

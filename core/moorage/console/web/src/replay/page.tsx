@@ -2,11 +2,12 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, type User } from "../api";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Confirm, useTask, useTitle, words } from "../forms";
 import { by, bytes, castUrl, endText, erase, listPath, mayErase, one, type Recording } from "../recordings/recordings";
 import { Downloads } from "../recordings/page";
 import { go } from "../router";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import { mountOf } from "../tmux";
 import { Cast, CastError } from "./cast";

@@ -2,10 +2,10 @@
 import type { JSX } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ApiError } from "../api";
-import { Trouble } from "../app";
 import { Dialog } from "../dialog";
 import { Confirm, Problem, Said, useTask, words } from "../forms";
 import { go, useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import { Editor } from "./editor";
 import { type Entry, Files, above, within } from "./files-api";

@@ -2,9 +2,10 @@
 import type { JSX } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { go } from "../router";
+import { Trouble } from "../shell/trouble";
 import { Controls, type Done } from "./controls";
 import { Log } from "./log";
 import * as sessions from "./sessions";

@@ -2,11 +2,12 @@
 import type { JSX } from "preact";
 import { flushSync } from "preact/compat";
 import { useRef, useState } from "preact/hooks";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { useBegin } from "../begin";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
 import { go } from "../router";
+import { Trouble } from "../shell/trouble";
 import { Controls, type Done } from "./controls";
 import { NewSession } from "./new";
 import * as sessions from "./sessions";

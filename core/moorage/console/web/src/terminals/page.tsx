@@ -2,11 +2,12 @@
 import type { JSX } from "preact";
 import { flushSync } from "preact/compat";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { useBegin } from "../begin";
 import { useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
 import { go } from "../router";
+import { Trouble } from "../shell/trouble";
 import * as tmux from "../tmux";
 import { Card } from "./card";
 import { matching, useSessions } from "./sessions";

@@ -2,8 +2,8 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api";
-import { Trouble } from "../app";
 import { go, useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import type { PartProps } from "./one";
 import { useAsked } from "./watch";

@@ -1,8 +1,9 @@
 // One workspace: its address and how clients are told of it; its servers, tools, calls and settings on pages of their own.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { type PageProps, Trouble } from "../app";
+import type { PageProps } from "../app";
 import { Said, useTitle } from "../forms";
+import { Trouble } from "../shell/trouble";
 import { Calls } from "./calls";
 import { Connect } from "./connect";
 import { Servers } from "./servers";

@@ -1,10 +1,10 @@
 // The tools of a workspace: searched, described, tried.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Trouble } from "../app";
 import { useTask } from "../forms";
 import { useListKeys } from "../listkeys";
 import { useQuery } from "../router";
+import { Trouble } from "../shell/trouble";
 import type { PartProps } from "./one";
 import { Try } from "./try";
 import * as workspaces from "./workspaces";
