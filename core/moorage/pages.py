@@ -22,8 +22,8 @@ class Page:
     serves, written as its routes are. The console imports it and calls its default export:
     `mount(element, context)`, which may return a function that is called when the page is left. context: `{user, path,
     query, api, go}`; `api(path, options)` is `fetch` for the plugin's own routes, `go(path)` opens another page.
-    permission: who may see it; None: whoever is signed in. section: "admin" stands with the pages of administration.
-    order: the lower the earlier.
+    permission: who may see it; None: whoever is signed in. section: "admin" stands with the pages of administration; it
+    needs a permission. order: the lower the earlier.
     """
 
     name: str
@@ -48,6 +48,9 @@ class Page:
             _check_text("permission", self.permission)
         if self.section not in ("main", "admin") or not isinstance(self.order, int):
             raise ValueError(f"page {self.name}: section is main or admin, order a whole number")
+        if self.section == "admin" and not self.permission:
+            # Forgotten, it would stand in the administration of those who have none.
+            raise ValueError(f"page {self.name}: in section admin, it names the permission that its routes ask for")
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,11 @@ def test_a_page_is_of_the_plugins_own_routes(module) -> None:
         Page("p", "T", module)
 
 
+def test_a_page_of_administration_says_who_may_see_it() -> None:
+    with pytest.raises(ValueError, match="names the permission"):
+        Page("p", "T", "/p.js", section="admin")
+
+
 def test_what_is_in_order_is_taken() -> None:
     assert Page("p", "Täglich", "/a.b/p..v1.js?x=1", permission="hello:page:view", section="admin").order == 100
     assert Entry("t", "t", "/console/x?y#z", updated_at=datetime(2020, 1, 1)).updated_at == datetime(
