@@ -24,6 +24,14 @@ JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.c2lnbmF0dXJlLW9mLXRoaXM"
         ("Authorization=opaque-value-here", "Authorization=***"),
         ("postgres://moorage:pa55@db/x", "postgres://moorage:***@db/x"),
         ("redis://:pa55@db/0", "redis://:***@db/0"),
+        ("no way to postgres://u:a/b@c@db/x", "no way to postgres://u:***@db/x"),
+        ("amqp://ann@corp:p#1?/@mq:5672/v", "amqp://ann@corp:***@mq:5672/v"),
+        ("/connect?to=postgres%3A%2F%2Fu%3Ap%2Fw%40db%2Fx", "/connect?to=postgres%3A%2F%2Fu%3A***%40db%2Fx"),
+        ("host=db password=a,b;c}d user=u", "host=db password=*** user=u"),
+        (r"host=db password='it\'s, a b' user=u", "host=db password='***' user=u"),
+        ('{"password": "a, \\" b", "user": "ann"}', '{"password": "***", "user": "ann"}'),
+        (r'{"body": "{\"token\": \"abc\", \"n\": 1}"}', r'{"body": "{\"token\": \"***\", \"n\": 1}"}'),
+        ("PGPASSWORD=a;b psql", "PGPASSWORD=*** psql"),
         ("GET /x?access_token=abc&page=2", "GET /x?access_token=***&page=2"),
         ('{"password": "hunter2", "user": "ann"}', '{"password": "***", "user": "ann"}'),
         ("api_key=abc123; path=/", "api_key=***; path=/"),
@@ -45,6 +53,7 @@ def test_texts(text: str, shown: str) -> None:
         "deadbeef" * 8,
         "the token of ann has expired",
         "keys: 3",
+        "GET http://127.0.0.1:8000/users by ann@example.org",
         "mcp_0123abcd",
         "",
     ],
@@ -98,7 +107,25 @@ def test_depth() -> None:
     assert TOKEN not in str(redact(deep))
 
 
-@pytest.mark.parametrize("piece", ["token", "a_", "a-", "a", "bearer ", "://", "://a:", "eyJ", "token=", "mcp_a"])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "token",
+        "a_",
+        "a-",
+        "a",
+        "bearer ",
+        "://",
+        "://a:",
+        "eyJ",
+        "token=",
+        "mcp_a",
+        "://a:@",
+        "%3a%2f%2f",
+        "%40",
+        "password='",
+    ],
+)
 def test_a_hostile_text_takes_no_long_time(piece: str) -> None:
     text = piece * (200_000 // len(piece)) + " token"
     started = time.process_time()

@@ -27,7 +27,7 @@ _SCHEME = re.compile(r"\b(bearer|basic)\s+\S{4,}", re.I)
 PLACE_NAME = re.compile(r"^env$|^file$|[-_]file$")
 """Keys that say where a secret is: `token = { env = "NAME" }`, `token_file`."""
 # Up to the last @: a password that was not escaped may hold any of the characters that end it.
-_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@]*):\S*@", re.I)
+_USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:]*):\S*@", re.I)
 _SECRET_QUERY = re.compile(r"(?P<name>[?&](?:[a-z_]*(?:passw|secret|token|key)[a-z_]*)=)[^&#\s]+", re.I)
 
 

@@ -11,24 +11,29 @@ _KEY = re.compile(r"password|passwd|passphrase|token|secret|authorization|cookie
 _KEY_ALLOWED = re.compile(r"(?:^|_)(?:id|prefix|kind|name|count|tokens_in|tokens_out|max_tokens)$", re.I)
 """Keys that speak about a secret without holding it: `token_id`, `key_prefix`."""
 _HINT = re.compile(
-    r"mcp_|m(?:ses|set|ref|dev)_|bearer|basic|token|secret|password|cookie|key|://|authorization|eyj", re.I
+    r"mcp_|m(?:ses|set|ref|dev)_|bearer|basic|token|secret|passw|passphrase|cookie|key|://|%3a%2f%2f|authorization|eyj",
+    re.I,
 )
 """A cheap first look: text without any of these is left alone."""
+_NAME = r"(?:password|passwd|passphrase|token|secret|api[_-]?key|authorization|cookie|csrf)"
+_NO_SCHEME = r"(?!(?:bearer|basic)\b)"
 _VALUES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(mcp_[0-9a-zA-Z]{1,16})_[A-Za-z0-9_-]{8,}"), rf"\1_{MASK}"),
     (re.compile(r"\b(mses|mset|mref|mdev)_[A-Za-z0-9_-]{16,}"), rf"\1_{MASK}"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), MASK),
     (re.compile(r"\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{6,}", re.I), rf"\1 {MASK}"),
     (re.compile(r"(://[^\s/:@]*:)[^\s/@]+@"), rf"\1{MASK}@"),
-    (
-        re.compile(
-            r"((?:password|passwd|token|secret|api[_-]?key|authorization|cookie|csrf)"
-            r"""["']?\s*[=:]\s*["']?)(?!(?:bearer|basic)\b)[^\s"',;&}]+""",
-            re.I,
-        ),
-        rf"\1{MASK}",
-    ),
+    # In quotes it ends with them, and may hold blanks, commas and escaped quotes; JSON may stand within JSON.
+    (re.compile(rf"""({_NAME}["']?\s*[=:]\s*"){_NO_SCHEME}(?:[^"\\]|\\.)+""", re.I | re.S), rf"\1{MASK}"),
+    (re.compile(rf"""({_NAME}["']?\s*[=:]\s*'){_NO_SCHEME}(?:[^'\\]|\\.)+""", re.I | re.S), rf"\1{MASK}"),
+    (re.compile(rf"""({_NAME}\\"\s*:\s*\\"){_NO_SCHEME}[^"\\]+""", re.I), rf"\1{MASK}"),
+    # As drivers of databases take it, `host=db password=…`: only a blank ends it there, and `&` in an address.
+    (re.compile(r"""(pass(?:word|wd|phrase)=)(?!\*\*\*|["']\*\*\*)[^\s&]+""", re.I), rf"\1{MASK}"),
+    (re.compile(rf"""({_NAME}["']?\s*[=:]\s*["']?){_NO_SCHEME}(?!\*\*\*)[^\s"',;&}}]+""", re.I), rf"\1{MASK}"),
 )
+_RUN = re.compile(r"[^\s\"<>]+")
+_USER = re.compile(r"://[^\s/:]*:")
+_ENCODED_USER = re.compile(r"%3a%2f%2f(?:(?!%3a|%40)[^&\s]){0,256}%3a", re.I)
 _DEPTH = 8
 
 
@@ -38,7 +43,19 @@ def redact_text(text: str) -> str:
         return text
     for pattern, replacement in _VALUES:
         text = pattern.sub(replacement, text)
+    if "://" in text and "@" in text:
+        text = _RUN.sub(lambda run: _without_password(run[0], _USER, "@"), text)
+    if "%40" in text:
+        text = _RUN.sub(lambda run: _without_password(run[0], _ENCODED_USER, "%40"), text)
     return text
+
+
+def _without_password(run: str, user: re.Pattern[str], ends: str) -> str:
+    """An address up to its last @: a password that nobody escaped may hold any of the characters that would end it."""
+    last = run.rfind(ends)
+    if last < 0 or (found := user.search(run, 0, last)) is None:
+        return run
+    return run[: found.end()] + MASK + run[last:]
 
 
 def secret_key(name: str) -> bool:
