@@ -160,7 +160,7 @@ def test_a_phone_folds_the_places_behind_the_name_of_the_present_one(server, ter
     expect(page.get_by_role("heading", name="Home")).to_be_visible()
     expect(nav).to_be_hidden()
     expect(page.get_by_role("button", name="Menu, now at Home")).to_be_visible()
-    assert page.evaluate("document.activeElement.id") == "content"
+    expect(page.get_by_role("heading", name="Home", level=1)).to_be_focused()
     page.get_by_role("button", name="Menu").tap()
     page.get_by_role("button", name="Sign out").tap()
     expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
