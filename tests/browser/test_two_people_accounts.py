@@ -136,7 +136,7 @@ def test_a_device_is_let_in_by_one_and_seen_and_ended(server: Server, come: Come
     ann.get_by_role("link", name="your account page").click()
     device = ann.get_by_role("listitem").filter(has_text="boat-cli")
     expect(device).to_contain_text("device")
-    expect(device).to_contain_text("may only core:session:read")
+    expect(device).to_contain_text("It may only: List sessions")
     expect(bob.get_by_role("region", name="Where you are signed in").get_by_role("listitem").first).to_be_visible()
     expect(bob.get_by_text("boat-cli")).to_have_count(0)
     device.get_by_role("button", name="End").click()
