@@ -90,7 +90,7 @@ VIEWS = (
     View("invites", "olga", f"{ADMIN}/invites", "Invites", "for the gardeners"),
     View("new-invite", "olga", f"{ADMIN}/invites", "Invites", "for the", "New invite", "New invite"),
     View("logins", "olga", f"{ADMIN}/sessions", "Logins", "ann"),
-    View("all-sessions", "olga", f"{ADMIN}/agents", "All sessions", "garden"),
+    View("running", "olga", f"{ADMIN}/running", "Running", "garden"),
     View("plugins", "olga", f"{ADMIN}/plugins", "Plugins", "memories", pictures=("light", "dark")),
     View("plugin", "olga", f"{ADMIN}/plugins/tmux", "tmux", "socket_name"),
     View("metrics", "olga", f"{ADMIN}/metrics", "Metrics", "Requests", pictures=("light", "dark")),

@@ -36,7 +36,6 @@ export const ADMIN = {
   roles: "/console/admin/roles",
   invites: "/console/admin/invites",
   sessions: "/console/admin/sessions",
-  agents: "/console/admin/agents",
   running: "/console/admin/running",
   plugins: "/console/admin/plugins",
   metrics: "/console/admin/metrics",
@@ -118,10 +117,6 @@ export function adminPlaces(state: api.State): Place[] {
     [MAY.readMetrics, { address: ADMIN.metrics, title: "Metrics", about: "Requests, latency, processor and memory of the last minutes." }],
     [MAY.readAudit, { address: ADMIN.audit, title: "Audit", about: "What was done, by whom, and when." }],
   ];
-  if (api.mountOf(state, "opencode") !== null) {
-    const about = "Sessions of coding agents, everybody's, and the way to end one.";
-    wanted.splice(4, 0, [`${sessions.MAY.view}:any`, { address: ADMIN.agents, title: "All sessions", about }]);
-  }
   const found = wanted.filter(([permission]) => may(state, permission)).map(([, place]) => place);
   const own = state.pages.filter(({ admin }) => admin).map(placeOf);
   if (found.length === 0) return own;

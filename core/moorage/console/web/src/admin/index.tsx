@@ -19,7 +19,6 @@ const PAGES: Record<string, AdminPage> = {
   [ADMIN.roles]: lazy(() => import("./roles")),
   [ADMIN.invites]: lazy(() => import("./invites")),
   [ADMIN.sessions]: lazy(() => import("./sessions")),
-  [ADMIN.agents]: lazy(() => import("./agents")),
   [ADMIN.running]: lazy(() => import("./running")),
   [ADMIN.plugins]: lazy(() => import("./plugins")),
   [ADMIN.metrics]: lazy(() => import("./metrics")),
