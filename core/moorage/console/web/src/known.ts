@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import * as api from "./api";
 import { DOUBT } from "./doubt";
+import { draftsOf, dropDrafts } from "./drafts";
 import { words } from "./forms";
 
 /** So often it is asked, in milliseconds, while the tab is seen. */
@@ -48,7 +49,10 @@ export function useKnown(path: string): Known {
     // What is the same stays the same object: nothing is drawn anew.
     if (JSON.stringify(old) === JSON.stringify(now)) return;
     if ((old?.user ?? null) !== null && old?.user?.id !== now.user?.id) api.forget();
-    if (now.user !== null) leaving.current = false;
+    if (now.user !== null) {
+      leaving.current = false;
+      draftsOf(now.user.id);
+    }
     const lost = now.user === null && (old?.user ?? null) !== null && !leaving.current;
     setEnded(lost);
     setKept(lost && typed() ? old : null);
@@ -84,6 +88,7 @@ export function useKnown(path: string): Known {
     // In another tab.
     const left = () => {
       leaving.current = true;
+      dropDrafts();
       setKept(null);
       now();
     };

@@ -1,6 +1,7 @@
 // Where one types, with the choice of the model beside it. What is typed survives a reload.
 import type { JSX } from "preact";
 import { useEffect, useLayoutEffect, useMemo, useRef, useState } from "preact/hooks";
+import { keep, kept } from "../drafts";
 import { Problem, useTask } from "../forms";
 import { VoiceChoice } from "../voice/choice";
 import { dictation, type Field } from "../voice/dictation";
@@ -38,12 +39,6 @@ const FINGERS = matchMedia("(pointer: coarse)");
 /** Whether this key sends what was typed. */
 export const sends = (event: KeyboardEvent): boolean =>
   event.key === "Enter" && !event.shiftKey && (event.ctrlKey || event.metaKey || !FINGERS.matches);
-
-const kept = (draft: string): string => sessionStorage.getItem(`moorage-chat-${draft}`) ?? "";
-const keep = (draft: string, text: string): void => {
-  if (text === "") sessionStorage.removeItem(`moorage-chat-${draft}`);
-  else sessionStorage.setItem(`moorage-chat-${draft}`, text);
-};
 
 export function Composer(props: ComposerProps): JSX.Element {
   const { draft, send, live, stop, editLast, focus = false, refresh, voice } = props;
