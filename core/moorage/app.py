@@ -41,9 +41,6 @@ from moorage.upkeep import Upkeep
 from moorage.wiring import core_record, make_gate, make_hub, make_runtimes, make_sites
 
 log = structlog.get_logger("moorage.app")
-REVALIDATE_SECONDS = 0.75
-COUNT_SECONDS = 15.0
-
 CLOSE_GOING_AWAY = 1001
 
 

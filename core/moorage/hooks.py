@@ -136,8 +136,9 @@ class Specs:
     async def moorage_user_details(self, actor: Actor, user: UserInfo) -> Mapping[str, Any]:  # type: ignore[empty-body]
         """What the plugin adds to a user's details (async, limit 2 s).
 
-        Called for `GET /api/v1/users/{user_id}`, once the actor may see the user. What the core says goes before what
-        plugins say, and an earlier plugin before a later one. An error is logged, and nothing is added.
+        Called for `GET /api/v1/users/{user_id}`, once the actor may see the user: what the core says goes before what
+        plugins say, and an earlier plugin before a later one. Called for the user's page in the console too, which
+        shows it under the plugin's name. An error is logged, and nothing is added.
 
         :param actor: who asks: tell them only what they may see.
         :param user: whose details.
@@ -153,7 +154,7 @@ class Specs:
         Called when somebody opens the console, so be quick. Shown where the plugin is mounted at the console's own
         address, to those who hold the page's permission. An error is logged, and the plugin's pages are left out.
 
-        :returns: objects of `Page`.
+        :returns: objects of `Page`, of which 50 are shown.
 
         .. versionadded:: 0.1
         """

@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 class HookFailed(Exception):
-    """A hook did not do its work in one plugin. Its text names the plugin and is for the log."""
+    """A hook did not do its work in one plugin; late: not in time. Its text names the plugin and is for the log."""
 
-    def __init__(self, plugin: str, hook: str, reason: str) -> None:
-        self.plugin, self.hook = plugin, hook
+    def __init__(self, plugin: str, hook: str, reason: str, *, late: bool = False) -> None:
+        self.plugin, self.hook, self.late = plugin, hook, late
         super().__init__(f"plugin {plugin}: {hook}: {reason}")
 
 

@@ -9,16 +9,15 @@ from quart import Response
 from typing_extensions import TypedDict
 
 from moorage.access import Actor, UserInfo
-from moorage.access.permissions import ANY
 from moorage.accounts.actors import SessionInfo
 from moorage.context import current_actor
 from moorage.dialects import CHROTE
-from moorage.errors import Forbidden, NotFound
+from moorage.errors import NotFound
 from moorage.hub import Hub
 from moorage.routes import Route, Routes
 from moorage.web import json_response, read_query
 
-READ, END = "core:session:read", "core:session:delete"
+READ = "core:session:read"
 
 
 class LoginRow(TypedDict):
@@ -67,8 +66,7 @@ def routes(hub: Hub) -> list[Route]:
     async def logins() -> Response:
         """List everybody's logins, the last used first. Needs core:session:read:any."""
         actor = current_actor()
-        if hub.access.owner_filter(actor, READ) is not None:
-            raise Forbidden(f"You need the permission {READ}{ANY}", details={"required": READ + ANY})
+        hub.access.require(actor, READ)
         query = read_query(LoginsQuery)
         user = await hub.accounts.find_user(query.user) if query.user else None
         if query.user and user is None:

@@ -20,6 +20,7 @@ from moorage.plugins.states import Record
 from moorage.routes import Route, Routes
 from moorage.web import json_response
 
+READ, MANAGE = "core:plugin:read", "core:plugin:manage"
 Done = Callable[[dict[str, Any]], Awaitable[None]]
 SECONDS = 300.0
 """For a change: old plugins have time to stop, new ones to be imported and to start."""
@@ -63,7 +64,7 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
     """`/api/core/plugins` and `/api/core/reload`."""
     table = Routes()
 
-    @table.get("/api/core/plugins", access="core:plugin:read", answer=PluginsAnswer)
+    @table.get("/api/core/plugins", access=READ, answer=PluginsAnswer)
     async def plugins() -> Response:
         """List the plugins, on and off, with their states."""
         found: PluginsAnswer = {
@@ -72,7 +73,7 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
         }
         return json_response(found)
 
-    @table.get("/api/core/plugins/{name}", access="core:plugin:read", answer=PluginDetail)
+    @table.get("/api/core/plugins/{name}", access=READ, answer=PluginDetail)
     async def plugin(name: str) -> Response:
         """Show a plugin: its state, its settings with their sources (secrets masked), its permissions."""
         # Asked first: a plugin's state follows what it says of itself.
@@ -85,12 +86,12 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
         health = _health(report, name) if record.running else None
         return json_response(await asyncio.to_thread(detail, record, controls.loaded(), needed, use, health))
 
-    @table.post("/api/core/plugins/{name}/enable", access="core:plugin:manage", timeout=SECONDS, answer=ReloadAnswer)
+    @table.post("/api/core/plugins/{name}/enable", access=MANAGE, timeout=SECONDS, answer=ReloadAnswer)
     async def enable(name: str) -> Response:
         """Switch a plugin on, in the configuration file and in the running server."""
         return await _switch(name, enabled=True)
 
-    @table.post("/api/core/plugins/{name}/disable", access="core:plugin:manage", timeout=SECONDS, answer=ReloadAnswer)
+    @table.post("/api/core/plugins/{name}/disable", access=MANAGE, timeout=SECONDS, answer=ReloadAnswer)
     async def disable(name: str) -> Response:
         """Switch a plugin off, in the configuration file and in the running server. Its connections are closed."""
         return await _switch(name, enabled=False)
@@ -103,7 +104,7 @@ def routes(hub: Hub, controls: PluginControls) -> list[Route]:
 
         return json_response(await controls.switch(name, enabled, done))
 
-    @table.post("/api/core/reload", access="core:plugin:manage", timeout=SECONDS, answer=ReloadAnswer)
+    @table.post("/api/core/reload", access=MANAGE, timeout=SECONDS, answer=ReloadAnswer)
     async def reload() -> Response:
         """Apply a changed configuration without a restart."""
         actor = current_actor()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from datetime import UTC, datetime
 
 from pydantic import BaseModel, Field
@@ -11,11 +10,10 @@ from quart import Response
 from typing_extensions import TypedDict
 
 from moorage.access import Actor
-from moorage.access.permissions import ANY
 from moorage.context import current_actor
 from moorage.dialects import CHROTE
-from moorage.errors import Forbidden, MoorageError, NotFound, Unavailable
-from moorage.foreign import sendable
+from moorage.errors import MoorageError, NotFound, Unavailable
+from moorage.foreign import objects, sendable
 from moorage.hub import HookFailed, Hub
 from moorage.pages import Running
 from moorage.routes import Route, Routes
@@ -127,8 +125,7 @@ def routes(hub: Hub) -> list[Route]:
 def _watcher(hub: Hub) -> Actor:
     """Who asks, if they may see what others do."""
     actor = current_actor()
-    if hub.access.owner_filter(actor, READ) is not None:
-        raise Forbidden(f"You need the permission {READ}{ANY}", details={"required": READ + ANY})
+    hub.access.require(actor, READ)
     return actor
 
 
@@ -139,7 +136,7 @@ def _told(failed: HookFailed) -> MoorageError:
         if isinstance(cause, MoorageError):
             return cause
         cause = cause.__cause__
-    if "did not end within" in str(failed):
+    if failed.late:
         return Unavailable(f"It was told to end, and has not within {END_SECONDS:g} seconds. Look again in a while")
     return Unavailable(f"The plugin {failed.plugin} could not end it; the server's log says why")
 
@@ -147,12 +144,10 @@ def _told(failed: HookFailed) -> MoorageError:
 async def _asked(hub: Hub, actor: Actor, plugin: str) -> list[Running] | None:
     try:
         said = await hub.hooks.await_one(LIST, plugin, timeout=LIST_SECONDS, actor=actor, limit=MOST)
-        # It may give what has no end, or what breaks while it is read.
-        found = list(itertools.islice(said or (), MOST))
+        return objects(said, Running, MOST)
     except Exception as error:
         hub.log.warning("a plugin did not say what runs", plugin=plugin, reason=str(error))
         return None
-    return [one for one in found if isinstance(one, Running)]
 
 
 async def _rows(hub: Hub, found: list[tuple[str, Running]]) -> list[RunningRow]:

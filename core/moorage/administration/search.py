@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 from moorage.access import Actor, UserInfo
 from moorage.accounts.users import Wanted
+from moorage.administration.plugins import READ as READ_PLUGINS
 from moorage.administration.users import READ as READ_USERS
 from moorage.hub import Hub
 from moorage.pages import Entry
 from moorage.plugins.states import Record
 
-READ_PLUGINS = "core:plugin:read"
 SPEAKING = 3
 """Letters of a word that say something."""
 Search = Callable[[Actor, str, int], Awaitable[list[Entry]]]

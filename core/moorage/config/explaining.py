@@ -1,4 +1,4 @@
-"""Every value with its source: `moorage config explain`."""
+"""Every value with its source: for `moorage config explain`, and for the console."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable, Container
 from datetime import UTC, datetime
 from typing import Any
@@ -17,7 +16,7 @@ from moorage.console.mounts import Mounts
 from moorage.context import current_actor
 from moorage.dialects import PROBLEM
 from moorage.errors import MoorageError
-from moorage.foreign import sendable
+from moorage.foreign import objects, sendable
 from moorage.hub import Hub
 from moorage.pages import Entry
 from moorage.routes import AUTHENTICATED, Route, Routes
@@ -119,12 +118,10 @@ async def _gather(
 async def _ask(hub: Hub, hook: str, plugin: str, limit: int, arguments: dict[str, Any]) -> list[Entry] | None:
     try:
         said = await hub.hooks.await_one(hook, plugin, timeout=SECONDS, limit=limit, **arguments)
-        # It may give what has no end, or what breaks while it is read.
-        entries = list(itertools.islice(said or (), limit))
+        return objects(said, Entry, limit)
     except Exception as error:
         hub.log.warning("a plugin did not say what somebody has", plugin=plugin, hook=hook, reason=str(error))
         return None
-    return [entry for entry in entries if isinstance(entry, Entry)]
 
 
 async def _administered(hub: Hub, found: Awaitable[list[Entry]]) -> list[Entry] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,7 @@ from moorage.console.mounts import Mounts
 from moorage.context import current_actor
 from moorage.dialects import PROBLEM
 from moorage.errors import NotFound, Unavailable
+from moorage.foreign import objects
 from moorage.hub import Hub
 from moorage.pages import Page
 from moorage.routes import PUBLIC, LimitClass, Route, Routes
@@ -223,7 +223,7 @@ def _pages(hub: Hub, actor: Actor, here: Mapping[str, Sequence[str]]) -> list[St
 def _valid(hub: Hub, plugin: str, found: Any) -> list[Page]:
     """What one plugin gives wrong takes nothing from the others: this is what everybody's page asks first."""
     try:
-        return [page for page in itertools.islice(found or (), MAX_PAGES) if isinstance(page, Page)]
+        return objects(found, Page, MAX_PAGES)
     except Exception as error:
         hub.log.warning("a plugin did not say what pages it has", plugin=plugin, reason=str(error))
         return []

@@ -16,7 +16,7 @@ import structlog
 from moorage.events.tasks import contained
 from moorage.hooks import PROJECT, Specs
 from moorage.plugin import Plugin
-from moorage.plugins.states import PluginFailed
+from moorage.plugins.states import HookLate, PluginFailed
 
 Order = Callable[[Plugin], tuple[int, str]]
 log = structlog.get_logger("moorage.plugins")
@@ -122,7 +122,7 @@ class Dispatcher:
             if not ended:
                 await self._leave(name, hook, task)
         if not ended:
-            raise PluginFailed(name, hook, f"did not end within {timeout:g} s")
+            raise HookLate(name, hook, f"did not end within {timeout:g} s")
         if task.cancelled():
             raise PluginFailed(name, hook, "was cancelled from within")
         if (error := task.exception()) is not None:

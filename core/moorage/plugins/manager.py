@@ -14,7 +14,7 @@ from moorage.plugin import Health, Plugin
 from moorage.plugins.discover import Discovered, Find, discover, in_order
 from moorage.plugins.dispatch import Dispatcher
 from moorage.plugins.loader import in_thread, load
-from moorage.plugins.states import PluginFailed, Record, State
+from moorage.plugins.states import HookLate, PluginFailed, Record, State
 from moorage.routes import Route
 from moorage.runtimes import Runtimes
 
@@ -286,7 +286,7 @@ class OfferedHooks:
         try:
             return await self._manager.dispatcher.await_one(hook, self._one(hook, plugin), timeout, **arguments)
         except PluginFailed as failure:
-            raise HookFailed(plugin, hook, failure.reason) from failure
+            raise HookFailed(plugin, hook, failure.reason, late=isinstance(failure, HookLate)) from failure
 
     def _one(self, hook: str, name: str) -> Plugin:
         for found, plugin in self._implementations(hook):

@@ -47,6 +47,10 @@ class PluginFailed(Exception):
         super().__init__(f"plugin {plugin}: {phase}: {reason}")
 
 
+class HookLate(PluginFailed):
+    """A hook took longer than it may."""
+
+
 @dataclass(slots=True, eq=False)
 class Record:
     """One plugin in one generation."""
