@@ -2,7 +2,7 @@
 import { type ComponentChildren, Fragment, type JSX } from "preact";
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import * as api from "../api";
-import { words } from "../forms";
+import { type Polled, usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { ago, full } from "../time";
 import "./lists.css";
@@ -124,46 +124,9 @@ export function Chosen({ label, value, options, onChoose }: ChosenProps): JSX.El
 
 // -- answers --------------------------------------------------------------------------------------------------------
 
-export interface Fetched<T> {
-  /** The last answer; null before it came, and where another question was not answered. */
-  found: T | null;
-  problem: string | null;
-  again: () => Promise<void>;
-}
-
 /** What the server answers at `path`; null asks nothing. `every`: milliseconds to the next time, 0 for once. */
-export function useFetched<T>(path: string | null, refresh: () => Promise<void>, every = 0): Fetched<T> {
-  const [answer, setAnswer] = useState<{ path: string; found: T } | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
-  const asked = useRef(0);
-  const again = async () => {
-    if (path === null) return;
-    const mine = ++asked.current;
-    try {
-      const found = await api.get<T>(path);
-      if (mine !== asked.current) return;
-      setAnswer({ path, found });
-      setProblem(null);
-    } catch (error) {
-      if (mine !== asked.current) return;
-      setProblem(words(error));
-      // What another question found is no answer to this one.
-      setAnswer((before) => (before?.path === path ? before : null));
-      if (error instanceof api.ApiError && error.status === 401) await refresh();
-    }
-  };
-  useEffect(() => {
-    void again();
-    const timer = every === 0 ? undefined : setInterval(() => {
-      if (document.visibilityState !== "hidden") void again();
-    }, every);
-    return () => {
-      asked.current += 1;
-      clearInterval(timer);
-    };
-  }, [path, every]);
-  return { found: answer?.found ?? null, problem, again };
-}
+export const useFetched = <T,>(path: string | null, refresh: () => Promise<void>, every = 0): Polled<T> =>
+  usePolled<T>(path === null ? null : () => api.get<T>(path), every, refresh, path ?? "");
 
 // -- tables ---------------------------------------------------------------------------------------------------------
 

@@ -4,9 +4,9 @@ import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { useTask, useTitle } from "../forms";
 import { ADMIN, MAY, may } from "../places";
+import { usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
-import { useAsked } from "../workspaces/watch";
 import { Name } from "./name";
 import { Part } from "./part";
 import { Mark } from "./plugins";
@@ -14,14 +14,16 @@ import { type Detail, held, mend, pageOf, type Permission, read, reload, type Re
 import { Reload, Told, TurnOff, TurnOn, useOpen } from "./switch";
 import { Table } from "./table";
 import "../home/home.css";
-import "../sessions/sessions.css";
 import "./system.css";
+
+/** Milliseconds. */
+const ASK_EVERY = 5_000;
 
 type OneProps = PageProps & { id: string };
 
 export default function PluginPage({ id, state, refresh }: OneProps): JSX.Element {
   useTitle(`Plugin ${id}`);
-  const { found, problem, missing, again } = useAsked(() => read(id), refresh, id);
+  const { found, problem, missing, again } = usePolled(() => read(id), ASK_EVERY, refresh, id);
   const [report, setReport] = useState<Report | null>(null);
   const task = useTask(refresh);
   const [open, ask, close] = useOpen<"on" | "off" | "reload">(task);

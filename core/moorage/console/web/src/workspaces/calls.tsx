@@ -2,11 +2,11 @@
 import type { JSX } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api";
+import { usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import type { PartProps } from "./one";
-import { useAsked } from "./watch";
 import * as workspaces from "./workspaces";
 
 const COLUMNS = ["When", "What", "Outcome", "Took", "Who", "Arguments"] as const;
@@ -20,7 +20,7 @@ export function Calls({ mount, workspace, user, refresh }: PartProps): JSX.Eleme
     tool: query.get("tool") ?? "",
   };
   const key = JSON.stringify([mount, workspace.id, wanted]);
-  const { found, problem, again } = useAsked(() => workspaces.calls(mount, workspace.id, wanted), refresh, key);
+  const { found, problem, again } = usePolled(() => workspaces.calls(mount, workspace.id, wanted), workspaces.ASK_EVERY, refresh, key);
   const keys = useKeys(user.number);
   const address = (change: Partial<workspaces.CallsQuery>) => {
     const next = { ...wanted, page: 1, ...change };

@@ -1,15 +1,15 @@
 // One workspace: its address and how clients are told of it; its servers, tools, calls and settings on pages of their own.
 import type { JSX } from "preact";
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import { Said, useTitle } from "../forms";
+import { usePolled } from "../polled";
 import { Trouble } from "../shell/trouble";
 import { Calls } from "./calls";
 import { Connect } from "./connect";
 import { Servers } from "./servers";
 import { Settings } from "./settings";
 import { Tools } from "./tools";
-import { useAsked } from "./watch";
 import * as workspaces from "./workspaces";
 import "../list.css";
 import "../recordings/recordings.css";
@@ -50,7 +50,13 @@ const Missing = (): JSX.Element => (
 );
 
 function One({ mount, number: id, tab, state, refresh }: OneProps & { mount: string; number: number }): JSX.Element {
-  const { found, problem, missing, again } = useAsked(() => workspaces.read(mount, id), refresh, `${mount} ${id} ${tab}`);
+  const { found, problem, missing, again } = usePolled(() => workspaces.read(mount, id), workspaces.ASK_EVERY, refresh, `${mount} ${id}`);
+  // Another part shows the workspace as it is now.
+  const seen = useRef(tab);
+  useEffect(() => {
+    if (seen.current !== tab) void again();
+    seen.current = tab;
+  }, [tab]);
   const [said, setSaid] = useState<string | null>(null);
   useTitle(found?.name ?? "Workspace");
   if (missing || found?.status === "deleted") return <Missing />;

@@ -7,12 +7,12 @@ import type { PageProps } from "../app";
 import { useBegin } from "../begin";
 import { Problem, Said, useTask, useTitle } from "../forms";
 import { useListKeys } from "../listkeys";
+import { usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { ago, full } from "../time";
 import { Copy } from "../copy";
 import { Trouble } from "../shell/trouble";
 import { Naming } from "./new";
-import { useAsked } from "./watch";
 import * as workspaces from "./workspaces";
 import "../list.css";
 import "../recordings/recordings.css";
@@ -49,7 +49,7 @@ async function load(mount: string, user: number): Promise<Found> {
 }
 
 function List({ mount, state, refresh }: PageProps & { mount: string }): JSX.Element {
-  const { found, problem, again } = useAsked(() => load(mount, state.user.number), refresh, `${mount} ${state.user.number}`);
+  const { found, problem, again } = usePolled(() => load(mount, state.user.number), workspaces.ASK_EVERY, refresh, `${mount} ${state.user.number}`);
   const [making, setMaking] = useState(false);
   const [renaming, setRenaming] = useState<workspaces.Workspace | null>(null);
   const [said, setSaid] = useState<string | null>(null);

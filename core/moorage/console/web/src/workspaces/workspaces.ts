@@ -100,6 +100,8 @@ export const MAY = {
 } as const;
 
 export const LIST = "/console/workspaces";
+/** So often the server is asked while one looks, in milliseconds. */
+export const ASK_EVERY = 5_000;
 export const PER_PAGE = 25;
 export const mountOf = (state: api.State): string | null => api.mountOf(state, "mcp");
 export const pageOf = (id: number, tab = ""): string => `${LIST}/${id}${tab === "" ? "" : `/${tab}`}`;
