@@ -340,7 +340,7 @@ def test_a_session_elsewhere_is_ended_alone_and_with_all_others(server, add_user
 
         part.get_by_role("button", name="End all others").click()
         part.get_by_role("button", name="End all others").click()
-        expect(part.get_by_text("2 sessions were ended.")).to_be_visible()
+        expect(part.get_by_text("2 logins were ended.")).to_be_visible()
         expect(part.get_by_role("listitem")).to_have_count(1)
         assert {client.get("/api/core/sessions").status_code for client in (one, two)} == {401}
     assert real(faults) == []

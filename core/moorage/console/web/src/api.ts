@@ -67,7 +67,7 @@ let shortest = 1;
 export const passwordMin = (): number => shortest;
 
 /** Somebody signed out by their own will, here or in another tab. */
-export const LEFT = "moorage-left";
+export const LEFT = "moorage:left";
 /** Another tab changed who is signed in, and the server did not say yet who that is: nothing is sent as somebody else. */
 let doubtful = false;
 const tabs = new BroadcastChannel("moorage-login");

@@ -8,7 +8,7 @@ import * as chat from "./chat/place";
 import Home from "./home/page";
 import { useKnown } from "./known";
 import * as memories from "./memories/place";
-import { ADMIN, HOME } from "./places";
+import { ACCOUNT, ADMIN, HOME, PLUGIN_PAGES } from "./places";
 import { LoginAgain } from "./pages/again";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
@@ -113,11 +113,11 @@ const wait = (page: JSX.Element): JSX.Element => (
 
 function page(path: string, props: PageProps): JSX.Element {
   if (path === tmux.LIST) return <TerminalsPage {...props} />;
-  const session = after("/console/terminal/", path);
+  const session = after(tmux.ONE, path);
   if (session !== null) return <TerminalPage key={session} session={session} {...props} />;
-  const recording = after("/console/recordings/", path);
+  const recording = after(`${tmux.RECORDINGS}/`, path);
   if (recording !== null) return <ReplayPage key={recording} id={recording} {...props} />;
-  if (path === "/console/recordings") return <RecordingsPage {...props} />;
+  if (path === tmux.RECORDINGS) return <RecordingsPage {...props} />;
   if (path === sessions.LIST) return <SessionsPage {...props} />;
   const agent = after(`${sessions.LIST}/`, path);
   if (agent !== null) {
@@ -135,13 +135,13 @@ function page(path: string, props: PageProps): JSX.Element {
   if (talk !== null) return <ChatPage part={talk} {...props} />;
   if (path === memories.LIST) return <MemoriesPage {...props} />;
   if (path === ADMIN.overview || path.startsWith(`${ADMIN.overview}/`)) return <Administration path={path} {...props} />;
-  const own = after("/console/plugin/", path);
+  const own = after(PLUGIN_PAGES, path);
   if (own !== null) {
     const [plugin = "", name = "", ...rest] = own.split("/");
     const found = props.state.pages.find((page) => page.plugin === plugin && page.name === name);
     if (found !== undefined) return <PluginPage key={`${plugin}/${name}`} page={found} path={rest.join("/")} {...props} />;
   }
-  if (path === "/console/account") return <AccountPage {...props} />;
+  if (path === ACCOUNT) return <AccountPage {...props} />;
   if (path === "/console/device") return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
   if (path === HOME || path === "/console" || path === "/console/") return <Home {...props} />;

@@ -3,7 +3,7 @@ import { doubt } from "./doubt";
 
 export type Phase = "connecting" | "open" | "waiting" | "ended";
 
-export interface LiveOptions {
+interface LiveOptions {
   /** The address of the next attempt; asked each time, so that it can say where to resume. */
   url: () => string;
   onMessage: (message: Record<string, unknown>) => void;

@@ -4,7 +4,7 @@ export const THEMES = ["system", "light", "dark"] as const;
 export type Theme = (typeof THEMES)[number];
 
 const KEY = "moorage.look";
-const CHANGED = "moorage-look";
+const CHANGED = "moorage:look";
 const system = matchMedia("(prefers-color-scheme: dark)");
 
 interface Look {

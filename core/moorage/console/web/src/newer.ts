@@ -3,7 +3,8 @@
 /** The script that this document was made of. Its name has a hash of all that it imports. */
 const mine = (): string | null => document.querySelector<HTMLScriptElement>('script[type="module"]')?.getAttribute("src") ?? null;
 
-const LEFT = "moorage.left:";
+/** Of the versions that this tab left already. */
+const LEFT_BEFORE = "moorage.outdated:";
 
 /** True when the server has another page than this one by now; false also when it does not answer. */
 export async function isOutdated(): Promise<boolean> {
@@ -20,7 +21,7 @@ export async function isOutdated(): Promise<boolean> {
 /** Load the page anew. False when this tab left this version before: two servers that differ must not go round. */
 export function reloadOnce(): boolean {
   try {
-    const left = `${LEFT}${mine() ?? ""}`;
+    const left = `${LEFT_BEFORE}${mine() ?? ""}`;
     if (sessionStorage.getItem(left) !== null) return false;
     sessionStorage.setItem(left, "");
   } catch {

@@ -5,6 +5,7 @@ import * as chat from "./chat/place";
 import * as memories from "./memories/place";
 import * as sessions from "./sessions/sessions";
 import * as tmux from "./tmux";
+import * as voice from "./voice/place";
 import * as workspaces from "./workspaces/workspaces";
 
 export interface Place {
@@ -27,7 +28,8 @@ export interface Begin {
 
 export const HOME = "/";
 export const ACCOUNT = "/console/account";
-const RECORDINGS = "/console/recordings";
+/** Below it are pages that plugins bring. */
+export const PLUGIN_PAGES = "/console/plugin/";
 
 /** Pages of administration, each `/console/admin` and below. */
 export const ADMIN = {
@@ -60,7 +62,7 @@ export const MAY = {
 
 export const may = (state: api.State, permission: string): boolean => state.user?.permissions.includes(permission) ?? false;
 
-export const pageOf = (page: api.Page): string => `/console/plugin/${page.plugin}/${page.name}`;
+export const pageOf = (page: api.Page): string => `${PLUGIN_PAGES}${page.plugin}/${page.name}`;
 
 /** Everything but administration: Home, what plugins bring, and the account. */
 export function mainPlaces(state: api.State): Place[] {
@@ -72,8 +74,8 @@ export function mainPlaces(state: api.State): Place[] {
   if (here("tmux", tmux.MAY.view)) {
     const about = "Shared terminals of this server: watch, and type where nobody else does.";
     const create = begin("New terminal", tmux.LIST + BEGIN, tmux.MAY.create);
-    found.push({ address: tmux.LIST, title: "Terminals", about, plugin: "tmux", also: ["/console/terminal"], ...create });
-    if (may(state, tmux.MAY.replay)) found.push({ address: RECORDINGS, title: "Recordings", about: "Terminals of the past, to be played again." });
+    found.push({ address: tmux.LIST, title: "Terminals", about, plugin: "tmux", also: [tmux.ONE.slice(0, -1)], ...create });
+    if (may(state, tmux.MAY.replay)) found.push({ address: tmux.RECORDINGS, title: "Recordings", about: "Terminals of the past, to be played again." });
   }
   if (here("opencode", sessions.MAY.view)) {
     const create = begin("New session", sessions.LIST + BEGIN, sessions.MAY.create);
@@ -99,7 +101,7 @@ export function mainPlaces(state: api.State): Place[] {
 /** What voice adds to chat: it has no page of its own. */
 function spoken(state: api.State): string {
   if (api.mountOf(state, "voice") === null) return "";
-  const [hears, speaks] = [may(state, "voice:stt:use"), may(state, "voice:tts:use")];
+  const [hears, speaks] = [may(state, voice.MAY.hear), may(state, voice.MAY.speak)];
   if (hears && speaks) return " You can speak to them, and listen.";
   if (hears) return " You can speak to them.";
   return speaks ? " You can listen to them." : "";

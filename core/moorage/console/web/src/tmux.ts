@@ -49,6 +49,10 @@ export const MAY = {
 } as const;
 
 export const LIST = "/console/terminals";
+/** Below it is a terminal's page. */
+export const ONE = "/console/terminal/";
+export const RECORDINGS = "/console/recordings";
+export const pageOf = (id: string): string => ONE + encodeURIComponent(id);
 export const mountOf = (state: api.State): string | null => api.mountOf(state, "tmux");
 
 export const sessionPath = (mount: string, id: string): string => `${mount}/api/sessions/${encodeURIComponent(id)}`;

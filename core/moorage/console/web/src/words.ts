@@ -9,6 +9,19 @@ export function rights(scope: string): string[] | null {
   return named.length === 0 ? null : named;
 }
 
+/** What the name of a permission for everybody's things ends in. */
+export const ANY = ":any";
+
+/** What is named as permissions are, by the plugin that it is of; "core" is the server itself. */
+export function byPlugin<T extends { name: string }>(named: T[]): [plugin: string, T[]][] {
+  const found = new Map<string, T[]>();
+  for (const one of named) {
+    const plugin = one.name.split(":", 1)[0] ?? "";
+    found.set(plugin, [...(found.get(plugin) ?? []), one]);
+  }
+  return [...found];
+}
+
 const BROWSERS: [RegExp, string][] = [
   [/Edg(e|A|iOS)?\//, "Edge"],
   [/OPR\//, "Opera"],

@@ -1,5 +1,6 @@
 // What the account page is told besides the lists: whether there is a password, and what rights are about in words.
 import * as api from "../api";
+import { ANY, byPlugin } from "../words";
 
 export interface Right {
   name: string;
@@ -14,8 +15,6 @@ export interface About {
 
 export const about = (): Promise<About> => api.get("/api/console/account");
 
-const ANY = ":any";
-
 /** "Read sessions" for `core:session:read`, and whose; the name itself where it is a pattern, or of a plugin that went. */
 export function inWords(name: string, rights: Right[]): string {
   const plain = name.endsWith(ANY) ? name.slice(0, -ANY.length) : name;
@@ -27,12 +26,6 @@ export function inWords(name: string, rights: Right[]): string {
 /** Whether the actor may do something of it. What is no plain name is a pattern, of which nothing is known here. */
 export const lacks = (name: string, rights: Right[]): boolean => rights.find((right) => right.name === name)?.held === false;
 
-/** Rights by the plugin that they are of; the server's own first. */
-export function byPlugin(rights: Right[]): [string, Right[]][] {
-  const found = new Map<string, Right[]>();
-  for (const right of rights) {
-    const plugin = right.name.split(":", 1)[0] ?? "";
-    found.set(plugin, [...(found.get(plugin) ?? []), right]);
-  }
-  return [...found].map(([plugin, those]) => [plugin === "core" ? "this server" : plugin, those]);
-}
+/** Rights by the plugin that they are of, as a heading calls it. */
+export const grouped = (rights: Right[]): [string, Right[]][] =>
+  byPlugin(rights).map(([plugin, those]) => [plugin === "core" ? "this server" : plugin, those]);

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { Confirm, useTask } from "../forms";
+import { ACCOUNT } from "../places";
 import { ago, full } from "../time";
 import { type PartProps, Section, useList, Waiting } from "./section";
 
@@ -27,7 +28,7 @@ export function Identities({ providers, refresh }: PartProps & { providers: api.
 
   const link = (provider: api.Provider) =>
     task.run(async () => {
-      const { url } = await api.post<{ url: string }>("/api/core/identities", { provider: provider.name, next: "/console/account" });
+      const { url } = await api.post<{ url: string }>("/api/core/identities", { provider: provider.name, next: ACCOUNT });
       location.assign(url);
     });
   const unlink = (identity: Identity) =>

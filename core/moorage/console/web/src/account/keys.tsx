@@ -8,7 +8,7 @@ import { type About, inWords, type Right } from "./about";
 import { chosen, MOST, Scopes } from "./scopes";
 import { type PartProps, Section, useList, Waiting } from "./section";
 
-interface Key {
+export interface Key {
   id: number;
   name: string;
   prefix: string;

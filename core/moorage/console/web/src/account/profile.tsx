@@ -3,7 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import * as api from "../api";
 import { useTask } from "../forms";
-import { type About, byPlugin } from "./about";
+import { type About, grouped } from "./about";
 import { type PartProps, Section } from "./section";
 
 export function Profile({ user, about, refresh }: PartProps & { user: api.User; about: About | null }): JSX.Element {
@@ -51,7 +51,7 @@ function May({ about }: { about: About }): JSX.Element {
   return (
     <details>
       <summary>What you may do here</summary>
-      {byPlugin(about.rights.filter((right) => right.held)).map(([plugin, rights]) => (
+      {grouped(about.rights.filter((right) => right.held)).map(([plugin, rights]) => (
         <div class="may" key={plugin}>
           <strong>{plugin}</strong>
           <ul>

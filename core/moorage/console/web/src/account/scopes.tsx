@@ -1,7 +1,7 @@
 // What a new key may do: all that its owner may, or some of it, chosen from a list in words.
 import type { JSX } from "preact";
 import { useState } from "preact/hooks";
-import { byPlugin, type Right } from "./about";
+import { grouped, type Right } from "./about";
 
 const SOME = "some";
 /** As many as the server takes. */
@@ -12,7 +12,7 @@ export const chosen = (form: FormData): string[] | null => (form.get("may") === 
 
 export function Scopes({ rights }: { rights: Right[] }): JSX.Element {
   const [some, setSome] = useState(false);
-  const held = byPlugin(rights.filter((right) => right.held));
+  const held = grouped(rights.filter((right) => right.held));
   const option = (value: string, text: string, checked: boolean) => (
     <label class="tick">
       <input type="radio" name="may" value={value} defaultChecked={checked} onChange={() => setSome(value === SOME)} />

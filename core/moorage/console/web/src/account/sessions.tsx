@@ -49,7 +49,7 @@ export function Sessions({ about, refresh }: PartProps & { about: About | null }
   const endOthers = () =>
     task.run(async () => {
       const { ended } = await api.post<{ ended: number }>("/api/core/sessions/revoke-all", { keep_current: true });
-      setSaid(ended === 1 ? "One session was ended." : `${ended} sessions were ended.`);
+      setSaid(ended === 1 ? "One login was ended." : `${ended} logins were ended.`);
       await load();
       heading.current?.focus();
     });
@@ -103,7 +103,7 @@ function Row({ session, about, busy, end }: RowProps): JSX.Element {
         </p>
       </div>
       {!session.current && (
-        <Confirm label="End" about={nameOf(session)} question="End this session?" yes="End it" busy={busy} act={end} />
+        <Confirm label="End" about={nameOf(session)} question="End this login?" yes="End it" busy={busy} act={end} />
       )}
     </li>
   );

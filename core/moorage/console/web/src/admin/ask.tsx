@@ -2,7 +2,39 @@
 import type { ComponentChildren, JSX } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Dialog } from "../dialog";
-import { Problem, useTask } from "../forms";
+import { Problem, type Task, useTask } from "../forms";
+
+interface QuestionProps {
+  title: string;
+  yes: string;
+  /** What the button says while it is done. */
+  doing?: string;
+  harmless?: boolean;
+  task: Task;
+  act: () => void;
+  onClose: () => void;
+  children: ComponentChildren;
+}
+
+export function Question({ title, yes, doing = yes, harmless = false, task, act, onClose, children }: QuestionProps): JSX.Element {
+  const keep = useRef<HTMLButtonElement>(null);
+  // The harmless one, so that a key too many does nothing.
+  useLayoutEffect(() => keep.current?.focus(), []);
+  return (
+    <Dialog title={title} onClose={onClose}>
+      {children}
+      <Problem text={task.problem} />
+      <div class="choice">
+        <button type="button" class={harmless ? undefined : "danger"} disabled={task.busy} onClick={act}>
+          {task.busy ? doing : yes}
+        </button>
+        <button ref={keep} type="button" class="quiet" onClick={onClose}>
+          Cancel
+        </button>
+      </div>
+    </Dialog>
+  );
+}
 
 interface AskProps {
   title: string;
@@ -14,23 +46,7 @@ interface AskProps {
 }
 
 /** `act` closes it by what it changes, or throws what is told here. */
-export function Ask({ title, yes, act, refresh, onClose, children }: AskProps): JSX.Element {
+export function Ask({ act, refresh, ...asked }: AskProps): JSX.Element {
   const task = useTask(refresh);
-  const keep = useRef<HTMLButtonElement>(null);
-  // The harmless one, so that a key too many does nothing.
-  useLayoutEffect(() => keep.current?.focus(), []);
-  return (
-    <Dialog title={title} onClose={onClose}>
-      {children}
-      <Problem text={task.problem} />
-      <div class="choice">
-        <button type="button" class="danger" disabled={task.busy} onClick={() => void task.run(act)}>
-          {yes}
-        </button>
-        <button ref={keep} type="button" class="quiet" onClick={onClose}>
-          Cancel
-        </button>
-      </div>
-    </Dialog>
-  );
+  return <Question {...asked} task={task} act={() => void task.run(act)} />;
 }

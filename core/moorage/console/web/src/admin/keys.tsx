@@ -2,20 +2,11 @@
 import type { JSX } from "preact";
 import { useRef, useState } from "preact/hooks";
 import * as api from "../api";
+import type { Key } from "../account/keys";
 import { Trouble } from "../shell/trouble";
 import { Ask } from "./ask";
 import { At, type Column, Table, useFetched } from "./lists";
 import type { Row } from "./people";
-
-interface Key {
-  id: number;
-  name: string;
-  prefix: string;
-  created_at: string;
-  last_used_at: string | null;
-  expires_at: string | null;
-  scopes: string[] | null;
-}
 
 interface KeysProps {
   user: Row;

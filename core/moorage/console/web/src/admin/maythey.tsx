@@ -4,9 +4,10 @@ import { useEffect, useState } from "preact/hooks";
 import { Problem, words } from "../forms";
 import { ADMIN } from "../places";
 import { go, useQuery } from "../router";
+import { ANY, byPlugin } from "../words";
 import { Part } from "./part";
 import type { Permission } from "./pluginstates";
-import { type Answer, ANY, byPlugin, explain } from "./roledata";
+import { type Answer, explain } from "./roledata";
 
 export function MayThey({ permissions }: { permissions: Permission[] }): JSX.Element {
   const query = useQuery();

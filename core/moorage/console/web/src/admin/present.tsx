@@ -5,17 +5,11 @@ import { ADMIN } from "../places";
 import { usePolled } from "../polled";
 import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
+import { type Login, type Logins, LOGINS } from "./sessions";
 
 const EVERY = 10_000;
 /** Who asked for something within so many milliseconds is on, too. */
 const RECENT = 5 * 60_000;
-
-interface Login {
-  user: string;
-  role: string;
-  last_seen_at: string;
-  connections: Record<string, number>;
-}
 
 interface Person {
   name: string;
@@ -24,7 +18,7 @@ interface Person {
   holds: Map<string, number>;
 }
 
-const load = async (): Promise<Login[]> => (await api.get<{ sessions: Login[] }>("/api/core/admin/sessions?limit=200")).sessions;
+const load = async (): Promise<Login[]> => (await api.get<Logins>(`${LOGINS}?limit=200`)).sessions;
 
 export function PresentPart({ refresh }: { refresh: () => Promise<void> }): JSX.Element {
   const { found, problem, again } = usePolled(load, EVERY, refresh);

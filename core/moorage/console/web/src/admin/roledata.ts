@@ -1,8 +1,7 @@
 // Roles as the server tells of them: what each holds, how far that reaches, and why.
 import * as api from "../api";
+import { ANY } from "../words";
 import type { Permission } from "./pluginstates";
-
-export const ANY = ":any";
 
 export interface Role {
   name: string;
@@ -42,7 +41,7 @@ export function explain(user: string, permission: string, owner: string): Promis
   return api.get(`/api/core/access/explain?${query}`);
 }
 
-export type Reach = "none" | "own" | "all";
+type Reach = "none" | "own" | "all";
 
 /** How far a permission reaches in a role. */
 export function reach(role: Role, permission: Permission): Reach {
@@ -56,14 +55,4 @@ export function reachText(found: Reach, permission: Permission): string {
   if (found === "none") return "no";
   if (permission.any_role === null) return "yes";
   return found === "all" ? "everybody's" : "one's own";
-}
-
-/** Permissions by plugin, in the order of their names; "core" is the server itself. */
-export function byPlugin(permissions: Permission[]): [string, Permission[]][] {
-  const found = new Map<string, Permission[]>();
-  for (const one of permissions) {
-    const plugin = one.name.split(":", 1)[0] ?? "";
-    found.set(plugin, [...(found.get(plugin) ?? []), one]);
-  }
-  return [...found];
 }

@@ -7,14 +7,14 @@ import { ADMIN } from "../places";
 import { usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
+import { ANY, byPlugin } from "../words";
 import { MayThey } from "./maythey";
 import { Name } from "./name";
 import { Part } from "./part";
 import type { Permission } from "./pluginstates";
-import { type All, ANY, byPlugin, type Detail, list, reach, reachText, read, type Role } from "./roledata";
+import { type All, type Detail, list, reach, reachText, read, type Role } from "./roledata";
 import { Table } from "./table";
 import "../home/home.css";
-import "../sessions/sessions.css";
 import "./system.css";
 
 /** The page with these in its address; what is null is taken out. */

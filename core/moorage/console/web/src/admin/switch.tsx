@@ -1,39 +1,10 @@
 // Switching a plugin on or off and reloading the configuration: what is asked before, and what is told after.
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Dialog } from "../dialog";
-import { Problem, type Task } from "../forms";
+import type { Task } from "../forms";
+import { Question } from "./ask";
 import * as plugins from "./pluginstates";
 import type { Detail, Report } from "./pluginstates";
-
-interface AskProps {
-  title: string;
-  yes: string;
-  busyText: string;
-  danger?: boolean;
-  task: Task;
-  act: () => void;
-  onClose: () => void;
-  children: JSX.Element;
-}
-
-/** A question before a change; while it is made, the dialog stays. */
-function Ask({ title, yes, busyText, danger = false, task, act, onClose, children }: AskProps): JSX.Element {
-  return (
-    <Dialog title={title} onClose={onClose}>
-      {children}
-      <Problem text={task.problem} />
-      <div class="choice">
-        <button type="button" class={danger ? "danger" : ""} disabled={task.busy} onClick={act}>
-          {task.busy ? busyText : yes}
-        </button>
-        <button type="button" class="quiet" onClick={onClose} autofocus>
-          Cancel
-        </button>
-      </div>
-    </Dialog>
-  );
-}
 
 interface TurnProps {
   plugin: Detail;
@@ -44,7 +15,7 @@ interface TurnProps {
 
 export function TurnOff({ plugin, task, act, onClose }: TurnProps): JSX.Element {
   return (
-    <Ask title={`Switch off ${plugin.name}?`} yes="Switch off" busyText="Switching off…" danger task={task} act={act} onClose={onClose}>
+    <Question title={`Switch off ${plugin.name}?`} yes="Switch off" doing="Switching off…" task={task} act={act} onClose={onClose}>
       <div class="closing">
         <p>It answers nobody any more until somebody switches it on again. What it has stored stays.</p>
         <ul>
@@ -54,30 +25,30 @@ export function TurnOff({ plugin, task, act, onClose }: TurnProps): JSX.Element 
         </ul>
         <p class="hint">The configuration file is changed, so it stays off after a restart.</p>
       </div>
-    </Ask>
+    </Question>
   );
 }
 
 export function TurnOn({ plugin, task, act, onClose }: TurnProps): JSX.Element {
   return (
-    <Ask title={`Switch on ${plugin.name}?`} yes="Switch on" busyText="Switching on…" task={task} act={act} onClose={onClose}>
+    <Question harmless title={`Switch on ${plugin.name}?`} yes="Switch on" doing="Switching on…" task={task} act={act} onClose={onClose}>
       <div class="closing">
         <p>It starts now, with the settings of the configuration file, for everybody whose role allows it.</p>
         {plugin.requires.length > 0 && <p>It needs: {plugin.requires.join(", ")}.</p>}
         <p class="hint">The configuration file is changed, so it stays on after a restart.</p>
       </div>
-    </Ask>
+    </Question>
   );
 }
 
 export function Reload({ task, act, onClose }: Omit<TurnProps, "plugin">): JSX.Element {
   return (
-    <Ask title="Reload the configuration?" yes="Reload" busyText="Reloading…" task={task} act={act} onClose={onClose}>
+    <Question harmless title="Reload the configuration?" yes="Reload" doing="Reloading…" task={task} act={act} onClose={onClose}>
       <div class="closing">
         <p>The configuration file is read again. Plugins whose settings changed are started anew: what is open of them closes and comes back.</p>
         <p>Plugins that did not start are tried again. The others go on undisturbed.</p>
       </div>
-    </Ask>
+    </Question>
   );
 }
 

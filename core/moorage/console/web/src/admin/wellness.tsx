@@ -1,34 +1,18 @@
 // How the parts of the server are, and plugins that do not run as they should: two sections of the overview.
 import type { JSX } from "preact";
-import * as api from "../api";
+import type { State } from "../api";
 import { ADMIN, MAY, may } from "../places";
 import { usePolled } from "../polled";
 import { Trouble } from "../shell/trouble";
+import { health } from "./health";
 import { list, pageOf, runs, STATES, unwell } from "./pluginstates";
+import { Waiting } from "./switch";
 
 const EVERY = 10_000;
 
-type Status = "ok" | "degraded" | "failed";
-
-interface Health {
-  status: "healthy" | "degraded" | "unhealthy";
-  version: string;
-  components?: Record<string, { status: Status; response_time_ms: number; detail?: string }>;
-}
-
 interface Part {
-  state: api.State;
+  state: State;
   refresh: () => Promise<void>;
-}
-
-/** A server that is not well answers 503, and says so in the same words. */
-async function health(): Promise<Health> {
-  try {
-    return await api.get<Health>("/health");
-  } catch (error) {
-    if (error instanceof api.ApiError && typeof error.body["status"] === "string") return error.body as unknown as Health;
-    throw error;
-  }
 }
 
 const WORDS = {
@@ -103,9 +87,7 @@ function Plugins({ refresh }: Part): JSX.Element {
               ))}
             </ul>
           )}
-          {found.needs_restart.length > 0 && (
-            <p class="warning">Changed settings wait for a restart of the server: {found.needs_restart.join(", ")}.</p>
-          )}
+          <Waiting keys={found.needs_restart} />
           <p>
             {counted(running, all.length - running - ill.length, ill.length)} <a href={ADMIN.plugins}>See them all</a>
           </p>

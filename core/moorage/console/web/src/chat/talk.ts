@@ -40,7 +40,7 @@ export function hear(heard: (id: number) => void): () => void {
 }
 
 /** What was just sent and is in no list yet. */
-export interface Sending {
+interface Sending {
   content: string;
   /** The message whose place it takes. */
   editOf: number | null;

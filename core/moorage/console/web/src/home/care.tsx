@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useState } from "preact/hooks";
 import type { PageProps } from "../app";
 import * as api from "../api";
+import { type Health, health } from "../admin/health";
 import { type All, list, pageOf, runs, STATES, unwell } from "../admin/pluginstates";
 import { type Page, USERS } from "../admin/people";
 import { ADMIN, MAY, may } from "../places";
@@ -11,35 +12,21 @@ import { usePolled } from "../polled";
 const EVERY = 30_000;
 const DISMISSED = "moorage.first-steps";
 
-interface Health {
-  components?: Record<string, { status: string; detail?: string }>;
-}
-
 interface Found {
   all: All;
-  health: Health;
+  components: NonNullable<Health["components"]>;
   /** Null: not to be known. */
   users: number | null;
-}
-
-/** A server that is not well answers 503, and says so in the same words. */
-async function health(): Promise<Health> {
-  try {
-    return await api.get<Health>("/health");
-  } catch (error) {
-    if (error instanceof api.ApiError && typeof error.body["status"] === "string") return error.body as Health;
-    throw error;
-  }
 }
 
 async function load(state: api.State, steps: boolean): Promise<Found> {
   const counts = steps && may(state, MAY.readUsers);
   const [all, well, users] = await Promise.all([
     list(),
-    may(state, MAY.readHealth) ? health() : {},
+    may(state, MAY.readHealth) ? health() : null,
     counts ? api.get<Page>(`${USERS}?limit=1`) : null,
   ]);
-  return { all, health: well, users: users === null ? null : users.total };
+  return { all, components: well?.components ?? {}, users: users === null ? null : users.total };
 }
 
 export default function Care({ state, refresh }: PageProps): JSX.Element | null {
@@ -63,7 +50,7 @@ export default function Care({ state, refresh }: PageProps): JSX.Element | null 
   );
 }
 
-function Ill({ all, health: { components = {} } }: Found): JSX.Element | null {
+function Ill({ all, components }: Found): JSX.Element | null {
   const plugins = all.plugins.filter(unwell);
   const names = new Set(all.plugins.map(({ name }) => name));
   const parts = Object.entries(components).filter(([name, { status }]) => status !== "ok" && !names.has(name));

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import type { PageProps } from "../app";
 import { Problem, useTask, useTitle, words } from "../forms";
+import { ACCOUNT } from "../places";
 
 const WHERE = "/api/core/authorize";
 /** Never followed, whatever a server says: these would run as a part of this page. */
@@ -204,7 +205,7 @@ function Outcome({ text }: { text: string }): JSX.Element {
         {text}
       </p>
       <p class="hint">
-        Programs that were let in are listed on <a href="/console/account">your account page</a>, where you can end them.
+        Programs that were let in are listed on <a href={ACCOUNT}>your account page</a>, where you can end them.
       </p>
     </>
   );

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import type { PageProps } from "../app";
 import { Problem, useTask, useTitle, words } from "../forms";
+import { ACCOUNT } from "../places";
 import { ago, full } from "../time";
 import { about as fetchAbout, inWords, lacks, type Right } from "../account/about";
 import { program, rights } from "../words";
@@ -215,7 +216,7 @@ function Outcome({ text, another }: { text: string; another: () => void }): JSX.
         {text}
       </p>
       <p class="hint">
-        Devices that are signed in are listed on <a href="/console/account">your account page</a>, where you can end them.
+        Devices that are signed in are listed on <a href={ACCOUNT}>your account page</a>, where you can end them.
       </p>
       <p>
         <button type="button" class="link" onClick={another}>

@@ -42,7 +42,7 @@ function Opened({ session, mount, runs, state, refresh }: Props): JSX.Element | 
       // In place: the page at the new address is this one.
       onRenamed: (now) => {
         name.current = now;
-        history.replaceState(null, "", `/console/terminal/${encodeURIComponent(now)}`);
+        history.replaceState(null, "", tmux.pageOf(now));
       },
       onDoubt: () => void refresh(),
     });

@@ -7,7 +7,7 @@ import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
 
 /** What a module's default export is called with besides the element. `api` is `fetch` for the plugin's own routes. */
-export interface Context {
+interface Context {
   user: { id: string; username: string; name: string; role: string };
   path: string;
   query: URLSearchParams;

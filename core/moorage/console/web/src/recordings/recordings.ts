@@ -1,6 +1,6 @@
 // What the tmux plugin says of recordings, and how it is told to people.
 import * as api from "../api";
-import { MAY } from "../tmux";
+import { MAY, RECORDINGS } from "../tmux";
 
 export interface Recording {
   id: string;
@@ -31,12 +31,12 @@ export const erase = (mount: string, id: string): Promise<unknown> => api.remove
 
 export const castUrl = (mount: string, id: string, format: "v3" | "v2"): string => `${at(mount, id)}/cast?format=${format}`;
 
-export const replayPath = (id: string): string => `/console/recordings/${encodeURIComponent(id)}`;
+export const replayPath = (id: string): string => `${RECORDINGS}/${encodeURIComponent(id)}`;
 
 export function listPath(session: string, offset = 0): string {
   const query = new URLSearchParams({ ...(session ? { session } : {}), ...(offset > 0 ? { offset: String(offset) } : {}) });
   const text = String(query);
-  return text === "" ? "/console/recordings" : `/console/recordings?${text}`;
+  return text === "" ? RECORDINGS : `${RECORDINGS}?${text}`;
 }
 
 /** One's own recordings one may delete, others' with the permission for it. */

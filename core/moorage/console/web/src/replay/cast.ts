@@ -4,7 +4,7 @@
 // more than them, and unpacked are the block that is being filled and the last two that were played (256 KiB of text
 // each). Beside that: a place to start from for each 64 KiB at most, and the first 10 000 markers.
 
-export interface Header {
+interface Header {
   version: 2 | 3;
   cols: number;
   rows: number;
@@ -48,7 +48,7 @@ interface Block {
   packed: boolean;
 }
 
-export const BLOCK_BYTES = 256 * 1024;
+const BLOCK_BYTES = 256 * 1024;
 const START_EVERY = 64 * 1024;
 const MAX_LINE = 8 * 1024 * 1024;
 const MAX_MARKERS = 10_000;

@@ -9,7 +9,7 @@ import { Downloads } from "../recordings/page";
 import { go } from "../router";
 import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
-import { mountOf } from "../tmux";
+import { mountOf, RECORDINGS } from "../tmux";
 import { Cast, CastError } from "./cast";
 import { Controls } from "./controls";
 import { fetchInto } from "./load";
@@ -48,7 +48,7 @@ export default function ReplayPage({ id, state, refresh }: PageProps & { id: str
         ) : (
           <p class="loading">{mount === null ? "No terminals are served at this address." : "Loading…"}</p>
         )}
-        <a href="/console/recordings">All recordings</a>
+        <a href={RECORDINGS}>All recordings</a>
       </main>
     );
   }

@@ -1,7 +1,7 @@
 // What the opencode plugin says of its sessions, and what can be asked of them.
 import * as api from "../api";
 
-export type Status = "pending" | "starting" | "running" | "stopping" | "stopped" | "failed";
+type Status = "pending" | "starting" | "running" | "stopping" | "stopped" | "failed";
 
 export interface Session {
   id: string;
@@ -18,7 +18,7 @@ export interface Session {
   error_message: string | null;
 }
 
-export interface Update {
+interface Update {
   session_id: string;
   update_available: boolean;
 }

@@ -13,7 +13,7 @@ export interface Action {
 const NAMES = { system: "as the system", light: "light", dark: "dark" } as const;
 
 /** Where there is room for a bar beside the page. */
-export const WIDE = "(min-width: 60rem) and (min-height: 30.05rem)";
+const WIDE = "(min-width: 60rem) and (min-height: 30.05rem)";
 
 /** As things are now. */
 export function actions(places: Place[], signOut: () => void): Action[] {

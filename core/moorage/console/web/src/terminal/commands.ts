@@ -19,7 +19,7 @@ export interface Command {
   run: () => void;
 }
 
-export type Shortcut = "control" | "menu" | "find";
+type Shortcut = "control" | "menu" | "find";
 
 /**
  * Keys that work while one types. Terminals cannot tell Ctrl+Shift+letter from Ctrl+letter, so no program waits

@@ -6,7 +6,7 @@ export const LETTERS = 15;
 export const LARGEST = 32;
 export const SMALLEST = 8;
 /** The smallest that letters shrink to by themselves, for those who want to see all of a screen. */
-export const TINY = 6;
+const TINY = 6;
 const STEP = 0.5;
 
 export interface Cell {

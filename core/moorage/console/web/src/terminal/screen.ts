@@ -255,7 +255,7 @@ export class Screen {
 }
 
 /** The key that takes and gives back control. */
-export const isToggle = (event: KeyboardEvent): boolean => event.key === "Enter" && event.ctrlKey && event.shiftKey;
+const isToggle = (event: KeyboardEvent): boolean => event.key === "Enter" && event.ctrlKey && event.shiftKey;
 
 /** Ctrl+C alone is the program's. */
 const isCopy = (event: KeyboardEvent): boolean =>

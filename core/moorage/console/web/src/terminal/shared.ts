@@ -28,7 +28,7 @@ export interface State {
   off: boolean;
 }
 
-export interface Notice {
+interface Notice {
   text: string;
   /** Something went wrong, or nothing was done. */
   bad: boolean;
@@ -54,7 +54,7 @@ interface Attached {
 /** Characters that may wait for the emulator: it is slow in a tab that nobody sees, and loses what is beyond its own bound. */
 const MOST_PENDING = 8 * 1024 * 1024;
 
-export interface SharedOptions {
+interface SharedOptions {
   mount: string;
   name: string;
   me: string;

@@ -2,7 +2,7 @@
 import type { JSX } from "preact";
 import { now } from "../api";
 import { ago, full } from "../time";
-import type * as tmux from "../tmux";
+import * as tmux from "../tmux";
 
 const NAMES_SHOWN = 5;
 
@@ -11,7 +11,7 @@ export function Card({ session, me, manage }: { session: tmux.Session; me: strin
   const viewers = session.viewers ?? [];
   return (
     <li class={manage === null ? undefined : "managed"}>
-      <a class="card" data-id={session.id} href={`/console/terminal/${encodeURIComponent(session.id)}`}>
+      <a class="card" data-id={session.id} href={tmux.pageOf(session.id)}>
         <strong>{session.name}</strong>
         <span>
           {windows}, started <time title={full(session.created)}>{ago(session.created)}</time>

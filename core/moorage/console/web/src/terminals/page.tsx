@@ -102,7 +102,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
             onKeyDown={(event) => {
               if (event.key === "Escape") setFilter("");
               const only = shown?.[0];
-              if (event.key === "Enter" && only) go(`/console/terminal/${encodeURIComponent(only.id)}`);
+              if (event.key === "Enter" && only) go(tmux.pageOf(only.id));
             }}
           />
         )}
@@ -134,7 +134,7 @@ function Sessions({ mount, state, refresh }: PageProps & { mount: string }): JSX
           mount={mount}
           refresh={refresh}
           onClose={() => setMaking(false)}
-          onMade={(session) => go(`/console/terminal/${encodeURIComponent(session.id)}`)}
+          onMade={(session) => go(tmux.pageOf(session.id))}
         />
       )}
       {dialogs !== null && managed !== null && (

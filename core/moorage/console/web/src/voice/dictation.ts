@@ -17,7 +17,7 @@ export interface Field {
 
 const gap = (before: string, after: string): string => (before === "" || after === "" || /\s$/u.test(before) || /^[\s.,;:!?]/u.test(after) ? "" : " ");
 
-export class Dictation extends Watched {
+class Dictation extends Watched {
   phase: EarPhase = "over";
   problem: string | null = null;
   readonly volume = new Volume();

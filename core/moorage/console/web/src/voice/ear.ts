@@ -7,13 +7,13 @@ import { Utterance } from "./utterance";
 /** opening: the microphone is asked for. ending: the rest of the words is waited for. */
 export type EarPhase = "opening" | "listening" | "ending" | "over";
 
-export interface EarOptions {
+interface EarOptions {
   url: string;
   /** In milliseconds, where a silence ends it; null: only the person does. */
   silence: number | null;
 }
 
-export interface EarEvents {
+interface EarEvents {
   /** The words of this utterance so far. `over`: that was all, and another begins. */
   onHeard: (words: readonly string[], over: boolean) => void;
   onPhase: (phase: EarPhase) => void;

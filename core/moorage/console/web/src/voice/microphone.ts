@@ -11,7 +11,7 @@ const WHY: Record<string, string> = {
   NotReadableError: "The microphone cannot be used: another program may have it.",
 };
 
-export interface MicrophoneEvents {
+interface MicrophoneEvents {
   onFrame: (frame: Float32Array<ArrayBuffer>) => void;
   /** It was pulled out, or the right to it was taken back. */
   onLost: (problem: string) => void;

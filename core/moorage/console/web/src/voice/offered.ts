@@ -2,6 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../api";
 import { socketUrl } from "../api";
+import { MAY } from "./place";
 import { Watched } from "./watched";
 
 /** What there is of voice here, for this user. */
@@ -38,8 +39,8 @@ let asked: { key: string; answer: Promise<Voice | null>; found: Voice | null } |
 export function useVoice(state: api.State & { user: api.User }): Voice | null {
   const mount = api.mountOf(state, "voice");
   const may = (permission: string) => state.user.permissions.includes(permission);
-  const hears = may("voice:stt:use");
-  const speaks = may("voice:tts:use");
+  const hears = may(MAY.hear);
+  const speaks = may(MAY.speak);
   const key = [mount, hears, speaks].join();
   const [voice, setVoice] = useState<Voice | null>(() => (asked?.key === key ? asked.found : null));
   useEffect(() => {
@@ -80,7 +81,7 @@ async function ask(mount: string, hears: boolean, speaks: boolean): Promise<Voic
   };
 }
 
-export interface Choice {
+interface Choice {
   /** Answers are read aloud as they come. */
   aloud: boolean;
   /** What is said is sent after a silence, and after the answer one is listened to again. */

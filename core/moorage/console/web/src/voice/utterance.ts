@@ -8,7 +8,7 @@ const LONGEST_WAIT = 60;
 const LONGEST_END = 60_000;
 const SAMPLE_BYTES = 4;
 
-export interface UtteranceEvents {
+interface UtteranceEvents {
   /** All words so far. */
   onWords: (words: readonly string[]) => void;
   /** It is over. text: what was said, null where the server did not come to tell. */

@@ -4,6 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { Secret } from "../account/keys";
 import { Problem, useTask, words } from "../forms";
+import { ACCOUNT } from "../places";
 import { Copy } from "../copy";
 import type { PartProps } from "./one";
 import * as workspaces from "./workspaces";
@@ -142,7 +143,7 @@ function Key({ workspace, refresh }: PartProps): JSX.Element {
       <h2 id="key">An API key for it</h2>
       <p class="hint">
         Whoever has it may use tools, prompts and resources of your workspaces and do nothing else. It is ended on{" "}
-        <a href="/console/account">your account page</a>, without touching other keys.
+        <a href={ACCOUNT}>your account page</a>, without touching other keys.
       </p>
       <div>
         <button type="button" class="quiet" ref={button} disabled={task.busy} onClick={() => void make()}>

@@ -31,7 +31,7 @@ export function RulesFields({ rules }: { rules: Rules }): JSX.Element {
   );
 }
 
-export interface Pair {
+interface Pair {
   name: string;
   value: string;
   /** Its value is there and is not told: nothing typed leaves it so. */

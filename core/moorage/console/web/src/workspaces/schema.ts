@@ -9,7 +9,7 @@ export interface Draft {
   items?: Draft[];
 }
 
-export type Shape =
+type Shape =
   | { kind: "text" | "number" | "integer" | "boolean" | "json"; schema: Schema }
   | { kind: "choice"; schema: Schema; options: unknown[] }
   | { kind: "object"; schema: Schema; properties: [string, Schema][]; required: Set<string> }
