@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from quart import Response, request
@@ -91,56 +92,34 @@ class StateAnswer(TypedDict):
 
 def routes(hub: Hub, mounts: Mounts) -> list[Route]:
     """`/`, `/console/…` and `/invite/…` (the page, whatever the path), its files, and `/api/console/state`."""
-    found = Routes()
+    table = Routes()
     files = assets.load()
     setup_open = True
-
     # The page and its files are bytes in memory and say nothing of anybody: no limit, so that many people behind
     # one address can open it at once.
-    @found.get("/", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM, media_type=_HTML, answers={304: None})
+    file = partial(table.get, access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM, answers={304: None})
+
+    @file("/", media_type=_HTML)
     async def home() -> Response:
         """Give the page."""
         return _page(files, secret="invite" in request.args)
 
-    @found.get(
-        "/console", access=PUBLIC, limit=LimitClass.EXEMPT, dialect=PROBLEM, media_type=_HTML, answers={304: None}
-    )
+    @file("/console", media_type=_HTML)
     async def start() -> Response:
         """Give the page, which has the same at its root."""
         return _page(files)
 
-    @found.get(
-        "/console/{page:path}",
-        access=PUBLIC,
-        limit=LimitClass.EXEMPT,
-        dialect=PROBLEM,
-        media_type=_HTML,
-        answers={304: None},
-    )
+    @file("/console/{page:path}", media_type=_HTML)
     async def page(page: str) -> Response:
         """Give the page, which looks at the path itself."""
         return _page(files, secret=page == "authorize" or page.startswith("shared/"))
 
-    @found.get(
-        "/invite/{token}",
-        access=PUBLIC,
-        limit=LimitClass.EXEMPT,
-        dialect=PROBLEM,
-        media_type=_HTML,
-        answers={304: None},
-    )
+    @file("/invite/{token}", media_type=_HTML)
     async def invite(token: str) -> Response:
         """Give the page to somebody who was sent an invite."""
         return _page(files, secret=True)
 
-    @found.get(
-        "/console/assets/{name:path}",
-        access=PUBLIC,
-        limit=LimitClass.EXEMPT,
-        dialect=PROBLEM,
-        media_type="*/*",
-        answers={304: None},
-    )
+    @file("/console/assets/{name:path}", media_type="*/*")
     async def asset(name: str) -> Response:
         """Give a file of the page."""
         wanted = files.get(f"assets/{name}")
@@ -148,7 +127,7 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
             raise NotFound
         return _answer(wanted, _FOREVER)  # Names hold a hash of the content.
 
-    @found.get("/api/console/state", access=PUBLIC, dialect=PROBLEM, answer=StateAnswer)
+    @table.get("/api/console/state", access=PUBLIC, dialect=PROBLEM, answer=StateAnswer)
     async def state() -> Response:
         """Say what the page needs at first: who is signed in, whether there is anybody, and what can be called."""
         nonlocal setup_open
@@ -170,7 +149,7 @@ def routes(hub: Hub, mounts: Mounts) -> list[Route]:
         }
         return json_response(answer)
 
-    return list(found)
+    return list(table)
 
 
 def _page(files: Mapping[str, Asset], *, secret: bool = False) -> Response:
