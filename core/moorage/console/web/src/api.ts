@@ -70,13 +70,17 @@ export const passwordMin = (): number => shortest;
 export const LEFT = "moorage:left";
 /** Another tab changed who is signed in, and the server did not say yet who that is: nothing is sent as somebody else. */
 let doubtful = false;
-const tabs = new BroadcastChannel("moorage-login");
-tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
-  csrfToken = null;
-  doubtful = true;
-  window.dispatchEvent(new Event(data === "left" ? LEFT : DOUBT));
-};
+let tabs: BroadcastChannel | null = null;
 
+/** Hear of logins and logouts in other tabs, and tell them of this one's. */
+export function followTabs(): void {
+  tabs = new BroadcastChannel("moorage-login");
+  tabs.onmessage = ({ data }: MessageEvent<unknown>) => {
+    csrfToken = null;
+    doubtful = true;
+    window.dispatchEvent(new Event(data === "left" ? LEFT : DOUBT));
+  };
+}
 
 /** The server's clock, in milliseconds; this machine's may go wrong. */
 export const now = (): number => Date.now() + ahead;
@@ -219,7 +223,7 @@ async function begin(path: string, body: unknown): Promise<void> {
   const { csrf_token: token } = await post<{ csrf_token?: string }>(path, body);
   // An answer without one left the session as it was.
   if (token !== undefined) csrfToken = token;
-  tabs.postMessage("came");
+  tabs?.postMessage("came");
 }
 
 export async function login(name: string, password: string): Promise<void> {
@@ -252,7 +256,7 @@ export function forget(): void {
 export async function logout(): Promise<void> {
   await post("/api/auth/logout");
   forget();
-  tabs.postMessage("left");
+  tabs?.postMessage("left");
   window.dispatchEvent(new Event(LEFT));
 }
 

@@ -2,6 +2,7 @@
 import { render } from "preact";
 import "./style.css";
 import "./forms.css";
+import { followTabs } from "./api";
 import { App } from "./app";
 import { arrive } from "./arrival";
 import { followLook } from "./look";
@@ -11,6 +12,7 @@ const root = document.getElementById("app");
 if (root) {
   root.replaceChildren();
   followLook();
+  followTabs();
   document.addEventListener("click", followLinks);
   render(<App {...arrive()} />, root);
 }
