@@ -22,9 +22,9 @@ from waits import PAGE
 from wholehouse import House, whole_house
 
 KB = 1000
-FIRST_LOAD = 50 * KB
+FIRST_LOAD = 68 * KB
 """Document, style sheet and scripts of the first page, over the wire. Issue 9 allows 200 kB."""
-FIRST_REQUESTS = 22
+FIRST_REQUESTS = 36
 """Of these, half are files of a kilobyte that several pages share (`build.mjs`); all are named by the document."""
 
 
@@ -171,7 +171,7 @@ ADDED: dict[str, int] = {
     "/console/sessions": 6,
     "/console/sessions/none": 7,
     "/console/workspaces": 6,
-    "/console/workspaces/1": 15,
+    "/console/workspaces/1": 17,
     "/console/chat": 24,
     "/console/chat/1": 23,
     "/console/memories": 8,

@@ -22,6 +22,16 @@ PLACES = {
     "workspaces": "/console/workspaces",
     "workspace": "",
     "chat": "/console/chat",
+    "conversation": "",
+    "memories": "/console/memories",
+    "account": "/console/account",
+    "administration": "/console/admin",
+    "user list": "/console/admin/users",
+    "roles": "/console/admin/roles",
+    "running": "/console/admin/running",
+    "a plugin": "/console/admin/plugins/tmux",
+    "metrics": "/console/admin/metrics",
+    "audit": "/console/admin/audit",
 }
 WAITING = re.compile("^(Loading|Looking|Connecting)")
 AGAIN = re.compile("^(Try again|Continue)$")
@@ -54,7 +64,7 @@ def server(house: House) -> Server:
 @pytest.fixture(scope="module")
 def places(house: House) -> dict[str, str]:
     made = house.furnish("olga")
-    own = {kind: made[kind] for kind in ("session", "workspace")}
+    own = {kind: made[kind] for kind in ("session", "workspace", "conversation")}
     return {**PLACES, **own}
 
 
@@ -130,7 +140,7 @@ def test_a_place_says_that_it_waits_what_went_wrong_and_how_to_go_on(place, plac
         expect(page.get_by_text(WAITING), f"{kind}: it waits no more").to_have_count(0)
         assert page.get_by_role("navigation", name="Places").is_visible()
         faulty.mend()
-        again = page.locator("#content").get_by_role("button", name=AGAIN)
+        again = page.locator("#content .trouble, #content form").get_by_role("button", name=AGAIN)
         expect(again.first, f"{kind}: there is a way to go on").to_be_visible()
         again.evaluate_all("buttons => buttons.forEach((button) => button.click())")
         expect(again, f"{kind}: it asks again").to_have_count(0)

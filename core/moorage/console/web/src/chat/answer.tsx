@@ -4,7 +4,9 @@ import { lazy, Suspense } from "preact/compat";
 import type { Round, ToolUse } from "./chats";
 import type { MarkdownProps } from "./markdown";
 
-const Markdown = lazy(() => import("./markdown"));
+/** Where its code cannot be had, because the connection broke just now, the text is better than nothing. */
+const Plain = ({ text }: MarkdownProps): JSX.Element => <p class="plain">{text}</p>;
+const Markdown = lazy(() => import("./markdown").catch(() => ({ default: Plain })));
 
 interface AnswerProps {
   text: string;
@@ -38,7 +40,7 @@ export function Answer({ text, thought, rounds, grows = false }: AnswerProps): J
 
 /** Shown as it is until the code for Markdown is here. */
 const Text = (props: MarkdownProps): JSX.Element => (
-  <Suspense fallback={<p class="plain">{props.text}</p>}>
+  <Suspense fallback={<Plain {...props} />}>
     <Markdown {...props} />
   </Suspense>
 );

@@ -160,13 +160,12 @@ interface Found {
 }
 
 async function load(mount: string, { store, q, mode, offset }: Shown): Promise<Found> {
-  const stores = memories.stores(mount);
   if (q === "") {
-    const page = await memories.list(mount, store, offset);
-    return { ...page, stores: await stores, mode: "" };
+    const [stores, page] = await Promise.all([memories.stores(mount), memories.list(mount, store, offset)]);
+    return { ...page, stores, mode: "" };
   }
-  const found = await memories.search(mount, store, q, mode);
-  return { memories: found.memories, total: found.memories.length, stores: await stores, mode: found.mode };
+  const [stores, found] = await Promise.all([memories.stores(mount), memories.search(mount, store, q, mode)]);
+  return { memories: found.memories, total: found.memories.length, stores, mode: found.mode };
 }
 
 /** What the server has of what is to be shown. The last answer stays while the next one is on its way. */
