@@ -374,9 +374,9 @@ def test_going_about_leaves_nothing_behind(house: House, browser: Browser, signe
         assert grown["JSHeapUsedSize"] < 3_000_000, (before, after)
 
 
-ASKED = {"/": 14, "/console/admin": 42, "/console/workspaces": 36}
+ASKED = {"/": 26, "/console/admin": 42, "/console/workspaces": 36}
 """Questions in a minute of a page that somebody only looks at: six are who is signed in; a list is asked for every ten
-seconds, or every five. The overview of administration has four, workspaces two. Waiting counts too."""
+seconds, or every five. The first page asks for three more twice, the overview of administration for four. Waiting counts too."""
 HIDDEN = """Object.defineProperty(document, "visibilityState", { get: () => window.away ? "hidden" : "visible" })"""
 
 
