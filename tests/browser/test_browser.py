@@ -41,7 +41,7 @@ def test_the_first_start_makes_the_owner(server, open_page, faults) -> None:
     expect(page.get_by_role("heading", name=HOME)).to_be_visible()
     expect(page.get_by_text("ada owner")).to_be_visible()
     page.get_by_role("navigation", name="Places").get_by_role("link", name="Terminals").click()
-    expect(page.get_by_text("No tmux session runs")).to_be_visible()
+    expect(page.get_by_text("No terminal runs")).to_be_visible()
     again = open_page(link)
     expect(again.get_by_role("heading", name="Sign in")).to_be_visible()
     assert faults == []
@@ -145,7 +145,7 @@ def test_names_of_others_are_text_and_the_list_is_live(server, sign_in, tmux_ser
     name = '<img src=x onerror="alert(1)">'
     server.add_user("ada", "admin")
     page = sign_in("ada", LIST)
-    expect(page.get_by_text("No tmux session runs")).to_be_visible()
+    expect(page.get_by_text("No terminal runs")).to_be_visible()
     tmux_server.new_session(name)
     card = page.get_by_role("link", name=name)
     expect(card).to_be_visible()

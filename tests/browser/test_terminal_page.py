@@ -491,7 +491,7 @@ def test_a_plugin_that_is_off_for_a_while_is_no_session_that_ended(server, termi
     take(bob)
     server.write_config({"plugins": {"tmux": {"enabled": False}}})
     server.process.send_signal(signal.SIGHUP)
-    expect(bob.get_by_text("operator switched terminals off")).to_be_visible()
+    expect(bob.get_by_text("switched terminals off")).to_be_visible()
     terminals.run("rename-window", "-t", "stays", "kept")
     server.write_config({"plugins": {"tmux": {"enabled": True}}})
     server.process.send_signal(signal.SIGHUP)

@@ -49,7 +49,7 @@ def api(server, name):
 
 def test_a_terminal_is_started_renamed_and_ended(server, tmux, sign_in, faults) -> None:
     page = sign_in("ada", LIST)
-    expect(page.get_by_text("No tmux session runs")).to_be_visible()
+    expect(page.get_by_text("No terminal runs")).to_be_visible()
     expect(page.get_by_text(f"tmux -L {tmux.socket_name} new -s main")).to_be_visible()
     page.keyboard.press("n")
     name = page.get_by_role("dialog").get_by_label("Name")

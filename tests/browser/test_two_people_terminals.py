@@ -98,7 +98,7 @@ def test_a_plugin_goes_under_a_live_terminal_and_comes_again(house: House, come:
     dialog.get_by_role("button", name="Switch off").click()
     expect(ada.get_by_role("status").filter(has_text="Switched off: tmux.")).to_be_visible()
     try:
-        expect(ann.get_by_text("operator switched terminals off")).to_be_visible()
+        expect(ann.get_by_text("switched terminals off")).to_be_visible()
         expect(status(ann)).to_contain_text("Read-only")
         expect(ann.get_by_role("button", name="Release")).to_have_count(0)
         # Their places go with the plugin, on every page that is open; what was shown stays to be read.
@@ -113,7 +113,7 @@ def test_a_plugin_goes_under_a_live_terminal_and_comes_again(house: House, come:
         bob.keyboard.press("Escape")
     finally:
         press(ada, "Switch on")
-    expect(ann.get_by_text("operator switched terminals off")).to_have_count(0)
+    expect(ann.get_by_text("switched terminals off")).to_have_count(0)
     expect(places(ann).filter(has_text="Terminals")).to_be_visible()
     expect(places(bob).filter(has_text="Terminals")).to_be_visible()
     expect(bob.get_by_role("link", name="harbour")).to_be_visible()

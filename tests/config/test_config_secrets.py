@@ -293,6 +293,21 @@ def test_every_value_is_explained_and_no_secret() -> None:
     assert "hunter2" not in repr(explain(found, {"x": Options})) + repr(found)
 
 
+def test_a_header_alone_sets_no_key_below_it() -> None:
+    class Inner(BaseModel):
+        size: int = 3
+        more: dict[str, str] = {}
+
+    class Outer(PluginConfig):
+        inner: Inner = Inner()
+        other: Inner = Inner()
+
+    found = explain(loaded("[plugins.x]\n[plugins.x.inner]\n[plugins.x.other]\nmore = {}\n"), {"x": Outer})
+    told = {one.key: one.source_text for one in found}
+    assert told["plugins.x.inner.size"] == told["plugins.x.inner.more"] == "default"
+    assert (told["plugins.x.other.size"], told["plugins.x.other.more"]) == ("default", "m.toml:4")
+
+
 def test_options_without_their_model_are_shown_as_written_and_masked_by_name() -> None:
     found = loaded(
         '[plugins.x]\napi_key = "hunter2"\nurl = "http://u:hunter2@h"\nsize = 3\n[plugins.x.deep]\npassword = 5\n'

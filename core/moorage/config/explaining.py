@@ -75,6 +75,9 @@ def _model_value(
     info = fields(model)[key]
     attribute = next(name for name, field in model.model_fields.items() if field is info)
     value, loc = getattr(instance, attribute), (*at, key)
+    if attribute not in instance.model_fields_set:
+        # A table's header alone gives nothing to the keys that may stand below it.
+        sources = {}
     if is_secret(info) and value is not None:
         as_url = isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("mask") == "url"
         text = mask_url(value.get_secret_value()) if as_url else MASK

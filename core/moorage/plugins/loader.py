@@ -66,7 +66,13 @@ def _traceback(error: BaseException) -> str:
 
 def import_plugin(found: Discovered) -> Plugin:
     """Import and instantiate. Any exception of the plugin's own may come out."""
-    target = found.entry_point.load()
+    try:
+        target = found.entry_point.load()
+    except ModuleNotFoundError as error:
+        if error.name != found.entry_point.module.partition(".")[0]:
+            raise
+        # An editable install is found by an interpreter that starts after it.
+        raise ModuleNotFoundError(f"{error}; if it was installed while the server ran, restart the server") from error
     plugin = target() if isinstance(target, type) else target
     if not isinstance(plugin, Plugin) or not isinstance(getattr(plugin, "manifest", None), Manifest):
         raise TypeError(f"{found.entry_point.value} is not a moorage Plugin with a manifest")

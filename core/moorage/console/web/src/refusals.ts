@@ -3,7 +3,7 @@
 const WORDS: Record<string, string> = {
   invalid_state: "The login was broken off or took too long. Begin it again, in this same browser.",
   oauth_denied: "You did not allow the login there. Begin again, or sign in with a password.",
-  oauth_failed: "The login service did not answer as it should. Try again in a moment; if it stays so, tell the operator.",
+  oauth_failed: "The login service did not answer as it should. Try again in a moment; if it stays so, tell whoever runs this server.",
   no_email: "The login service gave no e-mail address. Add one to your account there, then try again.",
   email_not_verified: "Your e-mail address is not verified there. Verify it at the login service, then try again.",
   email_domain: "Addresses of this domain may not sign in here. Use another account, or ask an administrator.",

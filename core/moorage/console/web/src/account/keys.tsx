@@ -70,6 +70,8 @@ export function Keys({ user, about, refresh }: PartProps & { user: api.User; abo
   const revoke = (key: Key) =>
     task.run(async () => {
       await api.remove(`/api/v1/api-keys/${key.id}`);
+      // The new one's secret is told no more when it lets nobody in.
+      if (fresh?.secret.startsWith(key.prefix) === true) setFresh(null);
       setSaid(`Revoked: ${key.name}.`);
       await load();
       heading.current?.focus();

@@ -8,6 +8,7 @@ import { Trouble } from "../shell/trouble";
 import { ago, full } from "../time";
 import { program } from "../words";
 import { type Column, type Filters, PAGE, Pages, queryOf, Table, Typed, useFetched, useFilters } from "./lists";
+import { Parted } from "./name";
 
 interface AuditEvent {
   id: number;
@@ -142,7 +143,7 @@ function Events({ found, filters }: { found: Found; filters: Filters }): JSX.Ele
   const [open, setOpen] = useState<number | null>(null);
   const only = (name: string, value: string, text: string) => (
     <a href={filters.href({ [name]: value })} title={`Only ${text}`}>
-      {text}
+      <Parted text={text} />
     </a>
   );
   const named = (label: string) => {
@@ -162,7 +163,7 @@ function Events({ found, filters }: { found: Found; filters: Filters }): JSX.Ele
         </time>
       ),
     },
-    { title: "Who", cell: ({ actor }) => only("actor", actor, named(actor)) },
+    { title: "Who", kind: "person", cell: ({ actor }) => only("actor", actor, named(actor)) },
     { title: "Target", cell: ({ target }) => (target === null ? "none" : only("target", target, named(target))) },
     { title: "Address", kind: "line", cell: ({ address }) => (address === "" ? "none" : only("address", address, address)) },
     {

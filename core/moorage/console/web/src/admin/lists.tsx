@@ -134,7 +134,7 @@ export interface Column<T> {
   title: string;
   cell: (row: T) => ComponentChildren;
   /** The one that names the row; one that is kept on a line; or the one with buttons, whose title is for screen readers. */
-  kind?: "name" | "line" | "actions";
+  kind?: "name" | "line" | "person" | "actions";
 }
 
 interface TableProps<T> {

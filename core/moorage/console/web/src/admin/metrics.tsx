@@ -65,7 +65,7 @@ function Plots({ samples, every }: { samples: Sample[]; every: number }): JSX.El
   return (
     <div class="plots">
       <Plot {...shared} title="Requests" about="answered per second" series={[of("all", (one) => rate(one.requests))]} format={number} />
-      <Plot {...shared} title="Errors" about="answers per second that were none" series={errors} format={number} />
+      <Plot {...shared} title="Errors" about="requests per second that were turned away, or failed" series={errors} format={number} />
       <Plot
         {...shared}
         title="Latency"

@@ -77,7 +77,7 @@ export function NewInvite({ roles, refresh, onClose, onMade }: NewProps): JSX.El
         </label>
         <div class="pair">
           <label>
-            For so many
+            For how many people
             <input key={kind} name="uses" type="number" min={1} max={1_000_000} defaultValue="1" required={kind === "code"} inputMode="numeric" placeholder="as many as come" />
           </label>
           <label>

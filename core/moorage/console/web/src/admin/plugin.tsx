@@ -7,7 +7,7 @@ import { ADMIN, MAY, may } from "../places";
 import { usePolled } from "../polled";
 import { go, useQuery } from "../router";
 import { Trouble } from "../shell/trouble";
-import { Name } from "./name";
+import { Name, Parted } from "./name";
 import { Part } from "./part";
 import { Mark } from "./plugins";
 import { type Detail, held, mend, pageOf, type Permission, read, reload, type Report, type Setting, turn, unwell, valueText } from "./pluginstates";
@@ -161,7 +161,7 @@ function Settings({ settings, name }: { settings: Setting[]; name: string }): JS
     cells: [
       <Name text={one.key} />,
       one.secret ? <span title="A secret is not shown">{valueText(one.value)} (secret)</span> : <Value value={one.value} />,
-      one.source === "default" ? <span class="hint">default</span> : <span class="code-like">{one.source}</span>,
+      one.source === "default" ? <span class="hint">default</span> : <span class="code-like"><Parted text={one.source} /></span>,
       one.description,
     ],
   }));

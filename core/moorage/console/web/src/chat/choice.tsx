@@ -89,7 +89,7 @@ export function Models({ mount, options, onOptions }: ChoiceProps): JSX.Element 
     <select
       class="model"
       aria-label="Model"
-      title={problem ?? (found?.length === 0 ? "No provider of models is set up. The operator adds one to the settings." : "Which model answers")}
+      title={problem ?? (found?.length === 0 ? "No provider of models is set up. Whoever runs this server adds one to its configuration." : "Which model answers")}
       value={value}
       onChange={(event) => choose(event.currentTarget.value)}
     >

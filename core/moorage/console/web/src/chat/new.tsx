@@ -2,6 +2,7 @@
 import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { useTitle } from "../forms";
+import { ADMIN, MAY as ADMINS } from "../places";
 import { go, usePath } from "../router";
 import { useVoice } from "../voice/offered";
 import * as chats from "./chats";
@@ -44,7 +45,15 @@ export function Beginning(props: ChatProps): JSX.Element {
       <div class="beginning">
         {nobody ? (
           <p class="empty">
-            No model can answer yet. The operator names a provider of models under <code>[plugins.chat.providers]</code>.
+            No model can answer yet. Whoever runs this server names a provider of models in its configuration file, under{" "}
+            <code>[plugins.chat.providers]</code>
+            {may(ADMINS.readPlugins) ? (
+              <>
+                , and reloads it: see <a href={`${ADMIN.plugins}/chat`}>the plugin chat</a>.
+              </>
+            ) : (
+              "."
+            )}
           </p>
         ) : may(MAY.write) && may(MAY.generate) ? (
           <p>

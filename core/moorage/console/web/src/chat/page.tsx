@@ -29,7 +29,7 @@ export default function ChatPage({ part, ...props }: PageProps & { part: string 
       <main>
         <h1>Chat</h1>
         <p class="empty">
-          No chat is served at this address. The operator switches it on with <code>moorage plugins enable chat</code>.
+          No chat is served at this address. Whoever runs this server switches it on with <code>moorage plugins enable chat</code>.
         </p>
       </main>
     );

@@ -94,7 +94,7 @@ function Steps({ state, all, users, dismiss: away }: StepsProps): JSX.Element | 
       </div>
       <ol>
         <li class={running ? "done" : undefined}>
-          <a href={ADMIN.plugins}>Switch on</a> what people shall use: {choice(all)}.{running && " Done."}
+          <a href={ADMIN.plugins}>Switch on</a> what people shall use: {choice(all)}.{running && " Done; the page says what each of them still needs."}
         </li>
         {may(state, MAY.manageInvites) && (
           <li class={alone ? undefined : "done"}>

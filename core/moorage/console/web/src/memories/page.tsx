@@ -32,7 +32,7 @@ export default function MemoriesPage({ state, refresh }: PageProps): JSX.Element
         <>
           <h1>Memories</h1>
           <p class="empty">
-            No memories are kept at this address. The operator switches them on with <code>moorage plugins enable memories</code>.
+            No memories are kept at this address. Whoever runs this server switches them on with <code>moorage plugins enable memories</code>.
           </p>
         </>
       ) : (

@@ -68,7 +68,7 @@ export default function InvitePage({ token, state, login, refresh }: InviteProps
   }
   const worth = (
     <p class="hint">
-      It makes you <strong>{ROLES[invite.role] ?? invite.role}</strong>.
+      The invite makes you <strong>{ROLES[invite.role] ?? invite.role}</strong>.
     </p>
   );
   if (state.user !== null) return <Accept token={token} user={state.user} worth={worth} done={done} refresh={refresh} />;

@@ -28,7 +28,7 @@ export function NewSession({ mount, refresh, onClose, onMade }: NewSessionProps)
           <input name="path" maxLength={4096} aria-describedby="about-path" {...plain} autofocus />
         </label>
         <p class="hint" id="about-path">
-          A folder on the server, below one that the operator allows. Empty: a folder of your own.
+          A folder on the server, below one that whoever runs it allows. Empty: a folder of your own.
         </p>
         <label>
           Name

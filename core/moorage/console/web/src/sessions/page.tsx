@@ -25,7 +25,7 @@ export default function SessionsPage({ state, refresh }: PageProps): JSX.Element
         <>
           <h1>Sessions</h1>
           <p class="empty">
-            No coding agents are served at this address. The operator switches them on with{" "}
+            No coding agents are served at this address. Whoever runs this server switches them on with{" "}
             <code>moorage plugins enable opencode</code>.
           </p>
         </>

@@ -6,7 +6,7 @@ import type { State } from "./shared";
 
 /** Milliseconds after which a notice that asks for nothing goes away. */
 const SHOWN = 12_000;
-const OFF = "The server's operator switched terminals off. What runs in them goes on; this page comes back when they are on again.";
+const OFF = "Whoever runs this server switched terminals off. What runs in them goes on; this page comes back when they are on again.";
 
 interface NoticesProps {
   state: State;

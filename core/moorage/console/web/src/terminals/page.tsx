@@ -28,7 +28,7 @@ export default function TerminalsPage({ state, refresh }: PageProps): JSX.Elemen
     <main>
       <h1>Terminals</h1>
       <p class="empty">
-        No terminals are served at this address. The operator switches them on with <code>moorage plugins enable tmux</code>.
+        No terminals are served at this address. Whoever runs this server switches them on with <code>moorage plugins enable tmux</code>.
       </p>
     </main>
   );
@@ -154,7 +154,7 @@ function Nothing({ filter, mayCreate, command }: { filter: string; mayCreate: bo
   if (filter !== "") return <p class="empty">No terminal's name, and nobody in one, matches “{filter}”.</p>;
   return (
     <div class="empty">
-      <p>No tmux session runs.{!mayCreate && " Once somebody starts one, it appears here by itself."}</p>
+      <p>No terminal runs.{!mayCreate && " Once somebody starts one, it appears here by itself."}</p>
       {mayCreate && (
         <p>
           Start one with the button above{command !== null && (

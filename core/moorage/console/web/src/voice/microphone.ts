@@ -7,7 +7,7 @@ export class Unheard extends Error {}
 
 const WHY: Record<string, string> = {
   NotAllowedError: "The browser does not let this page hear you. Allow it the microphone, beside the address, and try again.",
-  NotFoundError: "There is no microphone.",
+  NotFoundError: "There is no microphone: connect one, then try again.",
   NotReadableError: "The microphone cannot be used: another program may have it.",
 };
 
@@ -27,7 +27,7 @@ export class Microphone {
   static async open(events: MicrophoneEvents, gone: AbortSignal): Promise<Microphone | null> {
     // Browsers have neither where the page came over plain http from elsewhere than this machine.
     if (!navigator.mediaDevices?.getUserMedia || typeof AudioWorkletNode === "undefined") {
-      throw new Unheard("Browsers let pages hear you over https only. Ask the operator for such an address.");
+      throw new Unheard("Browsers let pages hear you over https only. Ask whoever runs this server for such an address.");
     }
     const stream = await navigator.mediaDevices
       .getUserMedia({ audio: { channelCount: 1, echoCancellation: true, noiseSuppression: true, autoGainControl: true } })

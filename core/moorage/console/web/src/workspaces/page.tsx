@@ -28,7 +28,7 @@ export default function WorkspacesPage({ state, refresh }: PageProps): JSX.Eleme
         <>
           <h1>Workspaces</h1>
           <p class="empty">
-            No MCP workspaces are served at this address. The operator switches them on with <code>moorage plugins enable mcp</code>.
+            No MCP workspaces are served at this address. Whoever runs this server switches them on with <code>moorage plugins enable mcp</code>.
           </p>
         </>
       ) : (

@@ -104,7 +104,7 @@ export function ServerForm({ mount, workspace, user, refresh, changed, server, o
               Address
               <input name="url" type="url" required defaultValue={server?.url ?? ""} placeholder="https://mcp.example.org/mcp" {...plain} />
             </label>
-            {!may(workspaces.MAY.remote) && <p class="hint">Your role may use addresses that the operator allows. Others are refused.</p>}
+            {!may(workspaces.MAY.remote) && <p class="hint">Your role may use addresses that whoever runs this server allows. Others are refused.</p>}
             <Pairs title="Headers" one="a header" secret pairs={headers} setPairs={setHeaders} />
           </>
         )}
