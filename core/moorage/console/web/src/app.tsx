@@ -8,7 +8,7 @@ import * as chat from "./chat/place";
 import Home from "./home/page";
 import { useKnown } from "./known";
 import * as memories from "./memories/place";
-import { ACCOUNT, ADMIN, HOME, PLUGIN_PAGES } from "./places";
+import { ACCOUNT, ADMIN, DEVICE, HOME, PLUGIN_PAGES } from "./places";
 import { LoginAgain } from "./pages/again";
 import { Login } from "./pages/login";
 import { Setup } from "./pages/setup";
@@ -142,7 +142,7 @@ function page(path: string, props: PageProps): JSX.Element {
     if (found !== undefined) return <PluginPage key={`${plugin}/${name}`} page={found} path={rest.join("/")} {...props} />;
   }
   if (path === ACCOUNT) return <AccountPage {...props} />;
-  if (path === "/console/device") return <DevicePage {...props} />;
+  if (path === DEVICE) return <DevicePage {...props} />;
   if (path === "/console/authorize") return <AuthorizePage {...props} />;
   if (path === HOME || path === "/console" || path === "/console/") return <Home {...props} />;
   return (

@@ -28,6 +28,7 @@ export interface Begin {
 
 export const HOME = "/";
 export const ACCOUNT = "/console/account";
+export const DEVICE = "/console/device";
 /** Below it are pages that plugins bring. */
 export const PLUGIN_PAGES = "/console/plugin/";
 

@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import { Confirm, useTask } from "../forms";
+import { DEVICE } from "../places";
 import { ago, full } from "../time";
 import { program, rights } from "../words";
 import { type About, inWords } from "./about";
@@ -74,6 +75,9 @@ export function Sessions({ about, refresh }: PartProps & { about: About | null }
           act={() => void endOthers()}
         />
       )}
+      <p>
+        <a href={DEVICE}>Let a device in by the code that it shows</a>
+      </p>
     </Section>
   );
 }

@@ -4,13 +4,12 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api";
 import type { PageProps } from "../app";
 import { Problem, useTask, useTitle, words } from "../forms";
-import { ACCOUNT } from "../places";
+import { ACCOUNT, DEVICE } from "../places";
 import { ago, full } from "../time";
 import { about as fetchAbout, inWords, lacks, type Right } from "../account/about";
 import { program, rights } from "../words";
 
 const LETTERS = 8;
-const PLACE = "/console/device";
 
 interface Request {
   user_code: string;
@@ -30,7 +29,7 @@ const codeOfAddress = (): string => letters(new URLSearchParams(location.search)
 
 /** So that the code is still there after a reload, or after signing in again. */
 function keepCode(code: string | null): void {
-  history.replaceState(null, "", code === null ? PLACE : `${PLACE}?user_code=${dashed(code)}`);
+  history.replaceState(null, "", code === null ? DEVICE : `${DEVICE}?user_code=${dashed(code)}`);
 }
 
 export default function DevicePage({ refresh }: PageProps): JSX.Element {

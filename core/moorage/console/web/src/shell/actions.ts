@@ -1,6 +1,6 @@
 // What the search can do besides finding: begin something, sign out, change the look.
 import { folded, setLook, THEMES, theme } from "../look";
-import type { Place } from "../places";
+import { ACCOUNT, DEVICE, type Place } from "../places";
 import { go } from "../router";
 
 export interface Action {
@@ -26,6 +26,8 @@ export function actions(places: Place[], signOut: () => void): Action[] {
     const title = folded() ? "Unfold the side bar" : "Fold the side bar";
     found.push({ title, also: "sidebar navigation", run: () => setLook({ folded: !folded() }) });
   }
+  found.push({ title: "Make a key for a program", also: "api token", run: () => go(ACCOUNT) });
+  found.push({ title: "Let a device in by its code", also: "approve login", run: () => go(DEVICE) });
   found.push({ title: "Sign out", also: "log out leave", run: signOut });
   return found;
 }
