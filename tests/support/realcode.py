@@ -16,6 +16,15 @@ ROLES = {"ann": "operator", "bob": "operator", "vic": "viewer", "ada": "admin"}
 PASSWORD = "correct horse battery"
 
 
+def repository(folder: Path, **files: str) -> Path:
+    """The folder, made a repository with these files in it; two underscores are a point."""
+    folder.mkdir(exist_ok=True)
+    subprocess.run(["git", "init", "-q", str(folder)], check=True, timeout=30)
+    for path, text in files.items():
+        (folder / path.replace("__", ".")).write_text(text)
+    return folder
+
+
 class Coding:
     """The server, its provider, and one user's sessions at a time."""
 
@@ -40,12 +49,7 @@ class Coding:
 
     def project(self, name: str, **files: str) -> Path:
         """A project's folder, a repository with these files in it."""
-        folder = self.projects / name
-        folder.mkdir(exist_ok=True)
-        subprocess.run(["git", "init", "-q", str(folder)], check=True, timeout=30)
-        for path, text in files.items():
-            (folder / path.replace("__", ".")).write_text(text)
-        return folder
+        return repository(self.projects / name, **files)
 
     def session(self, who: str, project: Path, **wish: Any) -> str:
         """The id of a new session that runs."""

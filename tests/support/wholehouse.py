@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 from harness import Server, merged
+from realcode import repository
 from realparts.identity_provider import IdentityProvider
 from realparts.llm import Llm
 from realparts.mcpservers.parts import HERE, everything
@@ -55,12 +55,7 @@ class House:
 
     def project(self, name: str, **files: str) -> Path:
         """A folder that a session may have: a repository with these files."""
-        folder = self.projects / name
-        folder.mkdir(exist_ok=True)
-        subprocess.run(["git", "init", "-q", str(folder)], check=True, timeout=30)
-        for path, text in files.items():
-            (folder / path.replace("__", ".")).write_text(text)
-        return folder
+        return repository(self.projects / name, **files)
 
     def session(self, who: str, project: Path) -> str:
         """The id of a new session of OpenCode, which runs."""

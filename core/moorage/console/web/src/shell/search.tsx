@@ -125,7 +125,7 @@ function status(text: string, count: number, busy: boolean, failed: boolean): st
   if (text === "") return "Arrow keys choose, Enter opens, Escape closes.";
   if (busy) return "Searching…";
   if (failed) return "";
-  if (count === 0) return `Nothing of yours has “${text}” in it. Try another word, or a part of it.`;
+  if (count === 0) return `Nothing of yours has “${text}” in it. Try another word, or the whole of it.`;
   return count === 1 ? "1 found" : `${count} found`;
 }
 
