@@ -147,7 +147,8 @@ def test_the_focus_goes_where_the_page_goes(house: House, profile_of: Callable[[
     expect(page.get_by_role("heading", name="vic", level=1)).to_be_focused()
     page.get_by_role("link", name="All users").press("Enter")
     expect(page.get_by_role("heading", name="Users", level=1)).to_be_focused()
-    # A dialog that closes gives it back.
+    # A dialog that closes gives it back. What it offers comes with the list.
+    expect(page.get_by_role("link", name="vic", exact=True)).to_be_visible()
     opener = page.get_by_role("button", name="New user")
     opener.press("Enter")
     expect(page.get_by_role("dialog").get_by_label("Username")).to_be_focused()

@@ -156,6 +156,7 @@ def test_a_phone_folds_the_places_behind_the_name_of_the_present_one(server, ter
     expect(button).to_be_focused()
     # A tap beside it folds it as well, and a place that was chosen.
     button.tap()
+    expect(nav).to_be_visible()
     page.touchscreen.tap(180, 630)
     expect(nav).to_be_hidden()
     button.tap()

@@ -1,7 +1,7 @@
 // What is around every page: the way to the other places, the search, who is signed in. At phone width it is folded.
 import type { ComponentChildren, JSX } from "preact";
 import { flushSync } from "preact/compat";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import type * as api from "../api";
 import { words } from "../forms";
 import { folded, onLook, setLook, type Theme, THEMES, theme } from "../look";
@@ -94,7 +94,8 @@ function Top({ state, user, refresh, signOut }: TopProps): JSX.Element {
   const account: Place = { address: ACCOUNT, title: "Your account", about: "" };
   const here = placeAt(path, [...main, ...admin, account]);
 
-  useEffect(() => {
+  // With the drawing: a tap that comes right after it counts.
+  useLayoutEffect(() => {
     if (!unfolded) return;
     const elsewhere = (event: PointerEvent) => {
       if (!(event.target instanceof Node && header.current?.contains(event.target))) setUnfolded(false);
